@@ -1,0 +1,123 @@
+//! Names: parsed once, before any decision, and compared only as what the parse gave.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ParseError;
+use crate::limits::{MAX_DOMAIN_NAME, MAX_RESOURCE_NAME};
+
+/// A domain's name: one label of `[a-z0-9_-]`, starting with a letter, not ending in a hyphen, at most
+/// 63 bytes. It is the SNI of the domain's channels.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DomainName(String);
+
+impl DomainName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DomainName {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let bytes = text.as_bytes();
+        let allowed = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        let whole = bytes.len() <= MAX_DOMAIN_NAME
+            && bytes.first().is_some_and(u8::is_ascii_lowercase)
+            && bytes.last() != Some(&b'-')
+            && bytes.iter().all(allowed);
+        if whole { Ok(Self(text.to_owned())) } else { Err(ParseError::DomainName) }
+    }
+}
+
+/// A resource's name inside its domain: segments of `[A-Za-z0-9._-]` joined by `/`, none empty, `.` or
+/// `..`, at most 255 bytes, case kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResourceName(String);
+
+impl ResourceName {
+    /// Parses a name as a peer of `domain` sent it. If its first segment is the domain itself, that is
+    /// stripped, once; any other first segment is just part of a local name, so no other domain can be named.
+    pub fn parse_in(domain: &DomainName, text: &str) -> Result<Self, ParseError> {
+        // The length counts as sent: a prefix must not smuggle in a longer name than a plain one may have.
+        let whole: Self = text.parse()?;
+        match whole.0.strip_prefix(domain.as_str()).and_then(|rest| rest.strip_prefix('/')) {
+            Some(local) => Ok(Self(local.to_owned())),
+            None => Ok(whole),
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its segments, in order; never empty.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// Whether the name is one of the two that every domain reserves for the machines' own identity:
+    /// `<domain>-private-auth-key` and `<domain>-admission-certificate`, as any segment, with `-` or `_`,
+    /// in any case, and the bare role as the whole name (what `<domain>/private-auth-key` becomes).
+    ///
+    /// Refusing a little too much costs a tenant a name; refusing too little costs a machine its key.
+    pub fn is_reserved_in(&self, domain: &DomainName) -> bool {
+        const ROLES: [&str; 2] = ["private-auth-key", "admission-certificate"];
+        let folded = |s: &str| s.to_ascii_lowercase().replace('_', "-");
+        let domain = folded(domain.as_str());
+        let whole = folded(&self.0);
+        ROLES.contains(&whole.as_str())
+            || whole.split('/').any(|segment| {
+                ROLES.iter().any(|role| {
+                    segment.strip_suffix(role).and_then(|head| head.strip_suffix('-'))
+                        == Some(domain.as_str())
+                })
+            })
+    }
+}
+
+impl FromStr for ResourceName {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if text.len() > MAX_RESOURCE_NAME {
+            return Err(ParseError::ResourceNameTooLong);
+        }
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let segment = |s: &str| !matches!(s, "" | "." | "..") && s.bytes().all(allowed);
+        if text.split('/').all(segment) { Ok(Self(text.to_owned())) } else { Err(ParseError::ResourceName) }
+    }
+}
+
+macro_rules! text_conversions {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ParseError;
+
+            fn try_from(text: String) -> Result<Self, ParseError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+    )*};
+}
+
+text_conversions!(DomainName, ResourceName);
