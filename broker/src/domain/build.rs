@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use claviger_acl::{Acl, AclError, Preset};
 use claviger_attest::{
-    AdmissionIssuer, AttestError, CertificateError, Issuer, KeyAlgorithm, PolicyCertificate, Role, SigningKey,
-    SignError,
+    AdmissionIssuer, CertificateError, Issuer, IssueError, KeyAlgorithm, KeyError, Measurement, PolicyCertificate,
+    PolicyError, ReferenceValues, Role, SigningKey,
 };
 use claviger_proto::key::PrivateKey;
 use claviger_proto::{DomainName, ParseError, Secret};
-use claviger_store::StoredDomain;
+use claviger_store::{BrokerIdentity, StoredDomain};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 
 use super::tls::{self, AgentVerifier, ServerIdentity, TlsError};
 use super::{Domain, Leaf, references};
+use crate::storage::Storage;
 
 /// How long the broker's own certificate in a domain is good for, in days; renewed with a third left.
 const LEAF_DAYS: u32 = 30;
@@ -37,9 +38,13 @@ pub enum BuildFault {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     #[error(transparent)]
-    Signing(#[from] SignError),
+    Policy(#[from] PolicyError),
     #[error(transparent)]
-    Attest(#[from] AttestError),
+    Issue(#[from] IssueError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("the broker has no certificate of its own in it; its owner has to issue one")]
+    NoIdentity,
     #[error(transparent)]
     Acl(#[from] AclError),
     #[error(transparent)]
@@ -50,19 +55,11 @@ pub enum BuildFault {
     References(#[from] serde_json::Error),
 }
 
-/// A new certificate for the broker in a domain, and its key.
-pub struct NewLeaf {
-    /// DER.
-    pub certificate: Vec<u8>,
-    /// PKCS#8 DER.
-    pub key: Secret,
-}
-
 /// Issues the broker its own certificate under a policy key that it holds: P-256, role broker.
-pub fn issue_leaf(issuer: &Issuer, now: UnixTime) -> Result<NewLeaf, SignError> {
+pub fn issue_leaf(issuer: &Issuer, now: UnixTime) -> Result<BrokerIdentity, IssueError> {
     let key = SigningKey::generate(KeyAlgorithm::P256)?;
     let certificate = issuer.identity(Role::Broker, key.public().spki_der(), None, now, LEAF_DAYS)?;
-    Ok(NewLeaf { certificate, key: Secret::copy_from(key.to_private()?.pkcs8_der()) })
+    Ok(BrokerIdentity { certificate, key: Secret::copy_from(key.pkcs8_der()) })
 }
 
 /// Whether a certificate has less than a third of its life left.
@@ -72,37 +69,35 @@ pub fn needs_renewal(not_before: i64, not_after: i64, now: i64) -> bool {
 }
 
 /// Builds the snapshot of one stored domain.
-pub fn build(stored: &StoredDomain, provider: &Arc<CryptoProvider>) -> Result<Domain, BuildError> {
+pub fn build(
+    stored: &StoredDomain,
+    storage: &Arc<Storage>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Domain, BuildError> {
     let domain = stored.keys.domain().clone();
-    assemble(stored, provider).map_err(|source| BuildError { domain, source })
+    assemble(stored, storage, provider).map_err(|source| BuildError { domain, source })
 }
 
-fn assemble(stored: &StoredDomain, provider: &Arc<CryptoProvider>) -> Result<Domain, BuildFault> {
+fn assemble(
+    stored: &StoredDomain,
+    storage: &Arc<Storage>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Domain, BuildFault> {
     let name = stored.keys.domain().clone();
     let record = &stored.record;
     let policy = PolicyCertificate::from_der(&record.policy_certificate)?;
     let preset: Preset = record.preset.parse()?;
     let references = references::decode(&record.references)?;
-    let acl = Acl::compile(&name, preset, &references.labels())?;
+    let acl = Acl::compile(&name, preset, &labels(&references))?;
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy)).transpose()?;
-    let key = PrivateKey::from_pkcs8_der(Secret::copy_from(record.broker_key.expose()))?;
+    let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
     let agents = AgentVerifier::new(name.clone(), policy.clone(), provider);
-    let identity = || ServerIdentity {
-        certificate: CertificateDer::from(record.broker_certificate.clone()),
-        key: PrivateKeyDer::from(PrivatePkcs8KeyDer::from(record.broker_key.expose().to_vec())),
-    };
-    let (not_before, not_after) = claviger_attest::certificate_dates(&record.broker_certificate)?;
     Ok(Domain {
-        service_tls: tls::service(identity(), Arc::clone(&agents), Arc::clone(provider))?,
-        admission_tls: tls::admission(identity(), Arc::clone(provider))?,
-        leaf: Leaf {
-            certificate: record.broker_certificate.clone(),
-            digest: claviger_attest::sha384(&record.broker_certificate),
-            not_before,
-            not_after,
-            key: Arc::new(SigningKey::from_private(&key)?),
-        },
+        service_tls: tls::service(tls_identity(identity), Arc::clone(&agents), Arc::clone(provider))?,
+        admission_tls: tls::admission(tls_identity(identity), Arc::clone(provider))?,
+        leaf: leaf(identity)?,
         keys: Arc::clone(&stored.keys),
+        storage: Arc::clone(storage),
         created: record.created,
         name,
         policy,
@@ -114,7 +109,51 @@ fn assemble(stored: &StoredDomain, provider: &Arc<CryptoProvider>) -> Result<Dom
     })
 }
 
+fn signing_key(pkcs8: &Secret) -> Result<SigningKey, BuildFault> {
+    Ok(SigningKey::from_private(&PrivateKey::from_pkcs8_der(Secret::copy_from(pkcs8.expose()))?)?)
+}
+
 fn issuer(key: &Secret, policy: &PolicyCertificate) -> Result<AdmissionIssuer, BuildFault> {
-    let key = PrivateKey::from_pkcs8_der(Secret::copy_from(key.expose()))?;
-    Ok(Issuer::new(SigningKey::from_private(&key)?, policy.clone())?.into_admission())
+    Ok(Issuer::new(signing_key(key)?, policy.clone())?.into_admission())
+}
+
+fn labels(references: &ReferenceValues) -> Vec<(Measurement, String)> {
+    let labelled = references.iter().filter_map(|value| Some((value.measurement().clone(), value.label()?.to_owned())));
+    labelled.collect()
+}
+
+fn leaf(identity: &BrokerIdentity) -> Result<Leaf, BuildFault> {
+    let (not_before, not_after) = certificate_dates(&identity.certificate)?;
+    Ok(Leaf {
+        certificate: identity.certificate.clone(),
+        digest: claviger_attest::sha384(&identity.certificate),
+        not_before,
+        not_after,
+        key: Arc::new(signing_key(&identity.key)?),
+    })
+}
+
+fn certificate_dates(der: &[u8]) -> Result<(i64, i64), CertificateError> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|_| CertificateError::Malformed)?;
+    let validity = certificate.validity();
+    Ok((validity.not_before.timestamp(), validity.not_after.timestamp()))
+}
+
+fn tls_identity(identity: &BrokerIdentity) -> ServerIdentity {
+    ServerIdentity {
+        certificate: CertificateDer::from(identity.certificate.clone()),
+        key: PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.expose().to_vec())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::needs_renewal;
+
+    #[test]
+    fn a_certificate_is_renewed_in_its_last_third() {
+        assert!(!needs_renewal(0, 90, 59));
+        assert!(needs_renewal(0, 90, 61));
+        assert!(needs_renewal(0, 90, 1000));
+    }
 }

@@ -13,7 +13,9 @@ use claviger_attest::{AdmissionIssuer, PolicyCertificate, ReferenceValues};
 use claviger_proto::DomainName;
 use claviger_store::DomainKeys;
 
-pub use build::{BuildError, NewLeaf, build, issue_leaf, needs_renewal};
+use crate::storage::Storage;
+
+pub use build::{BuildError, BuildFault, build, issue_leaf, needs_renewal};
 pub use choose::{Hello, Refused, choose};
 pub use references::{decode as decode_references, encode as encode_references};
 pub use tls::{AgentVerifier, TlsError};
@@ -26,6 +28,8 @@ pub struct Domain {
     pub policy: PolicyCertificate,
     /// Seals its records and names its files.
     pub keys: Arc<DomainKeys>,
+    /// Where they lie.
+    pub storage: Arc<Storage>,
     /// Who may do what.
     pub acl: Acl,
     /// The preset that `acl` was compiled from.
