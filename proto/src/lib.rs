@@ -7,6 +7,7 @@
 pub mod entry;
 pub mod error;
 pub mod frame;
+pub mod key;
 pub mod key_service;
 pub mod limits;
 mod lv;
