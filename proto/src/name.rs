@@ -58,6 +58,16 @@ impl ResourceName {
         &self.0
     }
 
+    /// The name as it is sent on a channel of `domain`: with the domain in front where the other end's parse
+    /// would otherwise take the first segment for it. `parse_in` of this is the name again.
+    pub fn to_wire(&self, domain: &DomainName) -> String {
+        if self.segments().next() == Some(domain.as_str()) && self.0.len() > domain.as_str().len() {
+            format!("{domain}/{self}")
+        } else {
+            self.0.clone()
+        }
+    }
+
     /// Its segments, in order; never empty.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')

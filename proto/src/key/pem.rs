@@ -53,18 +53,15 @@ fn extent(text: &str) -> Option<Range<usize>> {
 }
 
 fn block(text: &str) -> Result<Block<'_>, ParseError> {
-    let mut decoder = Decoder::new_detect_wrap(text.as_bytes()).map_err(from_pem)?;
+    // The header of OpenSSL's older encrypted keys; base64 has no colon.
+    if text.contains("Proc-Type:") {
+        return Err(ParseError::EncryptedKey);
+    }
+    let mut decoder = Decoder::new_detect_wrap(text.as_bytes()).map_err(|_| ParseError::Pem)?;
     // The decoder would grow a vector of its own; this one is allocated once.
     let mut der = Zeroizing::new(vec![0; decoder.remaining_len()]);
-    decoder.decode(&mut der).map_err(from_pem)?;
+    decoder.decode(&mut der).map_err(|_| ParseError::Pem)?;
     Ok(Block { label: decoder.type_label(), der })
-}
-
-fn from_pem(error: pem_rfc7468::Error) -> ParseError {
-    match error {
-        pem_rfc7468::Error::HeaderDisallowed => ParseError::EncryptedKey,
-        _ => ParseError::Pem,
-    }
 }
 
 /// One block, as text that zeroizes itself.
