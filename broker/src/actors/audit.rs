@@ -47,7 +47,13 @@ impl Segments {
 }
 
 /// Who asks, from where, in which request: the part of a record that is known before its outcome.
-pub fn event(peer: &Peer, source: SocketAddr, id: RequestId, action: &'static str, now: UnixTime) -> AuditFacts {
+pub fn event(
+    peer: &Peer,
+    source: SocketAddr,
+    id: RequestId,
+    action: &'static str,
+    now: UnixTime,
+) -> AuditFacts {
     AuditFacts {
         time: seconds(now),
         request_id: id.to_string(),
@@ -141,7 +147,7 @@ impl Handler<SyncDomain> for AuditActor {
         Box::pin(async move {
             let Some(sync) = sync else { return Ok(None) };
             let run = actix_rt::task::spawn_blocking(move || sync.run());
-            run.await.unwrap_or(Err(AuditError::Stopped)).map(Some)
+            run.await.unwrap_or(Err(AuditError::Interrupted)).map(Some)
         })
     }
 }

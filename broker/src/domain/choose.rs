@@ -72,7 +72,9 @@ fn by_subject<'d>(domains: &'d Domains, authorities: &[&[u8]]) -> Result<Option<
     let mut ours = authorities.iter().filter_map(|name| domains.with_subject(name));
     let first = ours.next();
     match (first, ours.find(|other| first.is_some_and(|first| first.name != other.name))) {
-        (_, Some(_)) => Err(Refused { alert: AlertDescription::IllegalParameter, reason: "several-authorities" }),
+        (_, Some(_)) => {
+            Err(Refused { alert: AlertDescription::IllegalParameter, reason: "several-authorities" })
+        }
         (first, None) => Ok(first),
     }
 }

@@ -86,7 +86,10 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
         Ok(()) => response,
         Err(error) => {
             tracing::error!(%id, %error, "an admission could not be recorded");
-            TrustResponse::Refused(Refusal::new(ErrorCode::Unavailable, "the broker can't keep its audit; try later"))
+            TrustResponse::Refused(Refusal::new(
+                ErrorCode::Unavailable,
+                "the broker can't keep its audit; try later",
+            ))
         }
     };
     let body = response.encode_body(Some(&id.to_string()));
@@ -118,11 +121,16 @@ impl From<&Rejected> for Ended {
 async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result<Admitted, Ended> {
     let limits = &shard.config.limits;
     let _place = shard.permits.admissions.take().ok_or_else(|| {
-        Ended::Refused(Refusal::new(ErrorCode::Busy, "too many admissions are under way; try again in a second"))
+        Ended::Refused(Refusal::new(
+            ErrorCode::Busy,
+            "too many admissions are under way; try again in a second",
+        ))
     })?;
     let nonce = nonce().ok_or(Ended::Gone("no randomness"))?;
     let challenge = TrustResponse::Challenge(nonce).encode_body(Some(&id.to_string()));
-    write_frame(&mut channel.stream, &challenge, limits.body).await.map_err(|_| Ended::Gone("challenge unsent"))?;
+    write_frame(&mut channel.stream, &challenge, limits.body)
+        .await
+        .map_err(|_| Ended::Gone("challenge unsent"))?;
     let read = read_frame(&mut channel.stream, limits.admission_frame, limits.evidence, limits.body).await;
     let body = match read {
         Ok(body) => body,

@@ -98,7 +98,10 @@ impl Conversation<'_> {
             id,
         };
         self.shard.router.send(route).await.unwrap_or_else(|_| {
-            Outcome::Refused(Refusal::new(ErrorCode::Unavailable, "the broker is stopping; try another, or later"))
+            Outcome::Refused(Refusal::new(
+                ErrorCode::Unavailable,
+                "the broker is stopping; try another, or later",
+            ))
         })
     }
 

@@ -45,20 +45,24 @@ pub struct RunningShard {
 }
 
 /// Starts a shard on its own thread. It decides by no domain at all until it is told of some.
-pub async fn spawn(index: u16, listeners: Vec<(TcpListener, Serves)>, shared: Shared) -> std::io::Result<RunningShard> {
+pub async fn spawn(
+    index: u16,
+    listeners: Vec<(TcpListener, Serves)>,
+    shared: Shared,
+) -> std::io::Result<RunningShard> {
     let arbiter = Arbiter::try_new()?;
     let (ready, started) = oneshot::channel();
     let (drained, wait_drained) = oneshot::channel();
-    arbiter.spawn(async move {
-        match run(index, listeners, shared) {
-            Ok((seams, shard, loops)) => {
-                drop(ready.send(Ok(seams)));
+    arbiter.spawn_fn(move || match run(index, listeners, shared) {
+        Ok((seams, shard, loops)) => {
+            drop(ready.send(Ok(seams)));
+            actix_rt::spawn(async move {
                 futures_util::future::join_all(loops).await;
                 drain(&shard).await;
                 drop(drained.send(()));
-            }
-            Err(error) => drop(ready.send(Err(error))),
+            });
         }
+        Err(error) => drop(ready.send(Err(error))),
     });
     let seams = started.await.map_err(|_| std::io::Error::other("a shard's thread ended as it began"))??;
     Ok(RunningShard { arbiter, seams, drained: wait_drained })

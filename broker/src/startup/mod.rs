@@ -71,7 +71,8 @@ impl Sockets {
         for listen in &config.admission {
             admission.push(bind(listen.address, config.shards)?);
         }
-        let ops = config.ops_listen.map(|address| bind(address, 1)).transpose()?.and_then(|mut one| one.pop());
+        let ops =
+            config.ops_listen.map(|address| bind(address, 1)).transpose()?.and_then(|mut one| one.pop());
         let first = |sockets: &[TcpListener]| sockets[0].local_addr().map_err(StartError::Socket);
         let addresses = Addresses {
             listen: first(&service)?,
@@ -83,7 +84,8 @@ impl Sockets {
 
     /// Takes one socket of each TCP listener, for one shard.
     fn share(&mut self, config: &Config) -> Vec<(TcpListener, Serves)> {
-        let mut share: Vec<_> = self.service.pop().map(|socket| (socket, Serves::KeyService)).into_iter().collect();
+        let mut share: Vec<_> =
+            self.service.pop().map(|socket| (socket, Serves::KeyService)).into_iter().collect();
         for (sockets, listen) in self.admission.iter_mut().zip(&config.admission) {
             let serves = Serves::Admission { stock_domain: listen.stock_domain.clone() };
             share.extend(sockets.pop().map(|socket| (socket, serves)));

@@ -76,7 +76,11 @@ impl Unsealed {
 }
 
 /// A domain that can't be served is left out and named; the others don't pay for it.
-fn load(storage: &Arc<Storage>, config: &Config, provider: &Arc<CryptoProvider>) -> Result<Domains, StoreError> {
+fn load(
+    storage: &Arc<Storage>,
+    config: &Config,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Domains, StoreError> {
     let mut domains = Vec::new();
     for stored in storage.store.domains()? {
         match build(&stored, storage, provider) {
