@@ -6,6 +6,7 @@
 
 pub mod entry;
 pub mod error;
+pub mod evidence;
 pub mod frame;
 pub mod key;
 pub mod key_service;
