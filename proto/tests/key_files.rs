@@ -114,7 +114,7 @@ fn torn_files_are_errors() {
     for torn in [
         pem.replace("-----END PRIVATE KEY-----", ""),
         pem.replace("END PRIVATE", "END PUBLIC"),
-        pem.replacen("M", "!", 1),
+        pem.replacen('M', "!", 1),
         pem[..100].to_owned(),
         "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n".to_owned(),
     ] {

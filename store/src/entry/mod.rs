@@ -1,0 +1,1 @@
+//! Entries: how versions of a name are kept.

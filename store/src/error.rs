@@ -1,0 +1,125 @@
+//! What can go wrong with stored things, and what a peer is told.
+
+use std::sync::Arc;
+
+use claviger_proto::{DomainName, ErrorCode, Version};
+
+use crate::engine::EngineError;
+use crate::seal::SealError;
+
+/// Why the store didn't do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No such domain, name or version; or the entry may not leave. One answer for all.
+    #[error("not found, or not allowed")]
+    NotFound,
+    /// The version asked for is taken by something else, or isn't the next one.
+    #[error("version {asked} can't be stored; the next version of this name is {next}")]
+    Conflict {
+        /// The version asked for.
+        asked: Version,
+        /// The one that would be taken.
+        next: Version,
+    },
+    /// A name has had its last version.
+    #[error("this name has used up its versions; choose another name")]
+    VersionsExhausted,
+    /// The secret is empty, or above the limit.
+    #[error("a secret has 1 to 1048576 bytes")]
+    BlobSize,
+    /// A domain of that name exists.
+    #[error("the domain {0} exists already; choose another name, or delete it first")]
+    DomainExists(DomainName),
+    /// A permit of another domain or for another action: a mistake of the caller, answered as "not found".
+    #[error("the permit isn't for this domain and action")]
+    WrongPermit,
+    /// A record was altered, swapped, put back from an older state, or lost.
+    #[error(
+        "a stored record is damaged ({what} at {place}); run `key-admin audit verify`, restore a back-up"
+    )]
+    Damaged {
+        /// What kind of record.
+        what: &'static str,
+        /// Where in the engine: the first bytes of its key, hex.
+        place: String,
+    },
+    /// A record in a format that this version doesn't know.
+    #[error(
+        "a stored record has format {found}, which this version doesn't know; use the version that wrote it"
+    )]
+    UnknownFormat {
+        /// The format byte found.
+        found: u8,
+    },
+    /// The engine holds another broker's records, or the root key isn't the one they are sealed under.
+    #[error(
+        "this store belongs to another broker, or to another root key; check the data directory and the key slot"
+    )]
+    OtherBroker,
+    /// The engine has records already, so it can't be made a new store.
+    #[error("there is a store here already; choose an empty directory")]
+    NotEmpty,
+    /// The engine failed. Nothing of the batch was done, and the writer does nothing more.
+    #[error("nothing was stored: {0}")]
+    Engine(Arc<EngineError>),
+    /// The engine failed earlier, or somebody else writes to it; the writer does nothing more.
+    #[error("nothing was stored: the store takes no more writes since one failed; start the broker again")]
+    Stopped,
+    /// There is a writer for this store already.
+    #[error("this store has its one writer already")]
+    WriterTaken,
+    /// The system gives no randomness.
+    #[error("the system gives no randomness; nothing was stored")]
+    Randomness,
+    /// The checkpoint couldn't be signed.
+    #[error("the checkpoint couldn't be signed; check the domain's broker certificate")]
+    Signing,
+}
+
+impl StoreError {
+    /// What the peer is told.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotFound | Self::WrongPermit => ErrorCode::NotFound,
+            Self::Conflict { .. } | Self::DomainExists(_) => ErrorCode::Conflict,
+            Self::VersionsExhausted => ErrorCode::Refused,
+            Self::BlobSize => ErrorCode::TooLarge,
+            Self::Damaged { .. }
+            | Self::UnknownFormat { .. }
+            | Self::OtherBroker
+            | Self::NotEmpty
+            | Self::Engine(_)
+            | Self::Stopped
+            | Self::WriterTaken
+            | Self::Randomness
+            | Self::Signing => ErrorCode::Unavailable,
+        }
+    }
+
+    /// Whether the broker must stop rather than go on: what is stored can no longer be written.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Engine(_) | Self::Stopped)
+    }
+}
+
+impl From<EngineError> for StoreError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(Arc::new(error))
+    }
+}
+
+/// A failed seal or open, with the record it was about.
+pub(crate) fn sealed(error: SealError, what: &'static str, key: &crate::engine::Key) -> StoreError {
+    match error {
+        SealError::UnknownFormat { found } => StoreError::UnknownFormat { found },
+        SealError::Damaged => damaged(what, key),
+        SealError::Randomness => StoreError::Randomness,
+    }
+}
+
+/// A record that isn't what it should be.
+pub(crate) fn damaged(what: &'static str, key: &crate::engine::Key) -> StoreError {
+    let shown = key.bytes.len().min(24);
+    StoreError::Damaged { what, place: hex::encode(&key.bytes[..shown]) }
+}

@@ -1,0 +1,196 @@
+//! Seals: how every record is encrypted.
+//!
+//! A sealed record is `format byte ‖ 32-byte random salt ‖ ciphertext ‖ 16-byte tag`. The salt gives the record
+//! a key of its own, HKDF-Expand(sealing key, label ‖ salt) (RFC 5869; the sealing key is uniform already, so
+//! there is nothing to extract), which encrypts once with AES-256-GCM under an all-zero nonce. So no number
+//! of records wears a key out, and there is no nonce to repeat. [`Aad`] says what and where the record is; one
+//! that was moved, renamed or relabelled doesn't open.
+
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::{AeadInOut as _, Aes256Gcm, KeyInit as _, Nonce, Tag};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
+use claviger_proto::{LvWriter, Secret};
+use zeroize::Zeroizing;
+
+/// The only format there is, first byte of every sealed record.
+pub const FORMAT: u8 = 1;
+
+/// Bytes that sealing adds: format, salt, tag.
+pub const OVERHEAD: usize = 1 + SALT + TAG;
+
+const SALT: usize = 32;
+const TAG: usize = 16;
+const HEAD: usize = 1 + SALT;
+const RECORD_LABEL: &[u8] = b"claviger record v1";
+/// AES-256-GCM, in the additional data, so that a later algorithm can't be mistaken for it.
+const ALGORITHM: u8 = 1;
+
+/// What kind of thing a record is. Numbers are part of the format and never reused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum RecordKind {
+    /// A root key in a key slot.
+    Slot = 1,
+    /// A store's identity.
+    Identity = 2,
+    /// A domain's key.
+    DomainKey = 3,
+    /// What describes a domain.
+    Domain = 4,
+    /// A domain's policy key.
+    PolicyKey = 5,
+    /// The key of the broker's own certificate in a domain.
+    BrokerKey = 6,
+    /// A domain whose removal isn't finished.
+    Removal = 7,
+    /// Which versions a name has.
+    Head = 8,
+    /// Older versions of a name.
+    HeadPage = 9,
+    /// One version's secret.
+    #[default]
+    Entry = 10,
+    /// Records of the audit trail.
+    Audit = 11,
+    /// Where a domain's trail in the engine has got to.
+    AuditHead = 12,
+    /// A checkpoint of the audit trail.
+    Checkpoint = 13,
+    /// An item of an agent's own cryptstore.
+    Cryptstore = 14,
+}
+
+/// What a record is and where it belongs: authenticated with it, and known to who opens it. What doesn't
+/// apply to a kind stays at its default. The format, the algorithm and the lengths are added.
+#[derive(Clone, Copy, Default)]
+pub struct Aad<'a> {
+    /// What kind of thing it is.
+    pub kind: RecordKind,
+    /// The domain's generation id, or the store's id for what belongs to no domain.
+    pub generation: [u8; 16],
+    /// Its name.
+    pub name: &'a str,
+    /// Its version, or another number that tells it from its like.
+    pub version: u32,
+    /// An entry's type.
+    pub entry_type: &'a str,
+    /// Bits; [`Aad::EXPORTABLE`] is the only one.
+    pub flags: u32,
+    /// When it was entered, seconds since 1970.
+    pub entered: i64,
+    /// When it expires, seconds since 1970; 0 is never.
+    pub expires: i64,
+    /// Its state; 1 is "there".
+    pub state: u8,
+    /// Which of the domain's keys it is sealed under, counted from 1; 0 for the root key.
+    pub key_epoch: u32,
+    /// Whatever else it is bound to: its position in a chain, say.
+    pub bound_to: &'a [u8],
+}
+
+impl Aad<'_> {
+    /// Set in `flags` when an entry may leave the store.
+    pub const EXPORTABLE: u32 = 1;
+
+    fn encode(&self) -> Vec<u8> {
+        LvWriter::new()
+            .push(&[FORMAT, ALGORITHM, self.kind as u8, self.state])
+            .push(&self.generation)
+            .push(self.name.as_bytes())
+            .push(&self.version.to_be_bytes())
+            .push(self.entry_type.as_bytes())
+            .push(&self.flags.to_be_bytes())
+            .push(&self.entered.to_be_bytes())
+            .push(&self.expires.to_be_bytes())
+            .push(&self.key_epoch.to_be_bytes())
+            .push(self.bound_to)
+            .into_bytes()
+    }
+}
+
+/// Why something couldn't be sealed or opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The record's format isn't known here.
+    #[error("the record has format {found}, which this version doesn't know; use the version that wrote it")]
+    UnknownFormat {
+        /// The format byte found.
+        found: u8,
+    },
+    /// It was altered, is another record than it should be, or is sealed under another key.
+    #[error("the record is damaged, or sealed under another key; restore a back-up")]
+    Damaged,
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    Randomness,
+}
+
+/// A key that seals records. No `Debug`, no `Clone`; zeroized when dropped.
+pub struct SealKey(Prk);
+
+impl SealKey {
+    /// A sealing key from 32 uniform secret bytes.
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        Self(Prk::new_less_safe(HKDF_SHA256, bytes))
+    }
+
+    /// Seals `plaintext` as the record that `aad` describes. Fails only without randomness.
+    pub fn seal(&self, aad: &Aad<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
+        let mut sealed = Vec::with_capacity(plaintext.len() + OVERHEAD);
+        sealed.push(FORMAT);
+        sealed.extend_from_slice(&[0; SALT]);
+        aws_lc_rs::rand::fill(&mut sealed[1..HEAD]).map_err(|_| SealError::Randomness)?;
+        sealed.extend_from_slice(plaintext);
+        let cipher = self.record_cipher(&sealed[1..HEAD])?;
+        let body = InOutBuf::from(&mut sealed[HEAD..]);
+        let tag = cipher
+            .encrypt_inout_detached(&Nonce::default(), &aad.encode(), body)
+            // The only limit is 64 GiB.
+            .map_err(|_| SealError::Damaged)?;
+        sealed.extend_from_slice(&tag);
+        Ok(sealed)
+    }
+
+    /// Opens a sealed record, if it is the one that `aad` describes.
+    pub fn open(&self, aad: &Aad<'_>, sealed: &[u8]) -> Result<Secret, SealError> {
+        let (&format, rest) = sealed.split_first().ok_or(SealError::Damaged)?;
+        if format != FORMAT {
+            return Err(SealError::UnknownFormat { found: format });
+        }
+        let (salt, rest) = rest.split_at_checked(SALT).ok_or(SealError::Damaged)?;
+        let length = rest.len().checked_sub(TAG).ok_or(SealError::Damaged)?;
+        let (body, tag) = rest.split_at(length);
+        let tag = Tag::try_from(tag).map_err(|_| SealError::Damaged)?;
+        let mut plaintext = Zeroizing::new(body.to_vec());
+        self.record_cipher(salt)?
+            .decrypt_inout_detached(
+                &Nonce::default(),
+                &aad.encode(),
+                InOutBuf::from(plaintext.as_mut_slice()),
+                &tag,
+            )
+            .map_err(|_| SealError::Damaged)?;
+        Ok(Secret::new(std::mem::take(&mut *plaintext)))
+    }
+
+    fn record_cipher(&self, salt: &[u8]) -> Result<Aes256Gcm, SealError> {
+        let key = expand::<32>(&self.0, &[RECORD_LABEL, salt]);
+        Aes256Gcm::new_from_slice(&*key).map_err(|_| SealError::Damaged)
+    }
+}
+
+/// `N` bytes of HKDF-Expand with SHA-256.
+pub(crate) fn expand<const N: usize>(prk: &Prk, info: &[&[u8]]) -> Zeroizing<[u8; N]> {
+    struct Length(usize);
+    impl KeyType for Length {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let mut out = Zeroizing::new([0; N]);
+    prk.expand(info, Length(N))
+        .and_then(|okm| okm.fill(out.as_mut_slice()))
+        .expect("HKDF-SHA256 gives up to 8160 bytes, and every caller asks for fewer than 100");
+    out
+}
