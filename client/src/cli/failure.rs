@@ -14,7 +14,7 @@ use crate::error::Error;
 /// Why a command failed: a stable code for machines, a sentence and a next step for people, an exit status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    code: Cow<'static str>,
+    code: Cow<'static, str>,
     exit_status: u8,
     message: String,
     next: String,
@@ -23,7 +23,7 @@ pub struct Failure {
 impl Failure {
     /// A failure from its parts. Sentences come without their full stop.
     pub fn new(
-        code: impl Into<Cow<'static str>>,
+        code: impl Into<Cow<'static, str>>,
         exit_status: u8,
         message: impl Into<String>,
         next: impl Into<String>,
