@@ -81,10 +81,8 @@ impl<'a> Api<'a> {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from_owner(Zeroizing::new(body))))
             .map_err(|error| self.misanswered(&error.to_string()))?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| self.unreachable(&error.to_string()))?;
+        let response =
+            sender.send_request(request).await.map_err(|error| self.unreachable(&error.to_string()))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER)
             .collect()
@@ -105,7 +103,9 @@ impl<'a> Api<'a> {
     fn unconnected(&self, error: &io::Error) -> Failure {
         let failure = self.unreachable(&error.to_string());
         match error.kind() {
-            io::ErrorKind::PermissionDenied => failure.with_next("run this as the user that the broker runs as"),
+            io::ErrorKind::PermissionDenied => {
+                failure.with_next("run this as the user that the broker runs as")
+            }
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => failure.with_next(
                 "start the broker (key-broker serve --admin-socket PATH), or name its socket: --admin-socket",
             ),
@@ -119,14 +119,21 @@ impl<'a> Api<'a> {
     }
 
     fn misanswered(&self, why: &str) -> Failure {
-        let message = format!("what answers at {} is no admin API of this version: {why}", self.socket.display());
-        Failure::new("protocol", 1, message, "check --admin-socket, and that both programs are of one version")
+        let message =
+            format!("what answers at {} is no admin API of this version: {why}", self.socket.display());
+        Failure::new(
+            "protocol",
+            1,
+            message,
+            "check --admin-socket, and that both programs are of one version",
+        )
     }
 }
 
 fn write(body: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(REQUEST_ROOM);
-    serde_json::to_writer(&mut bytes, body).expect("our own types have JSON forms, and memory can be written");
+    serde_json::to_writer(&mut bytes, body)
+        .expect("our own types have JSON forms, and memory can be written");
     bytes
 }
 

@@ -95,7 +95,8 @@ pub(crate) struct One {
 
 impl Report for One {
     fn text(&self) -> String {
-        let Domain { name, preset, policy_fingerprint, policy_not_after, policy_key_held_by, .. } = &self.domain;
+        let Domain { name, preset, policy_fingerprint, policy_not_after, policy_key_held_by, .. } =
+            &self.domain;
         let Domain { broker_certificate_not_after, references, created, .. } = &self.domain;
         let done = self.done.map(|done| format!("{done} ")).unwrap_or_default();
         format!(

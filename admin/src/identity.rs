@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use claviger_attest::{
-    ADMISSION_DAYS, BrokerMeasurements, IssueError, KeyAlgorithm, Measurement, Role, SigningKey, verify_agent,
-    verify_broker,
+    ADMISSION_DAYS, BrokerMeasurements, IssueError, KeyAlgorithm, Measurement, Role, SigningKey,
+    verify_agent, verify_broker,
 };
 use claviger_client::cli::{Failure, Report, certificates, clock};
 use claviger_proto::DomainName;
@@ -90,7 +90,11 @@ pub(crate) fn run(context: &Context, command: &Identity) -> Result<(), Failure> 
     .map_err(|error| keys::unissued(IssueError::Unusable(error)))?;
     let pem = certificates::to_pem(&der);
     let mut files = vec![NewFile { name: CERTIFICATE, bytes: pem.as_bytes(), private: false }];
-    files.extend(private.as_ref().map(|key| NewFile { name: PRIVATE_KEY, bytes: key.as_bytes(), private: true }));
+    files.extend(private.as_ref().map(|key| NewFile {
+        name: PRIVATE_KEY,
+        bytes: key.as_bytes(),
+        private: true,
+    }));
     write_all_new(&args.out_dir, &files)?;
     context.tell(&Issued {
         domain: args.domain.to_string(),
@@ -109,7 +113,8 @@ impl Key {
         match (&self.csr, self.new_key) {
             (Some(path), _) => Ok((csr::read(path)?, None)),
             (None, algorithm) => {
-                let key = SigningKey::generate(algorithm.unwrap_or(KeyAlgorithm::P256)).map_err(keys::broken)?;
+                let key =
+                    SigningKey::generate(algorithm.unwrap_or(KeyAlgorithm::P256)).map_err(keys::broken)?;
                 let private = key.to_private().map_err(keys::broken)?.to_pem();
                 Ok((key.public().clone(), Some(private)))
             }

@@ -69,7 +69,8 @@ impl PolicyFiles {
         let names = [CERTIFICATE_PEM, CERTIFICATE_DER];
         let paths = names.map(|name| self.policy_key.with_file_name(name));
         paths.into_iter().find(|path| path.exists()).ok_or_else(|| {
-            let why = "no certificate is in it, and neither policy-cert.pem nor policy_cert_file.bin beside it";
+            let why =
+                "no certificate is in it, and neither policy-cert.pem nor policy_cert_file.bin beside it";
             refuse(&self.policy_key, why, "name the certificate with --policy-cert")
         })
     }

@@ -33,10 +33,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new("system", 1, error.to_string(), "free some of the system's resources"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new("system", 1, error.to_string(), "free some of the system's resources")
+    })?;
     let context = Context::new(cli.output.mode, cli.admin_socket);
     runtime.block_on(dispatch(&context, cli.command))
 }

@@ -50,7 +50,8 @@ impl Connector {
             policy: identity.policy().clone(),
             measurements: options.measurements.clone(),
         };
-        let session = Session::admitted(trust, identity.certificate(), identity.key().pkcs8_der(), &options.time)?;
+        let session =
+            Session::admitted(trust, identity.certificate(), identity.key().pkcs8_der(), &options.time)?;
         Ok(Self { session, timeouts: options.timeouts })
     }
 
@@ -118,9 +119,7 @@ impl Channel {
         // The tag is the name as the broker keeps it, or as it goes over the wire.
         let named = entry.tag == name.as_str()
             || ResourceName::parse_in(&self.domain, &entry.tag).is_ok_and(|tag| tag == *name);
-        named
-            && entry.version.is_some()
-            && (version.is_none() || version == entry.version)
+        named && entry.version.is_some() && (version.is_none() || version == entry.version)
     }
 
     fn unrelated(&mut self) -> Error {

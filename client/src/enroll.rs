@@ -5,10 +5,10 @@ use claviger_attest::{
     Binding, EXPORTER_LEN, KeyAlgorithm, Peer, PolicyCertificate, Purpose, Role, SigningKey, exporter_label,
     self_signed_agent, verify_agent,
 };
+use claviger_proto::DomainName;
 use claviger_proto::key::PublicKey;
 use claviger_proto::limits::MAX_ADMISSION_FRAME;
 use claviger_proto::trust::{NONCE, PURPOSE_AUTHENTICATION, TrustRequest, TrustResponse};
-use claviger_proto::DomainName;
 use rustls_pki_types::UnixTime;
 
 use crate::address::Address;

@@ -212,7 +212,12 @@ impl Error {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Closed { .. } => 8,
             Self::BrokerRefused { .. } | Self::CertificateRefused { .. } | Self::UnknownDomain { .. } => 3,
-            Self::Tls { .. } | Self::Protocol { .. } | Self::ChannelSpent | Self::Key { .. } | Self::NewKey(_) | Self::NoClock => 1,
+            Self::Tls { .. }
+            | Self::Protocol { .. }
+            | Self::ChannelSpent
+            | Self::Key { .. }
+            | Self::NewKey(_)
+            | Self::NoClock => 1,
             Self::Refused { refusal, .. } => refusal.code.exit_status(),
             Self::Input(error) => ErrorCode::from(*error).exit_status(),
             Self::Evidence(error) => error.exit_status(),
@@ -223,7 +228,9 @@ impl Error {
     /// What to do next, as a sentence without its full stop.
     pub fn next(&self) -> String {
         match self {
-            Self::Unreachable { .. } => "check the address and that the broker runs (key-admin status)".into(),
+            Self::Unreachable { .. } => {
+                "check the address and that the broker runs (key-admin status)".into()
+            }
             Self::Timeout { .. } => "try again; if it stays, look at the broker's log and the network".into(),
             Self::Closed { .. } => {
                 "try again; a broker at its limits or shutting down does this: look at its log".into()
@@ -239,7 +246,9 @@ impl Error {
             Self::UnknownDomain { domain, .. } => {
                 format!("check the domain's spelling, or create it: key-admin domain create {domain}")
             }
-            Self::Tls { .. } => "check that this port is the broker's, not a plain or older TLS service".into(),
+            Self::Tls { .. } => {
+                "check that this port is the broker's, not a plain or older TLS service".into()
+            }
             Self::Refused { refusal, request_id } => refused_next(refusal.code, request_id.as_deref()),
             Self::Protocol { .. } => {
                 "check that this port belongs to a Claviger broker of a version that fits this one".into()

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use claviger_attest::{BrokerMeasurements, CertificateError, PolicyCertificate, verify_agent, verify_broker};
 use claviger_proto::DomainName;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -37,7 +37,11 @@ pub(crate) struct Session {
 enum Own {
     /// The temporary one of an enrolment, which nothing has to vouch for.
     SelfSigned,
-    Admission { policy: PolicyCertificate, leaf: CertificateDer<'static>, time: Arc<dyn TimeProvider> },
+    Admission {
+        policy: PolicyCertificate,
+        leaf: CertificateDer<'static>,
+        time: Arc<dyn TimeProvider>,
+    },
 }
 
 impl Session {
@@ -154,9 +158,7 @@ impl ServerCertVerifier for BrokerVerifier {
         let Trust { domain, policy, measurements } = &self.trust;
         match verify_broker(policy, domain, leaf, measurements, now) {
             Ok(_peer) => Ok(ServerCertVerified::assertion()),
-            Err(fault) => {
-                Err(rustls::CertificateError::Other(OtherError(Arc::new(fault))).into())
-            }
+            Err(fault) => Err(rustls::CertificateError::Other(OtherError(Arc::new(fault))).into()),
         }
     }
 

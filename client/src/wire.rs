@@ -185,9 +185,7 @@ fn classify_alert(address: Address, session: &Session, alert: AlertDescription) 
         AlertDescription::UnrecognisedName => {
             Error::UnknownDomain { address, domain: session.domain.clone() }
         }
-        AlertDescription::NoApplicationProtocol => {
-            Error::Protocol { address, fault: ProtocolFault::Alpn }
-        }
+        AlertDescription::NoApplicationProtocol => Error::Protocol { address, fault: ProtocolFault::Alpn },
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateRevoked

@@ -17,7 +17,9 @@ pub(crate) fn read(path: &Path) -> Result<PublicKey, Failure> {
     let bytes = input::read(path, MAX_FILE)?;
     let refuse = |why: &str| refuse(path, why, "give a certification request (PKCS#10) as PEM or DER");
     let request = match parse_x509_pem(bytes.expose()) {
-        Ok((_, pem)) if matches!(pem.label.as_str(), "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") => pem.contents,
+        Ok((_, pem)) if matches!(pem.label.as_str(), "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") => {
+            pem.contents
+        }
         Ok(_) => return Err(refuse("it is PEM, but no CERTIFICATE REQUEST")),
         Err(_) => bytes.expose().to_vec(),
     };

@@ -112,9 +112,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let measurement = "ab".repeat(32).parse().unwrap();
         let now = UnixTime::now();
-        for (name, bytes) in
-            SimulatedPlatform::generate(measurement, None, now).unwrap().files().unwrap()
-        {
+        for (name, bytes) in SimulatedPlatform::generate(measurement, None, now).unwrap().files().unwrap() {
             fs::write(dir.path().join(name), bytes.expose()).unwrap();
         }
         dir

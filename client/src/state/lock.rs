@@ -43,10 +43,14 @@ impl StateLock {
             let directory = File::open(&state.path).map_err(failed)?;
             match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
                 // Whoever had the lock may have taken the directory away with it.
-                Ok(()) if is_still(&directory, &state) => return Ok(Self { state, made, _directory: directory }),
+                Ok(()) if is_still(&directory, &state) => {
+                    return Ok(Self { state, made, _directory: directory });
+                }
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => sleep(LOOK_AGAIN),
-                Err(rustix::io::Errno::WOULDBLOCK) => return Err(StateError::InUse { dir: state.path.clone() }),
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    return Err(StateError::InUse { dir: state.path.clone() });
+                }
                 Err(error) => return Err(failed(error.into()).into()),
             }
         }

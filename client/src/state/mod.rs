@@ -108,9 +108,10 @@ impl StateDir {
         }
         let id = StoreId::from_bytes(head[1..].try_into().map_err(|_| damaged())?);
         let root = Slots::read(&self.path.join(SLOTS))?.open(&context(id))?;
-        let plain = root.seal_key(PURPOSE).open(&aad(id), sealed).map_err(|error| {
-            StateError::Seal { path: path.clone(), error }
-        })?;
+        let plain = root
+            .seal_key(PURPOSE)
+            .open(&aad(id), sealed)
+            .map_err(|error| StateError::Seal { path: path.clone(), error })?;
         let content = Cryptstore::decode(plain.expose()).ok_or_else(damaged)?;
         Ok((Keys { id, root }, content))
     }

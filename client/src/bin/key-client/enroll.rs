@@ -48,12 +48,8 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
     // Held to the end, so that of two enrolments at once one is refused before it is admitted.
     let lock = state.lock_or_make().map_err(Error::from)?;
     lock.allows(&args.domain, args.replace).map_err(Error::from)?;
-    let enrollment = Enrollment {
-        domain: &args.domain,
-        policy: &policy,
-        collector: &args.evidence,
-        algorithm: args.key,
-    };
+    let enrollment =
+        Enrollment { domain: &args.domain, policy: &policy, collector: &args.evidence, algorithm: args.key };
     let admitted = enroll(&args.admission, &enrollment, &Options::default()).await?;
     lock.put_identity(&admitted.identity, clock::now()).map_err(Error::from)?;
     mode.tell(&Enrolled::new(&admitted))

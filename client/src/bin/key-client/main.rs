@@ -22,10 +22,9 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new("system", 1, error.to_string(), "free some of the system's resources"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new("system", 1, error.to_string(), "free some of the system's resources")
+    })?;
     runtime.block_on(async {
         match command {
             Command::Enroll(args) => enroll::run(&args, mode).await,

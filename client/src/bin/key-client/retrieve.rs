@@ -53,7 +53,13 @@ pub(crate) async fn run(args: &RetrieveArgs, mode: OutputMode) -> Result<(), Fai
     drop(channel);
     let entry_type = entry.entry_type.clone();
     let number = entry.version.map_or(0, Version::get);
-    let report = |into, tag| Retrieved { name: name.as_str(), version: number, entry_type: entry_type.as_str(), into, tag };
+    let report = |into, tag| Retrieved {
+        name: name.as_str(),
+        version: number,
+        entry_type: entry_type.as_str(),
+        into,
+        tag,
+    };
     match args.out.as_deref() {
         Some(path) if path == Path::new("-") => {
             to_stdout(&format::convert(entry, args.format)?)?;

@@ -27,7 +27,11 @@ pub(crate) async fn run(args: &StoreArgs, mode: OutputMode) -> Result<(), Failur
     let name = ResourceName::parse_in(identity.domain(), &args.name).map_err(Error::from)?;
     let blob = input::read(&args.input, MAX_DATA)?;
     if blob.is_empty() {
-        return Err(Failure::coded(ErrorCode::Malformed, "there is nothing to store: the input is empty", "check --in"));
+        return Err(Failure::coded(
+            ErrorCode::Malformed,
+            "there is nothing to store: the input is empty",
+            "check --in",
+        ));
     }
     let store = Store {
         name: name.clone(),
