@@ -144,12 +144,12 @@ pub struct AuditReport {
 /// One segment of a domain's audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditSegment {
-    /// Its id: the start's counter and the shard, or `store`.
+    /// Its id: the shard's, or `store`.
     pub id: String,
     /// How many records it has.
     pub records: u64,
-    /// The chain's head, hex.
-    pub head: String,
+    /// Whether nothing was found in it.
+    pub ok: bool,
 }
 
 /// Why an admin call failed, after RFC 9457 (`application/problem+json`), with a stable code.

@@ -133,7 +133,8 @@ fn leaf(identity: &BrokerIdentity) -> Result<Leaf, BuildFault> {
     })
 }
 
-fn certificate_dates(der: &[u8]) -> Result<(i64, i64), CertificateError> {
+/// A certificate's dates, in seconds since 1970.
+pub(crate) fn certificate_dates(der: &[u8]) -> Result<(i64, i64), CertificateError> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|_| CertificateError::Malformed)?;
     let validity = certificate.validity();
     Ok((validity.not_before.timestamp(), validity.not_after.timestamp()))

@@ -15,6 +15,7 @@ use claviger_store::DomainKeys;
 
 use crate::storage::Storage;
 
+pub(crate) use build::certificate_dates;
 pub use build::{BuildError, BuildFault, build, issue_leaf, needs_renewal};
 pub use choose::{Hello, Refused, choose};
 pub use references::{decode as decode_references, encode as encode_references};

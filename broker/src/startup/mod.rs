@@ -146,6 +146,11 @@ impl Broker {
         })
     }
 
+    /// The actor that owns its domains; none while it is sealed.
+    pub fn domains(&self) -> Option<Addr<DomainsActor>> {
+        self.domains.clone()
+    }
+
     /// Where it is in its life.
     pub fn state(&self) -> State {
         self.lifecycle.state()

@@ -1,17 +1,17 @@
 //! Checkpoints, and the check of a domain's whole trail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use claviger_attest::{BrokerMeasurements, PolicyCertificate, verify_broker};
-use claviger_proto::{DomainName, admin};
-use claviger_store::audit::{self, Checkpoint};
+use claviger_attest::{BrokerMeasurements, SigningKey, verify_broker};
+use claviger_proto::{DomainName, LvWriter, admin};
+use claviger_store::audit;
 use claviger_store::{CheckpointDomain, Command, SegmentHead};
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::{AdminError, Registry};
 use crate::actors::audit::{SyncDomain, seconds};
-use crate::domain::Domain;
+use crate::domain::{Domain, certificate_dates};
 
 impl Registry {
     /// Makes a checkpoint of each domain that has records since its last one.
@@ -30,13 +30,12 @@ impl Registry {
             let head = shard.sync.send(SyncDomain(*domain.keys.generation())).await;
             heads.extend(head.map_err(|_| AdminError::Stopping)??);
         }
-        let key = Arc::clone(&domain.leaf.key);
+        let (key, certificate) = (Arc::clone(&domain.leaf.key), domain.leaf.certificate.clone());
         let checkpoint = CheckpointDomain {
             keys: Arc::clone(&domain.keys),
             now: seconds(UnixTime::now()),
             heads,
-            certificate: domain.leaf.certificate.clone(),
-            sign: Box::new(move |bytes| key.sign(bytes).ok()),
+            sign: Box::new(move |bytes| sign(&key, &certificate, bytes)),
         };
         self.storage.commit(Command::Checkpoint(checkpoint), None).await?;
         Ok(())
@@ -52,8 +51,8 @@ impl Registry {
         let report = {
             let domain = Arc::clone(&domain);
             let check = move || {
-                let signed_by_us = |checkpoint: &Checkpoint| is_signed(&domain.policy, &domain.name, checkpoint);
-                audit::verify(&domain.storage.store, &domain.storage.audit_dir, &domain.keys, &signed_by_us)
+                let ours = |bytes: &[u8], signature: &[u8]| is_signed(&domain, bytes, signature).is_some();
+                audit::verify(&domain.storage.store, &domain.storage.audit_dir, &domain.keys, &ours)
             };
             actix_rt::task::spawn_blocking(check).await.map_err(|_| AdminError::Stopping)??
         };
@@ -64,27 +63,38 @@ impl Registry {
     }
 }
 
-/// A checkpoint is signed by a certificate of the broker's own in this domain, valid when it was made.
-fn is_signed(policy: &PolicyCertificate, domain: &DomainName, checkpoint: &Checkpoint) -> bool {
-    let made = UnixTime::since_unix_epoch(std::time::Duration::from_secs(
-        u64::try_from(checkpoint.time()).unwrap_or(0),
-    ));
-    let certificate = checkpoint.certificate();
-    if verify_broker(policy, domain, certificate, &BrokerMeasurements::Any, made).is_err() {
-        return false;
+/// A checkpoint's signature carries the certificate that it is checked with: LV(certificate) ‖ LV(ECDSA), for
+/// the broker's certificate is renewed and old checkpoints stay.
+fn sign(key: &SigningKey, certificate: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(LvWriter::new().push(certificate).push(&key.sign(bytes).ok()?).into_bytes())
+}
+
+/// `Some` if the broker's own key in this domain signed the bytes. The certificate is checked at its own
+/// beginning: it may have expired since, the signature doesn't.
+fn is_signed(domain: &Domain, bytes: &[u8], signature: &[u8]) -> Option<()> {
+    let (certificate, rest) = split_lv(signature)?;
+    let (signature, rest) = split_lv(rest)?;
+    if !rest.is_empty() {
+        return None;
     }
+    let (not_before, _) = certificate_dates(certificate).ok()?;
+    let then = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(not_before).ok()?));
+    verify_broker(&domain.policy, &domain.name, certificate, &BrokerMeasurements::Any, then).ok()?;
     let certificate = CertificateDer::from(certificate);
-    let Ok(leaf) = webpki::EndEntityCert::try_from(&certificate) else { return false };
-    let spki = leaf.subject_public_key_info();
-    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, spki.as_ref());
-    key.verify(checkpoint.signed_bytes(), checkpoint.signature()).is_ok()
+    let leaf = webpki::EndEntityCert::try_from(&certificate).ok()?;
+    leaf.verify_signature(webpki::aws_lc_rs::ECDSA_P256_SHA256, bytes, signature).ok()
+}
+
+fn split_lv(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<2>()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
 fn describe(name: &DomainName, report: audit::Report) -> admin::AuditReport {
     let segment = |segment: audit::SegmentReport| admin::AuditSegment {
         id: segment.id,
         records: segment.records,
-        head: hex::encode(segment.head),
+        ok: segment.ok,
     };
     admin::AuditReport {
         domain: name.clone(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use claviger_client::cli::{OutputMode, print_json, print_line, report};
+use claviger_client::cli::{Failure, OutputMode, Report};
 use claviger_store::{DataDir, SlotSpec};
 
 /// Make a data directory, with a new root key in one key slot.
@@ -22,20 +22,33 @@ pub(crate) struct Args {
     key_slot: SlotSpec,
 }
 
+#[derive(serde::Serialize)]
+struct Made {
+    broker_id: String,
+    data_dir: String,
+    key_slot: String,
+}
+
+impl Report for Made {
+    fn text(&self) -> String {
+        let Self { broker_id, data_dir, key_slot } = self;
+        format!(
+            "made broker {broker_id} in {data_dir}, its root key sealed by {key_slot}\n\
+             next: keep a copy of the key file elsewhere, then key-broker serve --data-dir {data_dir}"
+        )
+    }
+}
+
 pub(crate) fn run(args: &Args, output: OutputMode) -> ExitCode {
-    match DataDir::create(&args.data_dir, &args.key_slot) {
-        Ok(data_dir) => {
-            let (id, path) = (data_dir.id().to_string(), args.data_dir.display().to_string());
-            match output {
-                OutputMode::Json => print_json(&serde_json::json!({
-                    "broker_id": id, "data_dir": path, "key_slot": args.key_slot.to_string(),
-                })),
-                OutputMode::Text => print_line(&format!(
-                    "made broker {id} in {path}\nnext: key-broker serve --data-dir {path}"
-                )),
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => report(output, "refused", &error.to_string(), 3),
+    let made = DataDir::create(&args.data_dir, &args.key_slot).map(|data_dir| Made {
+        broker_id: data_dir.id().to_string(),
+        data_dir: args.data_dir.display().to_string(),
+        key_slot: args.key_slot.to_string(),
+    });
+    let next = "choose an empty directory and a key file of your own; nothing was changed";
+    let result = made.map_err(|error| Failure::new("refused", 3, error.to_string(), next));
+    match result.and_then(|made| output.tell(&made)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.exit(output),
     }
 }

@@ -7,15 +7,14 @@ mod serve;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use claviger_client::cli::OutputMode;
+use claviger_client::cli::{Output, parse};
 
 /// The key broker for confidential VMs: it hands each VM exactly the keys that its domain's policy grants.
 #[derive(Parser)]
 #[command(name = "key-broker", version, about, after_help = EXAMPLES)]
 struct Args {
-    /// How results are written to stdout.
-    #[arg(long, global = true, value_enum, default_value_t, env = "CLAVIGER_OUTPUT")]
-    output: OutputMode,
+    #[command(flatten)]
+    output: Output,
     #[command(subcommand)]
     command: Command,
 }
@@ -35,11 +34,23 @@ const EXAMPLES: &str = "Examples:
 Exit status: 0 done, 2 usage or configuration, 7 the root key can't be had, 1 other.";
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = match parse() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     claviger_broker::runtime::panics::install_hook();
+    let output = args.output.mode;
     match args.command {
-        Command::Init(init) => init::run(&init, args.output),
-        Command::Serve(serve) => serve::run(serve, args.output),
-        Command::Quickstart(quickstart) => quickstart::run(&quickstart, args.output),
+        Command::Init(init) => init::run(&init, output),
+        Command::Serve(serve) => serve::run(serve, output),
+        Command::Quickstart(quickstart) => quickstart::run(&quickstart, output),
     }
+}
+
+/// Prints a line on stdout, at once: whoever waits for it reads a pipe.
+fn print(line: &str) {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout().lock();
+    // Whoever asked for it may have stopped reading; the work goes on.
+    drop(writeln!(stdout, "{line}").and_then(|()| stdout.flush()));
 }

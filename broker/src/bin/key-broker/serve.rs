@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use claviger_broker::config::{AdmissionListen, Config, Overrides};
 use claviger_broker::{Addresses, Broker, StartError};
-use claviger_client::cli::{OutputMode, print_json, report};
+use claviger_client::cli::{Failure, OutputMode};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serve until SIGTERM or SIGINT; what is under way then is finished first.
@@ -39,8 +39,10 @@ pub(crate) fn run(args: Args, output: OutputMode) -> ExitCode {
     claviger_broker::logging::install("info");
     match actix_rt::System::new().block_on(serve(args, output)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Ended::Start(error)) => report(output, code(&error), &error.to_string(), error.exit_status()),
-        Err(Ended::Failed(reason)) => report(output, "unavailable", reason, 1),
+        Err(Ended::Start(error)) => failure(&error).exit(output),
+        Err(Ended::Failed(reason)) => {
+            Failure::new("unavailable", 1, reason, "mend it, then start the broker again").exit(output)
+        }
     }
 }
 
@@ -78,22 +80,27 @@ async fn serve(args: Args, output: OutputMode) -> Result<(), Ended> {
 fn announce(addresses: &Addresses, output: OutputMode) {
     let Addresses { listen, admission, ops } = addresses;
     if output == OutputMode::Json {
-        print_json(&serde_json::json!({
+        let ready = serde_json::json!({
             "event": "ready",
             "listen": listen.to_string(),
             "admission": admission.first().map(ToString::to_string),
             "ops": ops.map(|address| address.to_string()),
-        }));
+        });
+        super::print(&ready.to_string());
     }
     tracing::info!(%listen, ?admission, ?ops, "ready");
     drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
 }
 
-fn code(error: &StartError) -> &'static str {
-    match (error.exit_status(), error) {
-        (2, _) => "configuration",
-        (7, _) => "sealed",
-        (_, StartError::Bind(_) | StartError::AdminSocket(_)) => "address-in-use",
-        _ => "unavailable",
-    }
+/// How a broker that doesn't start says so.
+pub(crate) fn failure(error: &StartError) -> Failure {
+    let (code, next) = match (error.exit_status(), error) {
+        (2, _) => ("configuration", "mend the configuration; nothing was started"),
+        (7, _) => ("sealed", "give the key slot's file as it was when the broker was made"),
+        (_, StartError::Bind(_) | StartError::AdminSocket(_)) => {
+            ("address-in-use", "stop what is there, or choose another address")
+        }
+        _ => ("unavailable", "mend what is named; nothing was changed"),
+    };
+    Failure::new(code, error.exit_status(), error.to_string(), next)
 }
