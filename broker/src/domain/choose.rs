@@ -30,6 +30,9 @@ pub struct Refused {
 /// Chooses the domain: by SNI, else by the policy certificate's subject, else the default or only one.
 /// Hints that disagree are refused, never resolved.
 pub fn choose(domains: &Domains, hello: &Hello<'_>) -> Result<Arc<Domain>, Refused> {
+    if domains.is_sealed() {
+        return Err(Refused { alert: AlertDescription::InternalError, reason: "sealed" });
+    }
     if hello.alpn.as_ref().is_some_and(|offered| !offered.contains(&ALPN)) {
         return Err(Refused { alert: AlertDescription::NoApplicationProtocol, reason: "unknown-alpn" });
     }

@@ -65,9 +65,10 @@ pub struct Leaf {
     pub key: Arc<claviger_attest::SigningKey>,
 }
 
-/// All domains of a broker at one moment.
+/// All domains of a broker at one moment; by default those of a sealed broker, which are none.
 #[derive(Default)]
 pub struct Domains {
+    unsealed: bool,
     by_name: HashMap<DomainName, Arc<Domain>>,
     by_subject: HashMap<Vec<u8>, Arc<Domain>>,
     default: Option<DomainName>,
@@ -76,12 +77,17 @@ pub struct Domains {
 impl Domains {
     /// A snapshot of these domains. `default` is the domain of a channel that names none.
     pub fn new(domains: impl IntoIterator<Item = Arc<Domain>>, default: Option<DomainName>) -> Self {
-        let mut all = Self { default, ..Self::default() };
+        let mut all = Self { unsealed: true, default, ..Self::default() };
         for domain in domains {
             all.by_subject.insert(domain.policy.subject_der().to_vec(), Arc::clone(&domain));
             all.by_name.insert(domain.name.clone(), domain);
         }
         all
+    }
+
+    /// Whether the broker is sealed, so that it isn't known which domains there are.
+    pub fn is_sealed(&self) -> bool {
+        !self.unsealed
     }
 
     /// The domain of this name.
