@@ -71,7 +71,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             first_frame: Duration::from_secs(10),
             body: Duration::from_secs(20),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             evidence: Duration::from_secs(30),
             drain: Duration::from_secs(10),
             audit_sync: Duration::from_secs(1),
@@ -106,7 +106,7 @@ impl Limits {
             ("limits.audit_sync_ms", self.audit_sync),
         ];
         for (key, time) in times {
-            if time.is_zero() || time > Duration::from_secs(3600) {
+            if time.is_zero() || time > Duration::from_hours(1) {
                 let what = "it has to be between 1 and 3600000 milliseconds".to_owned();
                 return Err(ConfigError::Value { key, what });
             }

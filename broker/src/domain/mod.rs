@@ -126,9 +126,9 @@ impl Domains {
 
     /// The same domains with `domain` put in, or in place of the one of its name.
     #[must_use]
-    pub fn with(&self, domain: Arc<Domain>) -> Self {
+    pub fn with(&self, domain: &Arc<Domain>) -> Self {
         let others = self.iter().filter(|d| d.name != domain.name).cloned();
-        Self::new(others.chain([domain.clone()]), self.default.clone())
+        Self::new(others.chain([Arc::clone(domain)]), self.default.clone())
     }
 
     /// The same domains without the one of this name.
