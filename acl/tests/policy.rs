@@ -103,8 +103,8 @@ fn each_field_is_checked() {
 #[test]
 fn roles_of_roles_end_somewhere() {
     let chain = |length: usize| {
-        let links: String = (1..length).map(|i| format!("g, role:r{i}, role:r{}, dom0\n", i + 1)).collect();
-        format!("p, role:r{length}, dom0, a, retrieve, allow\ng, member, role:r1, dom0\n{links}")
+        let links: Vec<_> = (1..length).map(|i| format!("g, role:r{i}, role:r{}, dom0\n", i + 1)).collect();
+        format!("p, role:r{length}, dom0, a, retrieve, allow\ng, member, role:r1, dom0\n{}", links.concat())
     };
     let acl = compile(&chain(8)).unwrap();
     assert!(acl.decide(agent(2), Action::Retrieve, &name("a")).is_ok());

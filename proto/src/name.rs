@@ -81,11 +81,12 @@ impl ResourceName {
     pub fn is_reserved_in(&self, domain: &DomainName) -> bool {
         const ROLES: [&str; 2] = ["private-auth-key", "admission-certificate"];
         let of_domain = |segment: &str, role: &str| {
-            let split = domain.as_str().len();
-            segment.is_char_boundary(split)
-                && folded_eq(&segment[..split], domain.as_str())
-                && folded_eq(segment[split..].get(..1).unwrap_or_default(), "-")
-                && folded_eq(&segment[split + 1..], role)
+            segment.split_at_checked(domain.as_str().len()).is_some_and(|(head, tail)| {
+                folded_eq(head, domain.as_str())
+                    && tail
+                        .split_at_checked(1)
+                        .is_some_and(|(dash, tail)| folded_eq(dash, "-") && folded_eq(tail, role))
+            })
         };
         ROLES
             .into_iter()

@@ -24,7 +24,7 @@ pub(crate) fn name(text: &str) -> ResourceName {
 
 /// A measurement of 32 bytes, or of 48 where the byte is odd.
 pub(crate) fn measurement(byte: u8) -> Measurement {
-    Measurement::from_bytes(&vec![byte; if byte % 2 == 0 { 32 } else { 48 }]).unwrap()
+    Measurement::from_bytes(&vec![byte; if byte.is_multiple_of(2) { 32 } else { 48 }]).unwrap()
 }
 
 /// What `measurement(byte)` is called by the domain.
@@ -43,7 +43,7 @@ struct Domain {
 }
 
 fn now() -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000))
+    UnixTime::since_unix_epoch(Duration::from_hours(500_000))
 }
 
 impl Domain {
