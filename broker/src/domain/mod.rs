@@ -3,6 +3,8 @@
 mod build;
 mod choose;
 mod references;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 
 use std::collections::HashMap;
