@@ -59,7 +59,7 @@ fn a_stock_policy_certificate_is_accepted() {
     assert_eq!(policy().der(), POLICY);
     assert_eq!(policy().not_after().as_secs(), 1_953_179_862);
     // The Name that the stock client sends in `certificate_authorities`.
-    assert_eq!(hex::encode(&policy().subject_der()[..11]), "30333112301006035504030c");
+    assert_eq!(hex::encode(&policy().subject_der()[..12]), "30333112301006035504030c");
 }
 
 #[test]
