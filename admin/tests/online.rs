@@ -158,7 +158,7 @@ fn an_audit_with_findings_is_a_failure_that_is_told() {
         let findings = if ok { json!([]) } else { json!(["record 3 of 1-0 doesn't open"]) };
         let report = json!({
             "domain": "fleet", "ok": ok, "records": 4, "checkpoints": 1, "findings": findings,
-            "segments": [{"id": "1-0", "records": 4, "head": "ab"}]
+            "segments": [{"id": "1-0", "records": 4, "ok": ok}]
         });
         let (heard, output) = asked(dir.path(), "audit verify --domain fleet", 200, &report);
         assert_eq!(heard.line, "POST /v1/domains/fleet/audit/verify");
