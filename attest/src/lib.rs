@@ -7,6 +7,7 @@
 mod attested;
 mod binding;
 mod cert;
+mod digest;
 mod error;
 mod key;
 mod kind;
@@ -21,6 +22,7 @@ pub use cert::{
     CLOCK_SKEW, Issuer, Peer, PolicyCertificate, self_signed_agent, self_signed_policy, verify_agent,
     verify_broker,
 };
+pub use digest::{sha256, sha384};
 pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
 pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, SyncContext};
-use claviger_attest::{AttestError, Expected, Measurement, SignError, verify};
+use claviger_attest::{AttestError, Expected, IssueError, Measurement, verify};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key_service::Refusal;
 use claviger_proto::trust::{EvidencePackage, PURPOSE_AUTHENTICATION, TrustRequest};
@@ -46,7 +46,9 @@ pub enum Rejected {
     #[error("only purpose \"authentication\" is served here")]
     Purpose,
     /// The domain's policy key isn't here.
-    #[error("the domain's owner keeps its policy key and signs admissions itself; ask the owner for a certificate")]
+    #[error(
+        "the domain's owner keeps its policy key and signs admissions itself; ask the owner for a certificate"
+    )]
     NoIssuer,
     /// The policy certificate can't be relied on now.
     #[error(transparent)]
@@ -56,7 +58,7 @@ pub enum Rejected {
     Evidence(#[from] AttestError),
     /// The certificate couldn't be made.
     #[error("the admission certificate could not be made")]
-    Signing(#[from] SignError),
+    Signing(#[from] IssueError),
     /// A fault of ours, on this evidence.
     #[error("the broker failed on this evidence; nothing was changed")]
     Internal,
@@ -101,5 +103,5 @@ fn admit(admit: &Admit) -> Result<Admitted, Rejected> {
     let submitted = &admit.request.submitted_evidence_type;
     let attested = verify(submitted, &admit.evidence, &admit.domain.references, &expected, admit.now)?;
     let certificate = issuer.admit(&attested, admit.now)?;
-    Ok(Admitted { certificate, measurement: attested.measurement().clone() })
+    Ok(Admitted { certificate, measurement: *attested.measurement() })
 }

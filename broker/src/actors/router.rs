@@ -57,7 +57,7 @@ enum Step {
     /// It is answered.
     Answered(Outcome),
     /// It waits for its commit, which records it.
-    Committing(Pending),
+    Committing(Box<Pending>),
 }
 
 /// A store on its way to the committer.
@@ -79,7 +79,7 @@ impl Handler<Route> for Router {
         Box::pin(async move {
             match step {
                 Step::Answered(outcome) => outcome,
-                Step::Committing(pending) => commit(pending, &segments, id).await,
+                Step::Committing(pending) => commit(*pending, &segments, id).await,
             }
         })
     }
@@ -94,11 +94,16 @@ impl Router {
         facts.name = Some(request.name().to_string());
         // What the channel was opened under may have changed since: decide by what is in force now.
         let Some(domain) = self.current(&domain) else {
-            return Step::Answered(refuse(ErrorCode::CertificateRefused, "this domain is no longer served here"));
+            return Step::Answered(refuse(
+                ErrorCode::CertificateRefused,
+                "this domain is no longer served here",
+            ));
         };
         let permit = match authorise(&domain, &peer, &request, now) {
             Ok(permit) => permit,
-            Err(refusal) => return Step::Answered(self.record(&domain, facts, id, Outcome::Refused(refusal))),
+            Err(refusal) => {
+                return Step::Answered(self.record(&domain, facts, id, Outcome::Refused(refusal)));
+            }
         };
         match request {
             Request::Retrieve(retrieve) => {
@@ -112,7 +117,7 @@ impl Router {
                 }
                 Some(place) => {
                     let command = put(&domain, permit, store, now, facts.clone());
-                    Step::Committing(Pending { domain, command, place, facts })
+                    Step::Committing(Box::new(Pending { domain, command, place, facts }))
                 }
             },
         }
@@ -198,7 +203,10 @@ fn refusal(error: &StoreError) -> Refusal {
         ErrorCode::Unavailable => {
             // What is wrong inside is for the operator, not for peers.
             tracing::error!(%error, "the store failed");
-            Refusal::new(ErrorCode::Unavailable, "the broker's store failed; nothing was changed; try again later")
+            Refusal::new(
+                ErrorCode::Unavailable,
+                "the broker's store failed; nothing was changed; try again later",
+            )
         }
         code => Refusal::new(code, error.to_string()),
     }
@@ -209,7 +217,13 @@ fn refuse(code: ErrorCode, message: &str) -> Outcome {
 }
 
 /// Appends the record; if that fails, so does the request.
-fn record(segments: &Segments, domain: &Domain, mut facts: AuditFacts, id: RequestId, outcome: Outcome) -> Outcome {
+fn record(
+    segments: &Segments,
+    domain: &Domain,
+    mut facts: AuditFacts,
+    id: RequestId,
+    outcome: Outcome,
+) -> Outcome {
     let result = match &outcome {
         Outcome::Refused(refusal) => refusal.code.as_str(),
         _ => "ok",

@@ -40,9 +40,8 @@ pub fn serve(listener: std::os::unix::net::UnixListener, admin: Admin) -> std::i
         let json = web::JsonConfig::default().limit(MAX_BODY).error_handler(|error, _| {
             // serde's text can repeat input; a policy key is input.
             let detail = match error {
-                error::JsonPayloadError::Overflow { .. } | error::JsonPayloadError::OverflowKnownLength { .. } => {
-                    "the body is larger than 64 KiB"
-                }
+                error::JsonPayloadError::Overflow { .. }
+                | error::JsonPayloadError::OverflowKnownLength { .. } => "the body is larger than 64 KiB",
                 _ => "the body is not the JSON that this call takes",
             };
             routes::Failed(Problem {

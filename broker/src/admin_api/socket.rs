@@ -19,7 +19,9 @@ use super::routes::Failed;
 #[non_exhaustive]
 pub enum SocketError {
     /// Somebody answers there.
-    #[error("the admin socket {0} is in use; is another broker running with it? Choose another with --admin-socket")]
+    #[error(
+        "the admin socket {0} is in use; is another broker running with it? Choose another with --admin-socket"
+    )]
     InUse(PathBuf),
     /// Something else lies there.
     #[error("{0} is there and is not a socket; it is left alone. Choose another with --admin-socket")]

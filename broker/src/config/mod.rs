@@ -2,7 +2,7 @@
 
 mod limits;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub use limits::Limits;
 
 /// Where the key service listens when nothing else is said.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:8120";
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8120);
 
 /// Everything that a broker is started with.
 #[derive(Clone, Debug)]
@@ -126,15 +126,14 @@ impl Config {
     pub fn load(file: Option<&Path>, flags: Overrides) -> Result<Self, ConfigError> {
         let file = file.map(read).transpose()?.unwrap_or_default();
         let data_dir = flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?;
-        let listen = flags.listen.or(file.listen).unwrap_or_else(|| {
-            DEFAULT_LISTEN.parse().expect("the default address is one")
-        });
+        let listen = flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN);
         let admission = if flags.admission.is_empty() {
             file.admission_listen.iter().map(|text| text.parse()).collect::<Result<_, _>>()?
         } else {
             flags.admission
         };
-        let admin_socket = flags.admin_socket.or(file.admin_socket).unwrap_or_else(|| data_dir.join("admin.sock"));
+        let admin_socket =
+            flags.admin_socket.or(file.admin_socket).unwrap_or_else(|| data_dir.join("admin.sock"));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let shards = file.shards.unwrap_or(cores);
         if !(1..=1024).contains(&shards) {
@@ -184,7 +183,8 @@ mod tests {
         let path = dir.path().join("broker.toml");
         std::fs::write(&path, "data_dir = '/file'\nlisten = '127.0.0.1:1'\nops_listen = '127.0.0.1:2'")
             .expect("a file");
-        let flags = Overrides { listen: Some("127.0.0.1:9".parse().expect("an address")), ..Overrides::default() };
+        let flags =
+            Overrides { listen: Some("127.0.0.1:9".parse().expect("an address")), ..Overrides::default() };
         let config = Config::load(Some(&path), flags).expect("a configuration");
         assert_eq!(config.listen.port(), 9);
         assert_eq!(config.ops_listen.map(|a| a.port()), Some(2));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use claviger_acl::{Acl, AclError, Preset};
 use claviger_attest::{
-    AdmissionIssuer, CertificateError, Issuer, IssueError, KeyAlgorithm, KeyError, Measurement, PolicyCertificate,
-    PolicyError, ReferenceValues, Role, SigningKey,
+    AdmissionIssuer, CertificateError, IssueError, Issuer, KeyAlgorithm, KeyError, Measurement,
+    PolicyCertificate, PolicyError, ReferenceValues, Role, SigningKey,
 };
 use claviger_proto::key::PrivateKey;
 use claviger_proto::{DomainName, ParseError, Secret};
@@ -89,7 +89,7 @@ fn assemble(
     let preset: Preset = record.preset.parse()?;
     let references = references::decode(&record.references)?;
     let acl = Acl::compile(&name, preset, &labels(&references))?;
-    let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy)).transpose()?;
+    let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
     let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
     let agents = AgentVerifier::new(name.clone(), policy.clone(), provider);
     Ok(Domain {
@@ -113,12 +113,17 @@ fn signing_key(pkcs8: &Secret) -> Result<SigningKey, BuildFault> {
     Ok(SigningKey::from_private(&PrivateKey::from_pkcs8_der(Secret::copy_from(pkcs8.expose()))?)?)
 }
 
-fn issuer(key: &Secret, policy: &PolicyCertificate) -> Result<AdmissionIssuer, BuildFault> {
-    Ok(Issuer::new(signing_key(key)?, policy.clone())?.into_admission())
+fn issuer(
+    key: &Secret,
+    policy: &PolicyCertificate,
+    domain: &DomainName,
+) -> Result<AdmissionIssuer, BuildFault> {
+    Ok(Arc::new(Issuer::new(signing_key(key)?, policy.clone(), domain)?).into_admission())
 }
 
 fn labels(references: &ReferenceValues) -> Vec<(Measurement, String)> {
-    let labelled = references.iter().filter_map(|value| Some((value.measurement().clone(), value.label()?.to_owned())));
+    let labelled =
+        references.iter().filter_map(|value| Some((*value.measurement(), value.label()?.to_owned())));
     labelled.collect()
 }
 
@@ -135,7 +140,8 @@ fn leaf(identity: &BrokerIdentity) -> Result<Leaf, BuildFault> {
 
 /// A certificate's dates, in seconds since 1970.
 pub(crate) fn certificate_dates(der: &[u8]) -> Result<(i64, i64), CertificateError> {
-    let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|_| CertificateError::Malformed)?;
+    let (_, certificate) =
+        x509_parser::parse_x509_certificate(der).map_err(|_| CertificateError::Malformed)?;
     let validity = certificate.validity();
     Ok((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }

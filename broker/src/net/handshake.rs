@@ -97,12 +97,7 @@ async fn negotiate(
 fn read<'a>(hello: &'a ClientHello<'_>) -> Hello<'a> {
     Hello {
         server_name: hello.server_name(),
-        authorities: hello
-            .certificate_authorities()
-            .unwrap_or_default()
-            .iter()
-            .map(AsRef::as_ref)
-            .collect(),
+        authorities: hello.certificate_authorities().unwrap_or_default().iter().map(AsRef::as_ref).collect(),
         alpn: hello.alpn().map(Iterator::collect),
     }
 }

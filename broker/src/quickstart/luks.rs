@@ -23,11 +23,11 @@ pub(super) fn format(cryptsetup: &Path, volume: &Path, key: &[u8]) -> Result<(),
     // The key is 512 random bits, so a slow derivation would add nothing.
     let cheap = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
     let mut command = Command::new(cryptsetup);
-    command.args(["luksFormat", "--batch-mode", "--type", "luks2", "--key-file", "-"]).args(cheap).arg(volume);
-    match feed(command, key)? {
-        true => Ok(()),
-        false => Err(Failed::new("cryptsetup luksFormat failed")),
-    }
+    command
+        .args(["luksFormat", "--batch-mode", "--type", "luks2", "--key-file", "-"])
+        .args(cheap)
+        .arg(volume);
+    if feed(command, key)? { Ok(()) } else { Err(Failed::new("cryptsetup luksFormat failed")) }
 }
 
 /// Whether the volume opens with `key`. Nothing is mapped, so no privilege is needed.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use claviger_attest::{KeyAlgorithm, Measurement, PolicyCertificate, SigningKey, SimulatedPlatform};
+use claviger_client::evidence::SimulatedEnclave;
+use claviger_client::files::{make_private_directory, write_new_private};
 use claviger_client::state::StateDir;
 use claviger_client::{Address, Channel, Collector, Enrollment, Identity, Options, enroll};
 use claviger_proto::DomainName;
@@ -30,11 +32,11 @@ impl Machine {
         aws_lc_rs::rand::fill(&mut measurement).map_err(|_| Failed::new("no randomness"))?;
         let measurement = Measurement::from_bytes(&measurement).map_err(Failed::new)?;
         let root = SigningKey::from_private(&root.to_private().map_err(Failed::new)?).map_err(Failed::new)?;
-        let platform = SimulatedPlatform::generate(measurement.clone(), Some(root), UnixTime::now());
+        let platform = SimulatedPlatform::generate(measurement, Some(root), UnixTime::now());
         let platform_dir = dir.join("platform");
-        claviger_client::files::make_dir(&platform_dir).map_err(Failed::new)?;
+        make_private_directory(&platform_dir).map_err(Failed::new)?;
         for (name, content) in platform.and_then(|platform| platform.files()).map_err(Failed::new)? {
-            claviger_client::files::write_new(&platform_dir.join(name), content.expose()).map_err(Failed::new)?;
+            write_new_private(&platform_dir.join(name), content.expose()).map_err(Failed::new)?;
         }
         Ok(Self { platform_dir, state_dir: dir.join("state"), measurement })
     }
@@ -46,16 +48,19 @@ impl Machine {
         domain: &DomainName,
         policy: &PolicyCertificate,
     ) -> Result<Identity, claviger_client::Error> {
-        let collector = Collector::simulated_enclave(&self.platform_dir);
-        let enrollment =
-            Enrollment { domain, policy, collector: &collector, algorithm: KeyAlgorithm::P256 };
+        let collector = Collector::SimulatedEnclave(SimulatedEnclave::new(&self.platform_dir));
+        let enrollment = Enrollment { domain, policy, collector: &collector, algorithm: KeyAlgorithm::P256 };
         let admitted = enroll(admission, &enrollment, &Options::default()).await?;
-        StateDir::new(&self.state_dir).create(&admitted.identity)?;
+        let now = crate::actors::audit::seconds(UnixTime::now());
+        StateDir::new(&self.state_dir).lock_or_make()?.put_identity(&admitted.identity, now)?;
         Ok(admitted.identity)
     }
 }
 
 /// Opens a channel to the key service.
-pub(super) async fn connect(broker: &Address, identity: &Identity) -> Result<Channel, claviger_client::Error> {
+pub(super) async fn connect(
+    broker: &Address,
+    identity: &Identity,
+) -> Result<Channel, claviger_client::Error> {
     Channel::connect(broker, identity, &Options::default()).await
 }

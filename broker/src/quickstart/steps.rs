@@ -111,7 +111,8 @@ impl Scene {
 
     async fn domain(&mut self) -> Played {
         let key = SigningKey::generate(KeyAlgorithm::P384).map_err(Failed::new)?;
-        let policy = self_signed_policy(&key, &self.domain, UnixTime::now(), POLICY_DAYS).map_err(Failed::new)?;
+        let policy =
+            self_signed_policy(&key, &self.domain, UnixTime::now(), POLICY_DAYS).map_err(Failed::new)?;
         let create = CreateDomain {
             name: self.domain.clone(),
             policy_certificate: hex::encode(policy.der()),
@@ -135,7 +136,8 @@ impl Scene {
             attest_root: Some(hex::encode(root.public().spki_der())),
         };
         self.ask(domains::Trust { domain: self.domain.clone(), reference }).await?;
-        let identity = machine.enroll(&self.admission, &self.domain, self.policy()?).await.map_err(Failed::new)?;
+        let identity =
+            machine.enroll(&self.admission, &self.domain, self.policy()?).await.map_err(Failed::new)?;
         let told = format!("measurement {} admitted as {label}", machine.measurement);
         match label {
             "deployment" => self.deployment = Some(identity),
@@ -165,7 +167,8 @@ impl Scene {
     }
 
     async fn retrieve(&mut self) -> Played {
-        let deployed = self.deployed.as_ref().ok_or_else(|| Failed::new("the deployed VM isn't admitted yet"))?;
+        let deployed =
+            self.deployed.as_ref().ok_or_else(|| Failed::new("the deployed VM isn't admitted yet"))?;
         let mut channel = connect(&self.broker, deployed).await.map_err(Failed::new)?;
         let retrieve = Retrieve { name: self.name.clone(), version: None };
         let entry = channel.retrieve(retrieve).await.map_err(Failed::new)?;
@@ -178,7 +181,9 @@ impl Scene {
 
     fn luks_open(&self) -> Played {
         let Some(cryptsetup) = luks::cryptsetup() else {
-            return Ok("skipped: install cryptsetup (Debian: cryptsetup-bin) to see a real volume open".to_owned());
+            return Ok(
+                "skipped: install cryptsetup (Debian: cryptsetup-bin) to see a real volume open".to_owned()
+            );
         };
         let volume = self.dir.join("volume.luks");
         luks::format(&cryptsetup, &volume, &self.stored)?;
@@ -211,7 +216,7 @@ impl Scene {
         let now = UnixTime::now();
         let foreign = SigningKey::generate(KeyAlgorithm::P384).map_err(Failed::new)?;
         let policy = self_signed_policy(&foreign, &self.domain, now, POLICY_DAYS).map_err(Failed::new)?;
-        let issuer = Issuer::new(foreign, policy).map_err(Failed::new)?;
+        let issuer = Issuer::new(foreign, policy, &self.domain).map_err(Failed::new)?;
         let key = SigningKey::generate(KeyAlgorithm::P256).map_err(Failed::new)?;
         let like = self.deployment()?.verify(now).map_err(Failed::new)?;
         let certificate = issuer.identity(Role::Agent, key.public().spki_der(), like.measurement(), now, 1);

@@ -45,20 +45,25 @@ pub struct RunningShard {
 }
 
 /// Starts a shard on its own thread. It decides by no domain at all until it is told of some.
-pub async fn spawn(index: u16, listeners: Vec<(TcpListener, Serves)>, shared: Shared) -> std::io::Result<RunningShard> {
+pub async fn spawn(
+    index: u16,
+    listeners: Vec<(TcpListener, Serves)>,
+    shared: Shared,
+) -> std::io::Result<RunningShard> {
     let arbiter = Arbiter::try_new()?;
     let (ready, started) = oneshot::channel();
     let (drained, wait_drained) = oneshot::channel();
-    arbiter.spawn(async move {
-        match run(index, listeners, shared) {
-            Ok((seams, shard, loops)) => {
-                drop(ready.send(Ok(seams)));
+    arbiter.spawn_fn(move || match run(index, listeners, shared) {
+        Ok((seams, running, loops)) => {
+            drop(ready.send(Ok(seams)));
+            actix_rt::spawn(async move {
                 futures_util::future::join_all(loops).await;
-                drain(&shard).await;
-                drop(drained.send(()));
-            }
-            Err(error) => drop(ready.send(Err(error))),
+                drain(&running).await;
+                // Nobody may be waiting for it.
+                let _ = drained.send(());
+            });
         }
+        Err(error) => drop(ready.send(Err(error))),
     });
     let seams = started.await.map_err(|_| std::io::Error::other("a shard's thread ended as it began"))??;
     Ok(RunningShard { arbiter, seams, drained: wait_drained })
@@ -76,7 +81,7 @@ fn run(
     let acl = AclActor::new(view.clone()).start();
     let audit = AuditActor::new(segments.clone(), shared.config.limits.audit_sync).start();
     let router = Router::new(view.clone(), segments.clone(), shared.permits.clone()).start();
-    let shard = Rc::new(Shard {
+    let running = Rc::new(Shard {
         config: shared.config,
         permits: shared.permits,
         view,
@@ -90,11 +95,11 @@ fn run(
     let mut loops = Vec::new();
     for (listener, serves) in listeners {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        loops.push(actix_rt::spawn(accept_loop(listener, serves, Rc::clone(&shard))));
+        loops.push(actix_rt::spawn(accept_loop(listener, serves, Rc::clone(&running))));
     }
     let seams =
         ShardSeams { acl: acl.recipient(), sync: audit.clone().recipient(), deleted: audit.recipient() };
-    Ok((seams, shard, loops))
+    Ok((seams, running, loops))
 }
 
 /// Waits until the shard's connections are done. Whoever waits for the shard sets the deadline.

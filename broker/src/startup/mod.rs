@@ -10,7 +10,6 @@ use actix::{Actor as _, Addr, SyncArbiter};
 use actix_web::dev::ServerHandle;
 use claviger_proto::admin::State;
 use claviger_store::DataDir;
-use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 
 use crate::actors::attestor::Attestor;
@@ -71,7 +70,8 @@ impl Sockets {
         for listen in &config.admission {
             admission.push(bind(listen.address, config.shards)?);
         }
-        let ops = config.ops_listen.map(|address| bind(address, 1)).transpose()?.and_then(|mut one| one.pop());
+        let ops =
+            config.ops_listen.map(|address| bind(address, 1)).transpose()?.and_then(|mut one| one.pop());
         let first = |sockets: &[TcpListener]| sockets[0].local_addr().map_err(StartError::Socket);
         let addresses = Addresses {
             listen: first(&service)?,
@@ -83,7 +83,8 @@ impl Sockets {
 
     /// Takes one socket of each TCP listener, for one shard.
     fn share(&mut self, config: &Config) -> Vec<(TcpListener, Serves)> {
-        let mut share: Vec<_> = self.service.pop().map(|socket| (socket, Serves::KeyService)).into_iter().collect();
+        let mut share: Vec<_> =
+            self.service.pop().map(|socket| (socket, Serves::KeyService)).into_iter().collect();
         for (sockets, listen) in self.admission.iter_mut().zip(&config.admission) {
             let serves = Serves::Admission { stock_domain: listen.stock_domain.clone() };
             share.extend(sockets.pop().map(|socket| (socket, serves)));
@@ -169,13 +170,16 @@ impl Broker {
     /// checkpoints, and ends every thread.
     pub async fn drain(mut self) {
         self.lifecycle.set(State::Draining);
-        drop(self.drain.send(true));
+        // Shards that are gone need not be told.
+        let _ = self.drain.send(true);
         let deadline = tokio::time::Instant::now() + self.config.limits.drain;
         for shard in &mut self.shards {
             shard.drained(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
         }
-        if let Some(domains) = &self.domains {
-            drop(domains.send(CheckpointAll).await);
+        if let Some(domains) = &self.domains
+            && domains.send(CheckpointAll).await.is_err()
+        {
+            tracing::error!("the domains actor is gone; no last checkpoints are made");
         }
         for server in &self.servers {
             server.stop(true).await;

@@ -63,7 +63,9 @@ impl Unsealed {
     pub(super) async fn serve(&self, shards: &[RunningShard], provider: Arc<CryptoProvider>) -> DomainsActor {
         let seams: Vec<_> = shards.iter().map(|shard| shard.seams.clone()).collect();
         for shard in &seams {
-            drop(shard.acl.send(DomainsChanged(Arc::clone(&self.domains))).await);
+            if shard.acl.send(DomainsChanged(Arc::clone(&self.domains))).await.is_err() {
+                tracing::error!("a shard ended as it began");
+            }
         }
         let domains = Arc::clone(&self.domains);
         DomainsActor::new(Registry::new(Arc::clone(&self.storage), provider, seams, domains))
@@ -76,7 +78,11 @@ impl Unsealed {
 }
 
 /// A domain that can't be served is left out and named; the others don't pay for it.
-fn load(storage: &Arc<Storage>, config: &Config, provider: &Arc<CryptoProvider>) -> Result<Domains, StoreError> {
+fn load(
+    storage: &Arc<Storage>,
+    config: &Config,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Domains, StoreError> {
     let mut domains = Vec::new();
     for stored in storage.store.domains()? {
         match build(&stored, storage, provider) {

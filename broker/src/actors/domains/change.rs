@@ -7,9 +7,7 @@ use claviger_attest::{EvidenceKind, Issuer, Measurement, PolicyCertificate, Refe
 use claviger_proto::admin::{self, AddReference, CreateDomain};
 use claviger_proto::key::{PrivateKey, PublicKey};
 use claviger_proto::{DomainName, Secret};
-use claviger_store::{
-    BrokerIdentity, Command, DeleteDomain, DomainChange, DomainRecord, NewDomain, UpdateDomain,
-};
+use claviger_store::{Command, DeleteDomain, DomainChange, DomainRecord, NewDomain, UpdateDomain};
 use rustls::pki_types::UnixTime;
 
 use super::registry::{describe_reference, operator_event};
@@ -29,7 +27,7 @@ impl Registry {
         self.check_unshared(&policy)?;
         let preset: Preset = preset.as_deref().map(str::parse).transpose()?.unwrap_or_default();
         let key = PrivateKey::from_pkcs8_der(Secret::copy_from(policy_key.0.expose()))?;
-        let issuer = Issuer::new(SigningKey::from_private(&key)?, policy.clone())?;
+        let issuer = Issuer::new(SigningKey::from_private(&key)?, policy.clone(), &name)?;
         let record = DomainRecord {
             policy_certificate: policy.der().to_vec(),
             policy_key: Some(policy_key.0),
@@ -74,7 +72,11 @@ impl Registry {
         Ok(())
     }
 
-    pub(super) async fn set_preset(&self, name: &DomainName, preset: &str) -> Result<admin::Domain, AdminError> {
+    pub(super) async fn set_preset(
+        &self,
+        name: &DomainName,
+        preset: &str,
+    ) -> Result<admin::Domain, AdminError> {
         let domain = self.find(name)?;
         let preset: Preset = preset.parse()?;
         self.update(&domain, DomainChange::Preset(preset.to_string()), "acl-preset").await?;
@@ -139,7 +141,7 @@ impl Registry {
         let stored = self.storage.store.domain(&domain.name)?;
         let Some(key) = stored.and_then(|stored| stored.record.policy_key) else { return Ok(()) };
         let key = SigningKey::from_private(&PrivateKey::from_pkcs8_der(key)?)?;
-        let identity = issue_leaf(&Issuer::new(key, domain.policy.clone())?, now)?;
+        let identity = issue_leaf(&Issuer::new(key, domain.policy.clone(), &domain.name)?, now)?;
         self.update(domain, DomainChange::BrokerIdentity(identity), "broker-certificate-renew").await
     }
 
@@ -160,7 +162,8 @@ impl Registry {
 /// The roots that a domain already names for a kind.
 fn known_roots(domain: &Domain, kind: EvidenceKind) -> Vec<PublicKey> {
     let mut roots: Vec<PublicKey> = Vec::new();
-    for root in domain.references.iter().filter(|value| value.kind() == kind).flat_map(ReferenceValue::roots) {
+    for root in domain.references.iter().filter(|value| value.kind() == kind).flat_map(ReferenceValue::roots)
+    {
         if !roots.iter().any(|known| known.same_numbers(root)) {
             roots.push(root.clone());
         }

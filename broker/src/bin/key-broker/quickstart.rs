@@ -31,11 +31,14 @@ pub(crate) fn run(args: &Args, output: OutputMode) -> ExitCode {
 }
 
 async fn quickstart(args: &Args, output: OutputMode) -> Result<bool, StartError> {
-    let dir = tempfile::Builder::new().prefix("claviger-quickstart-").tempdir().map_err(StartError::Socket)?;
+    let dir =
+        tempfile::Builder::new().prefix("claviger-quickstart-").tempdir().map_err(StartError::Socket)?;
     let played = play(dir.path(), |step| tell(step, output)).await?;
     match output {
         OutputMode::Json => super::print(&serde_json::json!({"ok": played.ok}).to_string()),
-        OutputMode::Text if played.ok => super::print("all of it happened, and what must be refused was refused\n"),
+        OutputMode::Text if played.ok => {
+            super::print("all of it happened, and what must be refused was refused\n");
+        }
         OutputMode::Text => super::print("the scenario failed at the last step above"),
     }
     if played.ok && !args.exit {

@@ -62,7 +62,8 @@ async fn serve(args: Args, output: OutputMode) -> Result<(), Ended> {
     let start = |error: StartError| Ended::Start(error);
     let config = Config::load(args.config.as_deref(), flags).map_err(|error| start(error.into()))?;
     let handler = |kind| signal(kind).map_err(|error| start(StartError::Socket(error)));
-    let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     let broker = Broker::start(config).await.map_err(start)?;
     announce(&broker.addresses, output);
     let failed = tokio::select! {
