@@ -4,72 +4,11 @@
 
 mod support;
 
-use std::future::pending;
-use std::time::Duration;
-
 use claviger_attest::Role;
-use claviger_client::{Channel, Error, Options, Phase, ProtocolFault};
-use claviger_proto::key_service::{
-    Outcome, Refusal, Request, Retrieve, Store, decode_request, encode_response,
-};
-use claviger_proto::limits::MAX_KEY_SERVICE_FRAME;
-use claviger_proto::{DomainName, Entry, EntryType, ErrorCode, ResourceName, Secret, Version, frame};
+use claviger_client::{Channel, Error, Options};
 use rustls::HandshakeKind;
-use support::{Domain, hasty, linger, read_frame, serve, serve_tcp, tls, write_frame};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
-
-fn name(text: &str) -> ResourceName {
-    text.parse().unwrap()
-}
-
-fn retrieve(text: &str) -> Retrieve {
-    Retrieve { name: name(text), version: None }
-}
-
-fn store(text: &str, blob: Vec<u8>) -> Store {
-    let entry_type = EntryType::binary_blob();
-    Store { name: name(text), version: None, entry_type, exportable: true, blob: Secret::new(blob) }
-}
-
-fn entry(tag: &str, version: u32) -> Entry {
-    Entry {
-        tag: tag.to_owned(),
-        entry_type: EntryType::binary_blob(),
-        version: Version::new(version),
-        entered: 0,
-        exportable: true,
-        blob: Secret::copy_from(b"secret"),
-    }
-}
-
-/// Answers every request as a broker would that has version 7 of everything, and refuses `forbidden`.
-async fn broker(domain: DomainName, mut stream: TlsStream<TcpStream>) {
-    while let Some(body) = read_frame(&mut stream).await {
-        let decoded = decode_request(&domain, &body);
-        let outcome = match decoded.request {
-            Ok(request) if request.name().as_str() == "forbidden" => {
-                Outcome::Refused(Refusal::new(ErrorCode::NotFound, "not found or not allowed"))
-            }
-            Ok(Request::Store(_)) => Outcome::Stored(Version::new(7).unwrap()),
-            Ok(Request::Retrieve(retrieve)) => Outcome::Retrieved(entry(retrieve.name.as_str(), 7)),
-            Err(error) => Outcome::Refused(error.into()),
-        };
-        write_frame(&mut stream, &encode_response(decoded.echo, Some("r1"), outcome)).await;
-    }
-}
-
-/// The error of connecting and asking once, against a server that does `session` after the handshake.
-async fn asked<F, S>(domain: &Domain, options: &Options, session: S) -> Error
-where
-    S: FnOnce(TlsStream<TcpStream>) -> F + Send + 'static,
-    F: Future<Output = ()> + Send,
-{
-    let server = serve(tls(&domain.leaf(Role::Broker), None), session).await;
-    let mut channel = Channel::connect(&server, &domain.agent(), options).await.unwrap();
-    channel.retrieve(retrieve("disk")).await.err().unwrap()
-}
+use support::messages::{broker, retrieve, store};
+use support::{Domain, serve, serve_tcp, tls};
 
 /// The error of connecting to a server with this leaf; nothing may reach it.
 async fn refused(client: &Domain, leaf: &support::Leaf) -> Error {

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod messages;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,24 +26,24 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// A certificate and its private key, DER.
-pub struct Leaf {
-    pub certificate: Vec<u8>,
-    pub key: Vec<u8>,
+pub(crate) struct Leaf {
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) key: Vec<u8>,
 }
 
-pub struct Domain {
-    pub name: DomainName,
-    pub policy: PolicyCertificate,
-    pub issuer: Arc<Issuer>,
-    pub policy_key: Vec<u8>,
+pub(crate) struct Domain {
+    pub(crate) name: DomainName,
+    pub(crate) policy: PolicyCertificate,
+    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) policy_key: Vec<u8>,
 }
 
 impl Domain {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self::under(name, &SigningKey::generate(KeyAlgorithm::P256).unwrap(), UnixTime::now(), 10)
     }
 
-    pub fn under(name: &str, key: &SigningKey, from: UnixTime, days: u32) -> Self {
+    pub(crate) fn under(name: &str, key: &SigningKey, from: UnixTime, days: u32) -> Self {
         let name: DomainName = name.parse().unwrap();
         // A minute ago, so that a probe and a second call agree on "now".
         let from = UnixTime::since_unix_epoch(Duration::from_secs(from.as_secs() - 60));
@@ -52,42 +54,46 @@ impl Domain {
         Self { name, policy, issuer, policy_key }
     }
 
-    pub fn leaf(&self, role: Role) -> Leaf {
+    pub(crate) fn signing_key(&self) -> SigningKey {
+        SigningKey::from_private(&private(&self.policy_key)).unwrap()
+    }
+
+    pub(crate) fn leaf(&self, role: Role) -> Leaf {
         self.leaf_at(role, UnixTime::now())
     }
 
-    pub fn leaf_at(&self, role: Role, now: UnixTime) -> Leaf {
+    pub(crate) fn leaf_at(&self, role: Role, now: UnixTime) -> Leaf {
         let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         let certificate =
             self.issuer.identity(role, key.public().spki_der(), Some(&measurement()), now, 1).unwrap();
         Leaf { certificate, key: key.pkcs8_der().to_vec() }
     }
 
-    pub fn agent(&self) -> Identity {
+    pub(crate) fn agent(&self) -> Identity {
         self.identity(self.leaf(Role::Agent))
     }
 
     /// An identity that trusts this domain, whatever its own certificate is.
-    pub fn identity(&self, leaf: Leaf) -> Identity {
+    pub(crate) fn identity(&self, leaf: Leaf) -> Identity {
         Identity::new(self.name.clone(), self.policy.clone(), leaf.certificate, private(&leaf.key))
     }
 }
 
-pub fn private(pkcs8: &[u8]) -> PrivateKey {
+pub(crate) fn private(pkcs8: &[u8]) -> PrivateKey {
     PrivateKey::from_pkcs8_der(Secret::copy_from(pkcs8)).unwrap()
 }
 
-pub fn measurement() -> Measurement {
+pub(crate) fn measurement() -> Measurement {
     "5a".repeat(32).parse().unwrap()
 }
 
 /// Options with short limits, for tests that wait for them.
-pub fn hasty() -> Options {
+pub(crate) fn hasty() -> Options {
     Options { timeouts: Timeouts::all(Duration::from_millis(300)), ..Options::default() }
 }
 
 /// TLS as a broker speaks it, with this leaf; every client certificate is accepted, or refused as said.
-pub fn tls(leaf: &Leaf, refuse: Option<rustls::CertificateError>) -> ServerConfig {
+pub(crate) fn tls(leaf: &Leaf, refuse: Option<rustls::CertificateError>) -> ServerConfig {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -104,7 +110,7 @@ pub fn tls(leaf: &Leaf, refuse: Option<rustls::CertificateError>) -> ServerConfi
 }
 
 /// Serves one connection over TLS.
-pub async fn serve<F, S>(config: ServerConfig, session: S) -> Address
+pub(crate) async fn serve<F, S>(config: ServerConfig, session: S) -> Address
 where
     S: FnOnce(TlsStream<TcpStream>) -> F + Send + 'static,
     F: Future<Output = ()> + Send,
@@ -118,7 +124,7 @@ where
 }
 
 /// Serves one connection.
-pub async fn serve_tcp<F, S>(session: S) -> Address
+pub(crate) async fn serve_tcp<F, S>(session: S) -> Address
 where
     S: FnOnce(TcpStream) -> F + Send + 'static,
     F: Future<Output = ()> + Send,
@@ -132,7 +138,7 @@ where
     address.into()
 }
 
-pub async fn read_frame(stream: &mut TlsStream<TcpStream>) -> Option<Vec<u8>> {
+pub(crate) async fn read_frame(stream: &mut TlsStream<TcpStream>) -> Option<Vec<u8>> {
     let mut header = [0; 4];
     stream.read_exact(&mut header).await.ok()?;
     let mut body = vec![0; frame::body_length(header, 2 << 20).unwrap()];
@@ -140,7 +146,7 @@ pub async fn read_frame(stream: &mut TlsStream<TcpStream>) -> Option<Vec<u8>> {
     Some(body)
 }
 
-pub async fn write_frame(stream: &mut TlsStream<TcpStream>, body: &[u8]) {
+pub(crate) async fn write_frame(stream: &mut TlsStream<TcpStream>, body: &[u8]) {
     let mut bytes = frame::header(body.len()).to_vec();
     bytes.extend_from_slice(body);
     stream.write_all(&bytes).await.unwrap();
@@ -148,7 +154,7 @@ pub async fn write_frame(stream: &mut TlsStream<TcpStream>, body: &[u8]) {
 }
 
 /// Waits for the other end to go.
-pub async fn linger(mut stream: TlsStream<TcpStream>) {
+pub(crate) async fn linger(mut stream: TlsStream<TcpStream>) {
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest).await;
 }
