@@ -1,1 +1,55 @@
-fn main() {}
+//! key-admin: domains, trust, access rules, identities and audit of a Claviger broker.
+
+mod acl;
+mod api;
+mod args;
+mod audit;
+mod context;
+mod domain;
+mod files;
+mod identity;
+mod keys;
+mod policy_key;
+mod simulated;
+mod status;
+mod trust;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use claviger_client::cli::{self, Failure};
+use context::Context;
+
+fn main() -> ExitCode {
+    let cli: Cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let mode = cli.output.mode;
+    match run(cli) {
+        Ok(code) => code,
+        Err(failure) => failure.exit(mode),
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new("system", 1, error.to_string(), "free some of the system's resources")
+    })?;
+    let context = Context::new(cli.output.mode, cli.admin_socket);
+    runtime.block_on(dispatch(&context, cli.command))
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::PolicyKey(command) => policy_key::run(context, &command)?,
+        Command::Simulated(command) => simulated::run(context, &command)?,
+        Command::Domain(command) => domain::run(context, &command).await?,
+        Command::Trust(command) => trust::run(context, &command).await?,
+        Command::Acl(command) => acl::run(context, &command).await?,
+        Command::Identity(command) => identity::run(context, &command)?,
+        Command::Audit(command) => return audit::run(context, &command).await,
+        Command::Status => status::run(context).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

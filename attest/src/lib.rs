@@ -1,1 +1,32 @@
-//! placeholder
+//! Evidence in, [`Attested`] out; and the certificates that come of it.
+//!
+//! Pure: bytes, policy and time in, values out; no clock, no network, no files. Randomness comes from
+//! aws-lc-rs alone (keys, serials, signatures). What proves something ([`Attested`], [`Peer`],
+//! [`PolicyCertificate`], [`Issuer`]) can only be made by the check that it stands for.
+
+mod attested;
+mod binding;
+mod cert;
+mod digest;
+mod error;
+mod key;
+mod kind;
+mod measurement;
+mod reference;
+mod role;
+
+pub use attested::{Attested, Expected, verify};
+pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
+pub use cert::{
+    ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BrokerMeasurements,
+    CLOCK_SKEW, Issuer, Peer, PolicyCertificate, self_signed_agent, self_signed_policy, verify_agent,
+    verify_broker,
+};
+pub use digest::{sha256, sha384};
+pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
+pub use key::{KeyAlgorithm, SigningKey};
+pub use kind::EvidenceKind;
+pub use kind::simulated_enclave::SimulatedPlatform;
+pub use measurement::Measurement;
+pub use reference::{ReferenceValue, ReferenceValues};
+pub use role::Role;

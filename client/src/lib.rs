@@ -1,1 +1,43 @@
-//! placeholder
+//! The agent's side of Claviger, as a library: prove what this machine runs, then store and retrieve the
+//! secrets that its domain grants it.
+//!
+//! ```no_run
+//! use claviger_client::{Channel, Options, state::StateDir};
+//! use claviger_proto::{ResourceName, key_service::Retrieve};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let identity = StateDir::new("/var/lib/claviger").identity()?;
+//! let mut channel = Channel::connect(&"10.0.0.7:8120".parse()?, &identity, &Options::default()).await?;
+//! let name = ResourceName::parse_in(identity.domain(), "storage-disk-key")?;
+//! let entry = channel.retrieve(Retrieve { name, version: None }).await?;
+//! assert_eq!(entry.blob.expose().len(), 64);
+//! # Ok(()) }
+//! ```
+//!
+//! - [`enroll()`]: from evidence to an [`Identity`]; [`evidence`] says where evidence comes from.
+//! - [`Channel`]: the mutually authenticated channel, many requests on one connection.
+//! - [`state`]: the machine's sealed cryptstore.
+//! - [`cli`]: what the command lines of this project share.
+//!
+//! Every wait has a limit ([`Timeouts`]), and every [`Error`] says whose fault it is and what to do next.
+
+mod address;
+mod channel;
+pub mod cli;
+mod enroll;
+mod error;
+pub mod evidence;
+pub mod files;
+mod identity;
+pub mod state;
+mod timeouts;
+mod tls;
+mod wire;
+
+pub use address::{Address, NotAnAddress};
+pub use channel::{Channel, Connector, Options};
+pub use enroll::{Admitted, Enrollment, enroll};
+pub use error::{BrokerFault, Error, Phase, ProtocolFault};
+pub use evidence::Collector;
+pub use identity::Identity;
+pub use timeouts::Timeouts;

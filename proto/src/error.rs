@@ -43,6 +43,15 @@ pub enum ParseError {
     /// A key in a format or of a kind that isn't supported.
     #[error("the key is not usable: {0}")]
     Key(&'static str),
+    /// A private key that is encrypted.
+    #[error("the private key is encrypted; decrypt it first (openssl pkey -in FILE -out PLAIN)")]
+    EncryptedKey,
+    /// A certificate that isn't there, or isn't one.
+    #[error("the certificate is not usable: {0}")]
+    Certificate(&'static str),
+    /// A PEM file that isn't one.
+    #[error("the file isn't well-formed PEM (RFC 7468)")]
+    Pem,
     /// A time string that isn't one.
     #[error("a time is written as 2026-11-24T05:42:42.00000Z")]
     Time,

@@ -59,20 +59,17 @@ impl Request {
         }
     }
 
-    /// Serializes, as our own client sends it: a store always carries a whole entry, so that type, version
-    /// and exportable reach stock servers and ours alike.
-    pub fn encode(self) -> Zeroizing<Vec<u8>> {
+    /// Serializes, as our own client sends it on a channel of `domain`: a store always carries a whole entry,
+    /// so that type, version and exportable reach stock servers and ours alike.
+    pub fn encode(self, domain: &DomainName) -> Zeroizing<Vec<u8>> {
         let mut message = RequestMessage::default();
         message.request_type = Some(self.kind().to_owned());
+        message.resource_name = Some(self.name().to_wire(domain));
         match self {
-            Self::Retrieve(Retrieve { name, version }) => {
-                message.resource_name = Some(name.into());
-                message.version = Some(Version::to_wire(version));
-            }
+            Self::Retrieve(Retrieve { version, .. }) => message.version = Some(Version::to_wire(version)),
             Self::Store(Store { name, version, entry_type, exportable, blob }) => {
-                let tag = name.to_string();
+                let tag = name.to_wire(domain);
                 let entry = Entry { tag, entry_type, version, entered: 0, exportable, blob };
-                message.resource_name = Some(name.into());
                 message.value_type = Some(ENTRY_VALUE.to_owned());
                 message.version = Some(Version::to_wire(version));
                 message.data = Some(std::mem::take(&mut entry.encode()));

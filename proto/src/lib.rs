@@ -4,8 +4,10 @@
 //! draws randomness: bytes in, values out. The stock Certifier Framework speaks the same frames and
 //! messages; our own fields start at number 100 and are ignored by its programs.
 
+pub mod admin;
 pub mod entry;
 pub mod error;
+pub mod evidence;
 pub mod frame;
 pub mod key;
 pub mod key_service;

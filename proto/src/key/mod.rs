@@ -1,13 +1,27 @@
 //! Keys in the formats that meet here: PKCS#8 and SPKI (ours), PEM (files), the stock `key_message`.
+//!
+//! Form is checked here (sizes, presence, one encoding per key); whether the numbers make a good key is
+//! checked by the cryptographic library that loads it.
 
+mod curve;
+mod ec;
+mod file;
 mod key_message;
+mod number;
 mod pem;
+mod rsa;
+mod wire;
 
-pub use key_message::{KeyMessage, MessageKey};
-pub use pem::{read_certificate, read_private, read_public};
-
+use der::Decode as _;
+use pkcs8::PrivateKeyInfoRef;
+use spki::SubjectPublicKeyInfoRef;
 use zeroize::Zeroizing;
 
+pub use self::file::{read_certificate, read_private, read_public};
+pub use self::key_message::{KeyMessage, MessageKey};
+
+use self::ec::{EcPrivate, EcPublic};
+use self::rsa::{RsaPrivate, RsaPublic};
 use crate::{ParseError, Secret};
 
 /// What kind of key it is: algorithm and size.
@@ -27,6 +41,8 @@ pub enum KeyKind {
     P384,
 }
 
+const UNSUPPORTED: ParseError = ParseError::Key("it is neither an RSA nor an EC key");
+
 /// A private key, as PKCS#8 DER: no `Debug`, no `Clone`, zeroized when dropped.
 pub struct PrivateKey {
     kind: KeyKind,
@@ -34,10 +50,12 @@ pub struct PrivateKey {
 }
 
 impl PrivateKey {
-    /// Takes over a PKCS#8 key (RFC 5958) of a supported kind that carries its public half: RSA with all CRT
-    /// numbers, EC with its public point.
+    /// Reads a PKCS#8 key (RFC 5958) of a supported kind that carries its public half: RSA with all CRT
+    /// numbers, EC with its public point. It is kept in one form, whatever form it came in: version 1
+    /// without attributes, which every library reads.
+    #[expect(clippy::needless_pass_by_value, reason = "the caller's copy of the key ends here")]
     pub fn from_pkcs8_der(der: Secret) -> Result<Self, ParseError> {
-        Ok(Self { kind: KeyKind::P256, der })
+        PrivateNumbers::from_pkcs8(der.expose())?.to_key()
     }
 
     /// Algorithm and size.
@@ -52,16 +70,26 @@ impl PrivateKey {
 
     /// The public half.
     pub fn public(&self) -> Result<PublicKey, ParseError> {
-        todo!()
+        match self.numbers() {
+            PrivateNumbers::Rsa(key) => PublicNumbers::Rsa(key.public).to_key(),
+            PrivateNumbers::Ec(key) => PublicNumbers::Ec(key.public).to_key(),
+        }
     }
 
-    /// As PEM, `PRIVATE KEY`.
+    /// As PEM (RFC 7468), `PRIVATE KEY`.
     pub fn to_pem(&self) -> Zeroizing<String> {
-        todo!()
+        pem::encode(pem::PRIVATE_KEY, self.pkcs8_der())
+    }
+
+    fn numbers(&self) -> PrivateNumbers<'_> {
+        PrivateNumbers::from_pkcs8(self.pkcs8_der()).expect("only `PrivateNumbers` makes this DER")
     }
 }
 
-/// A public key, as SubjectPublicKeyInfo DER.
+/// A public key, as `SubjectPublicKeyInfo` DER.
+///
+/// Every key has exactly one form that is accepted, so equal bytes are equal numbers and the other way
+/// round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     kind: KeyKind,
@@ -69,9 +97,15 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo (RFC 5280) of a supported kind.
+    /// Reads a `SubjectPublicKeyInfo` (RFC 5280) of a supported kind. Other spellings of the same key
+    /// (compressed points, missing RSA parameters) are refused.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, ParseError> {
-        Ok(Self { kind: KeyKind::P256, der: der.to_vec() })
+        let key = PublicNumbers::from_spki(der)?.to_key()?;
+        if key.der == der {
+            Ok(key)
+        } else {
+            Err(ParseError::Key("its public key isn't encoded as RFC 3279 and RFC 5480 have it"))
+        }
     }
 
     /// Algorithm and size.
@@ -79,18 +113,75 @@ impl PublicKey {
         self.kind
     }
 
-    /// The SubjectPublicKeyInfo DER.
+    /// The `SubjectPublicKeyInfo` DER.
     pub fn spki_der(&self) -> &[u8] {
         &self.der
     }
 
-    /// As PEM, `PUBLIC KEY`.
+    /// As PEM (RFC 7468), `PUBLIC KEY`.
     pub fn to_pem(&self) -> String {
-        todo!()
+        std::mem::take(&mut pem::encode(pem::PUBLIC_KEY, &self.der))
     }
 
-    /// Whether both are the same key, whatever padding its numbers once had.
+    /// Whether both are the same key, whatever padding its numbers once had; the same as `==`.
     pub fn same_numbers(&self, other: &Self) -> bool {
         self == other
+    }
+
+    fn numbers(&self) -> PublicNumbers<'_> {
+        PublicNumbers::from_spki(&self.der).expect("only `PublicNumbers` makes this DER")
+    }
+}
+
+/// What a private key consists of, borrowed from wherever it was read.
+enum PrivateNumbers<'a> {
+    Rsa(RsaPrivate<'a>),
+    Ec(EcPrivate<'a>),
+}
+
+impl<'a> PrivateNumbers<'a> {
+    fn from_pkcs8(der: &'a [u8]) -> Result<Self, ParseError> {
+        let info = PrivateKeyInfoRef::from_der(der).map_err(|_| ParseError::Key("it isn't PKCS#8 in DER"))?;
+        let key = info.private_key.as_bytes();
+        match info.algorithm.oid {
+            rsa::OID => RsaPrivate::from_pkcs1(key).map(Self::Rsa),
+            ec::OID => {
+                EcPrivate::from_sec1(key, Some(ec::curve_of(info.algorithm.parameters)?)).map(Self::Ec)
+            }
+            _ => Err(UNSUPPORTED),
+        }
+    }
+
+    fn to_key(&self) -> Result<PrivateKey, ParseError> {
+        Ok(match self {
+            Self::Rsa(key) => PrivateKey { kind: key.public.kind(), der: key.to_pkcs8()? },
+            Self::Ec(key) => PrivateKey { kind: key.public.kind(), der: key.to_pkcs8()? },
+        })
+    }
+}
+
+/// What a public key consists of, borrowed from wherever it was read.
+enum PublicNumbers<'a> {
+    Rsa(RsaPublic<'a>),
+    Ec(EcPublic<'a>),
+}
+
+impl<'a> PublicNumbers<'a> {
+    fn from_spki(der: &'a [u8]) -> Result<Self, ParseError> {
+        const MALFORMED: ParseError = ParseError::Key("it isn't a SubjectPublicKeyInfo in DER");
+        let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| MALFORMED)?;
+        let key = info.subject_public_key.as_bytes().ok_or(MALFORMED)?;
+        match info.algorithm.oid {
+            rsa::OID => RsaPublic::from_pkcs1(key).map(Self::Rsa),
+            ec::OID => EcPublic::new(ec::curve_of(info.algorithm.parameters)?, key).map(Self::Ec),
+            _ => Err(UNSUPPORTED),
+        }
+    }
+
+    fn to_key(&self) -> Result<PublicKey, ParseError> {
+        Ok(match self {
+            Self::Rsa(key) => PublicKey { kind: key.kind(), der: key.to_spki()? },
+            Self::Ec(key) => PublicKey { kind: key.kind(), der: key.to_spki()? },
+        })
     }
 }

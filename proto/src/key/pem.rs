@@ -1,21 +1,74 @@
-//! Key and certificate files: PEM, and serialized `key_message`s.
+//! PEM (RFC 7468): files of one or more blocks.
 
-use super::{PrivateKey, PublicKey};
+use std::ops::Range;
+
+use pem_rfc7468::{Decoder, LineEnding};
+use zeroize::Zeroizing;
+
 use crate::ParseError;
 
-/// Reads a private key file: PEM (`PRIVATE KEY`, `RSA PRIVATE KEY`, `EC PRIVATE KEY`), perhaps with a
-/// `CERTIFICATE` beside it, or a `key_message`. Returns the key and the certificate's DER.
-pub fn read_private(bytes: &[u8]) -> Result<(PrivateKey, Option<Vec<u8>>), ParseError> {
-    todo!("{}", bytes.len())
+pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
+pub(super) const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
+pub(super) const EC_PRIVATE_KEY: &str = "EC PRIVATE KEY";
+pub(super) const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
+pub(super) const PUBLIC_KEY: &str = "PUBLIC KEY";
+pub(super) const CERTIFICATE: &str = "CERTIFICATE";
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+
+/// One block of a file.
+pub(super) struct Block<'a> {
+    pub(super) label: &'a str,
+    /// What it holds; any block may hold a secret.
+    pub(super) der: Zeroizing<Vec<u8>>,
 }
 
-/// Reads a public key: PEM `PUBLIC KEY`, or the public half of what [`read_private`] reads, or a `key_message`
-/// with either. A certificate isn't a public key and is refused.
-pub fn read_public(bytes: &[u8]) -> Result<PublicKey, ParseError> {
-    todo!("{}", bytes.len())
+/// The file as text, if it is a PEM file. A `key_message` isn't one even if one lies inside it: it always
+/// has bytes that no text has.
+pub(super) fn as_text(bytes: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(bytes).ok()?;
+    let printable = text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+    (printable && text.contains(BEGIN)).then_some(text)
 }
 
-/// Reads a certificate, PEM, DER, or the one in a `key_message` (field 7); returns its DER, unparsed.
-pub fn read_certificate(bytes: &[u8]) -> Result<Vec<u8>, ParseError> {
-    todo!("{}", bytes.len())
+/// The blocks of a file, in order; text between them is skipped.
+pub(super) fn blocks(text: &str) -> Result<Vec<Block<'_>>, ParseError> {
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(BEGIN) {
+        rest = &rest[start..];
+        let range = extent(rest).ok_or(ParseError::Pem)?;
+        blocks.push(block(&rest[range.clone()])?);
+        rest = &rest[range.end..];
+    }
+    Ok(blocks)
+}
+
+/// From a block's first dash to its last.
+fn extent(text: &str) -> Option<Range<usize>> {
+    let end = text.find(END)? + END.len();
+    Some(0..end + text[end..].find(DASHES)? + DASHES.len())
+}
+
+fn block(text: &str) -> Result<Block<'_>, ParseError> {
+    // The header of OpenSSL's older encrypted keys; base64 has no colon.
+    if text.contains("Proc-Type:") {
+        return Err(ParseError::EncryptedKey);
+    }
+    let mut decoder = Decoder::new_detect_wrap(text.as_bytes()).map_err(|_| ParseError::Pem)?;
+    // The decoder would grow a vector of its own; this one is allocated once.
+    let mut der = Zeroizing::new(vec![0; decoder.remaining_len()]);
+    decoder.decode(&mut der).map_err(|_| ParseError::Pem)?;
+    Ok(Block { label: decoder.type_label(), der })
+}
+
+/// One block, as text that zeroizes itself.
+pub(super) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
+    const FITS: &str = "a key is far below the lengths that PEM can't count";
+    let length = pem_rfc7468::encoded_len(label, LineEnding::LF, der).expect(FITS);
+    let mut buffer = Zeroizing::new(vec![0; length]);
+    let text = pem_rfc7468::encode(label, LineEnding::LF, der, &mut buffer).expect(FITS);
+    Zeroizing::new(text.to_owned())
 }

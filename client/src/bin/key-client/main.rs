@@ -1,1 +1,35 @@
-fn main() {}
+//! key-client: a machine enrols in its domain, stores and retrieves secrets.
+
+mod args;
+mod enroll;
+mod retrieve;
+mod store;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use claviger_client::cli::{self, Failure, OutputMode};
+
+fn main() -> ExitCode {
+    let Cli { output, command } = match cli::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match run(command, output.mode) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.exit(output.mode),
+    }
+}
+
+fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new("system", 1, error.to_string(), "free some of the system's resources")
+    })?;
+    runtime.block_on(async {
+        match command {
+            Command::Enroll(args) => enroll::run(&args, mode).await,
+            Command::Store(args) => store::run(&args, mode).await,
+            Command::Retrieve(args) => retrieve::run(&args, mode).await,
+        }
+    })
+}

@@ -1,0 +1,60 @@
+//! `key-admin acl`
+
+use clap::{Args, Subcommand, ValueEnum};
+use claviger_client::cli::Failure;
+use claviger_proto::DomainName;
+use claviger_proto::admin::SetPreset;
+
+use crate::context::Context;
+use crate::domain::{One, path};
+
+#[derive(Subcommand)]
+pub(crate) enum Acl {
+    /// Put one of the ready-made rules in force
+    Preset(Preset),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  key-admin acl preset --domain fleet provisioned
+
+In force for the next request, also on connections that are open.")]
+pub(crate) struct Preset {
+    /// The domain
+    #[arg(long, value_name = "DOMAIN")]
+    domain: DomainName,
+    /// Which
+    #[arg(value_enum, value_name = "NAME")]
+    preset: PresetName,
+}
+
+/// The ready-made rules.
+#[derive(ValueEnum, Clone, Copy, Default)]
+pub(crate) enum PresetName {
+    /// Nobody may do anything
+    #[default]
+    Closed,
+    /// Every member stores and retrieves
+    Members,
+    /// Machines whose measurement is labelled `deployment` store, every member retrieves
+    Provisioned,
+}
+
+impl PresetName {
+    /// The name in the API.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Members => "members",
+            Self::Provisioned => "provisioned",
+        }
+    }
+}
+
+pub(crate) async fn run(context: &Context, command: &Acl) -> Result<(), Failure> {
+    let Acl::Preset(args) = command;
+    let request = SetPreset { preset: args.preset.as_str().to_owned() };
+    let domain = context.api()?.put(&format!("{}/acl-preset", path(&args.domain)), &request).await?;
+    context.tell(&One { domain, done: Some("changed") })
+}

@@ -1,0 +1,145 @@
+//! The admin API, over the broker's Unix socket.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use claviger_client::cli::Failure;
+use claviger_proto::admin::Problem;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+/// How long one call may take, connecting included: verifying a long audit trail is the slowest.
+const CALL: Duration = Duration::from_mins(5);
+
+/// Largest answer, in bytes: thousands of domains or references.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// Room for a request's body, so that a policy key in it is never copied by growing: the largest key is
+/// below 4 KiB, its certificate below 16 KiB, both in hex.
+const REQUEST_ROOM: usize = 64 << 10;
+
+/// A broker's admin API.
+pub(crate) struct Api<'a> {
+    socket: &'a Path,
+}
+
+impl<'a> Api<'a> {
+    pub(crate) fn new(socket: &'a Path) -> Self {
+        Self { socket }
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        read(&self.call(Method::GET, path, Vec::new()).await?)
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        read(&self.call(Method::POST, path, write(body)).await?)
+    }
+
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        read(&self.call(Method::PUT, path, write(body)).await?)
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.call(Method::DELETE, path, Vec::new()).await.map(|_| ())
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
+        match timeout(CALL, self.exchange(method, path, body)).await {
+            Ok(result) => result,
+            Err(_) => Err(self.unreachable("it didn't answer in time")),
+        }
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
+        let stream = UnixStream::connect(self.socket).await.map_err(|error| self.unconnected(&error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.unreachable(&error.to_string()))?;
+        let connection = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from_owner(Zeroizing::new(body))))
+            .map_err(|error| self.misanswered(&error.to_string()))?;
+        let response =
+            sender.send_request(request).await.map_err(|error| self.unreachable(&error.to_string()))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER)
+            .collect()
+            .await
+            .map_err(|error| self.misanswered(&error.to_string()))?
+            .to_bytes();
+        connection.abort();
+        if status.is_success() { Ok(body) } else { Err(self.problem(status, &body)) }
+    }
+
+    fn problem(&self, status: StatusCode, body: &[u8]) -> Failure {
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) => problem.into(),
+            Err(_) => self.misanswered(&format!("HTTP status {status}")),
+        }
+    }
+
+    fn unconnected(&self, error: &io::Error) -> Failure {
+        let failure = self.unreachable(&error.to_string());
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                failure.with_next("run this as the user that the broker runs as")
+            }
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => failure.with_next(
+                "start the broker (key-broker serve --admin-socket PATH), or name its socket: --admin-socket",
+            ),
+            _ => failure,
+        }
+    }
+
+    fn unreachable(&self, why: &str) -> Failure {
+        let message = format!("the broker can't be reached at {}: {why}", self.socket.display());
+        Failure::new("unreachable", 8, message, "look at the broker's log, and try again")
+    }
+
+    fn misanswered(&self, why: &str) -> Failure {
+        let message =
+            format!("what answers at {} is no admin API of this version: {why}", self.socket.display());
+        Failure::new(
+            "protocol",
+            1,
+            message,
+            "check --admin-socket, and that both programs are of one version",
+        )
+    }
+}
+
+fn write(body: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(REQUEST_ROOM);
+    serde_json::to_writer(&mut bytes, body)
+        .expect("our own types have JSON forms, and memory can be written");
+    bytes
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let message = format!("the broker's answer can't be read: {error}");
+        Failure::new("protocol", 1, message, "check that both programs are of one version")
+    })
+}

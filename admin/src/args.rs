@@ -1,0 +1,73 @@
+//! The command line, as it is typed. Each noun's own part is in the noun's file.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use claviger_client::cli::Output;
+
+use crate::{acl, audit, domain, identity, policy_key, simulated, trust};
+
+/// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
+/// access rules and audit on a broker.
+#[derive(Parser)]
+#[command(name = "key-admin", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// The broker's admin socket
+    #[arg(long, value_name = "PATH", env = "CLAVIGER_ADMIN_SOCKET", global = true)]
+    pub(crate) admin_socket: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Exit codes:
+  0 done, 2 usage, 3 refused, 4 not found, 5 conflict, 7 sealed, 8 unreachable, 1 other
+
+A domain, step by step:
+  key-admin policy-key generate --domain fleet --out-dir fleet
+  key-admin simulated init machine-1
+  export CLAVIGER_ADMIN_SOCKET=/run/claviger/admin.sock
+  key-admin domain create fleet --policy-key fleet/policy-key.pem --preset members
+  key-admin trust add --domain fleet --kind simulated-enclave --measurement HEX \\
+      --attest-root machine-1/platform_key_file.bin";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a domain's policy key and certificate (offline)
+    #[command(subcommand)]
+    PolicyKey(policy_key::PolicyKey),
+    /// Make a simulated platform to try things out (offline)
+    #[command(subcommand)]
+    Simulated(simulated::Simulated),
+    /// Create, list, show and delete domains
+    #[command(subcommand)]
+    Domain(domain::DomainCommand),
+    /// Say which measurements a domain trusts
+    #[command(subcommand)]
+    Trust(trust::Trust),
+    /// Say who may do what in a domain
+    #[command(subcommand)]
+    Acl(acl::Acl),
+    /// Sign a machine's certificate with the policy key, on the owner's word (offline)
+    #[command(subcommand)]
+    Identity(identity::Identity),
+    /// Check a domain's audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Say how the broker is
+    Status,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

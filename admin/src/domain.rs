@@ -1,0 +1,144 @@
+//! `key-admin domain`
+
+use clap::{Args, Subcommand};
+use claviger_client::cli::{Failure, Report, Table, clock};
+use claviger_proto::admin::{CreateDomain, Domain, SecretHex};
+use claviger_proto::{DomainName, Secret};
+use serde::Serialize;
+
+use crate::acl::PresetName;
+use crate::context::Context;
+use crate::keys::PolicyFiles;
+
+#[derive(Subcommand)]
+pub(crate) enum DomainCommand {
+    /// Create a domain whose policy key the broker keeps, sealed
+    Create(Create),
+    /// List the domains
+    List,
+    /// Show a domain
+    Show(Named),
+    /// Delete a domain, and with its key every secret in it
+    Delete(Named),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-admin domain create fleet --policy-key fleet/policy-key.pem
+  key-admin domain create fleet --policy-key policy_key_file.bin --preset provisioned")]
+pub(crate) struct Create {
+    /// Its name: one label of [a-z0-9_-], at most 63, starting with a letter
+    #[arg(value_name = "DOMAIN")]
+    domain: DomainName,
+    #[command(flatten)]
+    policy: PolicyFiles,
+    /// Who may do what, to begin with
+    #[arg(long, value_enum, default_value_t)]
+    preset: PresetName,
+}
+
+#[derive(Args)]
+pub(crate) struct Named {
+    /// Its name
+    #[arg(value_name = "DOMAIN")]
+    domain: DomainName,
+}
+
+pub(crate) async fn run(context: &Context, command: &DomainCommand) -> Result<(), Failure> {
+    match command {
+        DomainCommand::Create(args) => create(context, args).await,
+        DomainCommand::List => list(context).await,
+        DomainCommand::Show(args) => {
+            let domain = context.api()?.get(&path(&args.domain)).await?;
+            context.tell(&One { domain, done: None })
+        }
+        DomainCommand::Delete(args) => {
+            context.api()?.delete(&path(&args.domain)).await?;
+            context.tell(&Deleted { domain: &args.domain, deleted: true })
+        }
+    }
+}
+
+async fn create(context: &Context, args: &Create) -> Result<(), Failure> {
+    // Before anything is read: a command that can't reach a broker should ask for no key.
+    let api = context.api()?;
+    let (key, certificate) = args.policy.pair(&args.domain)?;
+    let request = CreateDomain {
+        name: args.domain.clone(),
+        policy_certificate: hex::encode(certificate.der()),
+        policy_key: SecretHex(Secret::copy_from(key.pkcs8_der())),
+        preset: Some(args.preset.as_str().to_owned()),
+    };
+    let domain: Domain = api.post("/v1/domains", &request).await?;
+    context.tell(&One { domain, done: Some("created") })
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
+    let domains = context.api()?.get("/v1/domains").await?;
+    context.tell(&All { domains })
+}
+
+/// Where a domain is in the API. Names are of a grammar that needs no escaping.
+pub(crate) fn path(domain: &DomainName) -> String {
+    format!("/v1/domains/{domain}")
+}
+
+/// One domain, as it is after what was done to it.
+#[derive(Serialize)]
+pub(crate) struct One {
+    #[serde(flatten)]
+    pub(crate) domain: Domain,
+    #[serde(skip)]
+    pub(crate) done: Option<&'static str>,
+}
+
+impl Report for One {
+    fn text(&self) -> String {
+        let Domain { name, preset, policy_fingerprint, policy_not_after, policy_key_held_by, .. } =
+            &self.domain;
+        let Domain { broker_certificate_not_after, references, created, .. } = &self.domain;
+        let done = self.done.map(|done| format!("{done} ")).unwrap_or_default();
+        format!(
+            "{done}domain {name}\n  preset {preset}\n  policy certificate {policy_fingerprint}, valid until {}\n  \
+             policy key held by the {policy_key_held_by}\n  broker's certificate valid until {}\n  \
+             trusted measurements {references}\n  created {}",
+            clock::text(*policy_not_after),
+            clock::text(*broker_certificate_not_after),
+            clock::text(*created)
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct All {
+    domains: Vec<Domain>,
+}
+
+impl Report for All {
+    fn text(&self) -> String {
+        let mut table = Table::new(["name", "preset", "trusted", "policy until", "fingerprint"]);
+        for domain in &self.domains {
+            table.row([
+                domain.name.to_string(),
+                domain.preset.clone(),
+                domain.references.to_string(),
+                clock::text(domain.policy_not_after),
+                domain.policy_fingerprint.clone(),
+            ]);
+        }
+        table.render()
+    }
+}
+
+#[derive(Serialize)]
+struct Deleted<'a> {
+    domain: &'a DomainName,
+    deleted: bool,
+}
+
+impl Report for Deleted<'_> {
+    fn text(&self) -> String {
+        format!("deleted domain {}", self.domain)
+    }
+}

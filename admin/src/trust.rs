@@ -1,0 +1,157 @@
+//! `key-admin trust`
+
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use claviger_attest::{EvidenceKind, Measurement};
+use claviger_client::cli::certificates::MAX_FILE;
+use claviger_client::cli::{Failure, Report, Table, input};
+use claviger_proto::DomainName;
+use claviger_proto::admin::{AddReference, Reference};
+use claviger_proto::key::read_public;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::domain::path;
+use crate::keys;
+
+#[derive(Subcommand)]
+pub(crate) enum Trust {
+    /// Trust a measurement
+    Add(Add),
+    /// List what a domain trusts
+    List(List),
+    /// Stop trusting a measurement; who is a member already stays one until its certificate ends
+    Remove(Remove),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  key-admin trust add --domain fleet --kind simulated-enclave --measurement HEX --label deployment \\
+      --attest-root machine-1/platform_key_file.bin")]
+pub(crate) struct Add {
+    #[command(flatten)]
+    which: Which,
+    /// A word for people and access rules; `deployment` may store under the preset `provisioned`
+    #[arg(long, value_name = "LABEL")]
+    label: Option<String>,
+    /// The platform's root: a public or private key (PEM or key_message), of which only the public half is sent
+    #[arg(long, value_name = "FILE")]
+    attest_root: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct List {
+    /// The domain
+    #[arg(long, value_name = "DOMAIN")]
+    domain: DomainName,
+}
+
+#[derive(Args)]
+pub(crate) struct Remove {
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Args)]
+struct Which {
+    /// The domain
+    #[arg(long, value_name = "DOMAIN")]
+    domain: DomainName,
+    /// The kind of evidence: simulated-enclave
+    #[arg(long, value_name = "KIND")]
+    kind: EvidenceKind,
+    /// What runs there, 64 or 96 hex digits
+    #[arg(long, value_name = "HEX")]
+    measurement: Measurement,
+}
+
+pub(crate) async fn run(context: &Context, command: &Trust) -> Result<(), Failure> {
+    match command {
+        Trust::Add(args) => add(context, args).await,
+        Trust::List(args) => {
+            let references = context.api()?.get(&references(&args.domain)).await?;
+            context.tell(&All { references })
+        }
+        Trust::Remove(args) => remove(context, &args.which).await,
+    }
+}
+
+async fn add(context: &Context, args: &Add) -> Result<(), Failure> {
+    let root = match &args.attest_root {
+        None => None,
+        Some(path) => {
+            let bytes = input::read(path, MAX_FILE)?;
+            let key = read_public(bytes.expose()).map_err(|error| {
+                keys::refuse(path, &error.to_string(), "give the platform's key as PEM or key_message")
+            })?;
+            Some(hex::encode(key.spki_der()))
+        }
+    };
+    let request = AddReference {
+        kind: args.which.kind.to_string(),
+        measurement: args.which.measurement.to_string(),
+        label: args.label.clone(),
+        attest_root: root,
+    };
+    let reference = context.api()?.post(&references(&args.which.domain), &request).await?;
+    context.tell(&Added { reference })
+}
+
+async fn remove(context: &Context, which: &Which) -> Result<(), Failure> {
+    let Which { domain, kind, measurement } = which;
+    context.api()?.delete(&format!("{}/{kind}/{measurement}", references(domain))).await?;
+    context.tell(&Removed { kind: kind.to_string(), measurement: measurement.to_string(), done: true })
+}
+
+fn references(domain: &DomainName) -> String {
+    format!("{}/references", path(domain))
+}
+
+#[derive(Serialize)]
+struct Added {
+    #[serde(flatten)]
+    reference: Reference,
+}
+
+impl Report for Added {
+    fn text(&self) -> String {
+        let Reference { kind, measurement, label, roots } = &self.reference;
+        let label = label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
+        format!("trusted {kind} {measurement}{label}\n  roots {}", roots.join(", "))
+    }
+}
+
+#[derive(Serialize)]
+struct All {
+    references: Vec<Reference>,
+}
+
+impl Report for All {
+    fn text(&self) -> String {
+        let mut table = Table::new(["kind", "measurement", "label", "roots"]);
+        for Reference { kind, measurement, label, roots } in &self.references {
+            let roots: Vec<_> = roots.iter().map(|root| root.get(..16).unwrap_or(root)).collect();
+            let label = label.clone().unwrap_or_default();
+            table.row([kind.clone(), measurement.clone(), label, roots.join(",")]);
+        }
+        table.render()
+    }
+}
+
+#[derive(Serialize)]
+struct Removed {
+    kind: String,
+    measurement: String,
+    #[serde(rename = "removed")]
+    done: bool,
+}
+
+impl Report for Removed {
+    fn text(&self) -> String {
+        format!("no longer trusted: {} {}", self.kind, self.measurement)
+    }
+}

@@ -1,0 +1,236 @@
+//! Issuing: policy certificates, machines' certificates, and the temporary one that enrols.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use claviger_proto::DomainName;
+use claviger_proto::key::PublicKey;
+use rustls_pki_types::UnixTime;
+
+use super::der::{OCTET_STRING, SEQUENCE, context, tlv};
+use super::extension::OID_BYTES;
+use super::template::{self, Template, extension};
+use super::{
+    AdmissionExtension, BrokerMeasurements, CERTIFIER_USERS, MEASURED, PolicyCertificate, verify_agent,
+    verify_broker,
+};
+use crate::attested::Attested;
+use crate::error::IssueError;
+use crate::key::{KeyAlgorithm, SigningKey};
+use crate::measurement::Measurement;
+use crate::role::Role;
+
+/// How far the clocks of a domain's machines may lie apart: certificates begin this much before their issue.
+pub const CLOCK_SKEW: Duration = Duration::from_mins(5);
+
+/// Days for which an agent is admitted, as in the stock implementation; less where the policy certificate
+/// ends sooner.
+pub const ADMISSION_DAYS: u32 = 365;
+
+/// Days of the certificate with which an agent enrols: long enough for a slow admission, no identity.
+const TEMPORARY_DAYS: u32 = 1;
+
+/// Makes a domain's policy certificate, named as stock tools name it: `CN=policyKey`,
+/// `O=<domain>/policyAuthority`; valid from `from`, for `days`.
+pub fn self_signed_policy(
+    key: &SigningKey,
+    domain: &DomainName,
+    from: UnixTime,
+    days: u32,
+) -> Result<PolicyCertificate, IssueError> {
+    let authority = format!("{domain}/policyAuthority");
+    let name = template::name(&[(template::COMMON_NAME, "policyKey"), (template::ORGANIZATION, &authority)]);
+    let spki = key.public().spki_der();
+    // RFC 7093: any hash of the key, shortened, will do.
+    let key_digest = digest(&SHA256, spki);
+    let key_id = &key_digest.as_ref()[..20];
+    let der = Template {
+        issuer: &name,
+        subject: &name,
+        spki,
+        validity: (from.as_secs(), end(from, days)?),
+        extensions: &[
+            template::basic_constraints(true),
+            template::key_usage(template::DIGITAL_SIGNATURE | template::KEY_CERT_SIGN | template::CRL_SIGN),
+            extension(template::SUBJECT_KEY_ID, false, &tlv(OCTET_STRING, &[key_id])),
+        ],
+    }
+    .sign(key)?;
+    Ok(PolicyCertificate::from_der(&der)?)
+}
+
+/// Makes the temporary certificate with which an agent opens its admission channel: it proves the new key,
+/// and nothing else.
+pub fn self_signed_agent(key: &SigningKey, now: UnixTime) -> Result<Vec<u8>, IssueError> {
+    let name = template::name(&[(template::COMMON_NAME, "enrolling")]);
+    Template {
+        issuer: &name,
+        subject: &name,
+        spki: key.public().spki_der(),
+        validity: (before(now), end(now, TEMPORARY_DAYS)?),
+        extensions: &[
+            template::basic_constraints(false),
+            template::key_usage(template::DIGITAL_SIGNATURE),
+            template::extended_key_usage(&[template::CLIENT_AUTH]),
+        ],
+    }
+    .sign(key)
+}
+
+/// A policy key together with its certificate: it can make any machine's certificate. No `Debug`, no `Clone`.
+pub struct Issuer {
+    key: SigningKey,
+    certificate: PolicyCertificate,
+    domain: DomainName,
+}
+
+impl Issuer {
+    /// Joins a policy key with its certificate, for the domain of this name, and makes sure that what it
+    /// issues will be accepted: an agent's and a broker's probe must verify.
+    pub fn new(
+        key: SigningKey,
+        certificate: PolicyCertificate,
+        domain: &DomainName,
+    ) -> Result<Self, IssueError> {
+        if !key.public().same_numbers(certificate.public_key()) {
+            return Err(IssueError::KeyMismatch);
+        }
+        let issuer = Self { key, certificate, domain: domain.clone() };
+        issuer.probe()?;
+        Ok(issuer)
+    }
+
+    /// Issues a machine's certificate on the owner's word: there is no evidence in it. Valid from now (and a
+    /// little before, for slow clocks) for `days`, within the policy certificate's own dates.
+    pub fn identity(
+        &self,
+        role: Role,
+        spki: &[u8],
+        measurement: Option<&Measurement>,
+        now: UnixTime,
+        days: u32,
+    ) -> Result<Vec<u8>, IssueError> {
+        self.issue(&AdmissionExtension::new(role), spki, measurement, now, days)
+    }
+
+    /// The same key and certificate, able to admit agents only.
+    pub fn into_admission(self: Arc<Self>) -> AdmissionIssuer {
+        AdmissionIssuer(self)
+    }
+
+    /// The policy certificate.
+    pub fn certificate(&self) -> &PolicyCertificate {
+        &self.certificate
+    }
+
+    /// The domain.
+    pub fn domain(&self) -> &DomainName {
+        &self.domain
+    }
+
+    fn issue(
+        &self,
+        admission: &AdmissionExtension,
+        spki: &[u8],
+        measurement: Option<&Measurement>,
+        now: UnixTime,
+        days: u32,
+    ) -> Result<Vec<u8>, IssueError> {
+        if admission.role == Role::Agent && measurement.is_none() {
+            return Err(IssueError::NoMeasurement);
+        }
+        check_subject_key(spki)?;
+        Template {
+            issuer: self.certificate.subject_der(),
+            subject: &machine_name(measurement),
+            spki,
+            validity: self.validity(now, days)?,
+            extensions: &self.extensions(admission),
+        }
+        .sign(&self.key)
+    }
+
+    fn validity(&self, now: UnixTime, days: u32) -> Result<(u64, u64), IssueError> {
+        self.certificate.check_dates(now).map_err(IssueError::Policy)?;
+        let not_before = before(now).max(self.certificate.not_before().as_secs());
+        let not_after = end(now, days)?.min(self.certificate.not_after().as_secs());
+        Ok((not_before, not_after))
+    }
+
+    fn extensions(&self, admission: &AdmissionExtension) -> Vec<Vec<u8>> {
+        let mut extensions =
+            vec![template::basic_constraints(false), template::key_usage(template::DIGITAL_SIGNATURE)];
+        match admission.role {
+            Role::Agent => extensions.push(template::extended_key_usage(&[template::CLIENT_AUTH])),
+            Role::Broker => {
+                extensions.push(template::extended_key_usage(&[template::SERVER_AUTH]));
+                extensions.push(template::dns_name(self.domain.as_str()));
+            }
+        }
+        if let Some(id) = self.certificate.key_id() {
+            let authority = tlv(SEQUENCE, &[&tlv(context(0), &[id])]);
+            extensions.push(extension(template::AUTHORITY_KEY_ID, false, &authority));
+        }
+        extensions.push(extension(OID_BYTES, false, &admission.encode()));
+        extensions
+    }
+
+    // A policy certificate can carry constraints that no leaf of ours would satisfy; better found out here than
+    // by every machine of the domain.
+    fn probe(&self) -> Result<(), IssueError> {
+        let now = self.certificate.not_before();
+        let measurement = Measurement::from_bytes(&[0; 48]).expect("48 bytes are a measurement");
+        let spki = self.certificate.spki_der();
+        let agent = self.identity(Role::Agent, spki, Some(&measurement), now, 1)?;
+        let broker = self.identity(Role::Broker, spki, None, now, 1)?;
+        let any = BrokerMeasurements::Any;
+        verify_agent(&self.certificate, &self.domain, &agent, now).map_err(IssueError::Unusable)?;
+        verify_broker(&self.certificate, &self.domain, &broker, &any, now).map_err(IssueError::Unusable)?;
+        Ok(())
+    }
+}
+
+/// An issuer on the admission path: it admits what was attested, as an agent, and can do nothing else. No
+/// method of it, and nothing reachable from it, takes a role.
+#[derive(Clone)]
+pub struct AdmissionIssuer(Arc<Issuer>);
+
+impl AdmissionIssuer {
+    /// Issues the admission certificate of an attested machine, for [`ADMISSION_DAYS`].
+    pub fn admit(&self, attested: &Attested, now: UnixTime) -> Result<Vec<u8>, IssueError> {
+        let admission = AdmissionExtension {
+            evidence_kind: Some(attested.kind()),
+            challenge_fresh: Some(attested.challenge_fresh()),
+            evidence_digest: Some(*attested.evidence_digest()),
+            ..AdmissionExtension::new(Role::Agent)
+        };
+        self.0.issue(&admission, attested.spki(), Some(attested.measurement()), now, ADMISSION_DAYS)
+    }
+}
+
+fn machine_name(measurement: Option<&Measurement>) -> Vec<u8> {
+    let users = (template::COMMON_NAME, CERTIFIER_USERS);
+    match measurement {
+        Some(measurement) => {
+            template::name(&[(template::ORGANIZATION, &format!("{MEASURED}{measurement}")), users])
+        }
+        None => template::name(&[users]),
+    }
+}
+
+fn check_subject_key(spki: &[u8]) -> Result<(), IssueError> {
+    let key = PublicKey::from_spki_der(spki).map_err(|_| IssueError::SubjectKey)?;
+    KeyAlgorithm::of_kind(key.kind()).map(|_| ()).ok_or(IssueError::SubjectKey)
+}
+
+fn before(now: UnixTime) -> u64 {
+    now.as_secs().saturating_sub(CLOCK_SKEW.as_secs())
+}
+
+fn end(from: UnixTime, days: u32) -> Result<u64, IssueError> {
+    if days == 0 {
+        return Err(IssueError::Validity);
+    }
+    from.as_secs().checked_add(u64::from(days) * 86_400).ok_or(IssueError::Validity)
+}

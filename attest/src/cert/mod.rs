@@ -1,0 +1,62 @@
+//! Certificates: the domain's own, those under it, and who a peer is by them.
+
+mod der;
+mod extension;
+mod issue;
+mod peer;
+mod policy;
+mod template;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use extension::{ADMISSION_EXTENSION_OID, AdmissionExtension};
+pub use issue::{ADMISSION_DAYS, AdmissionIssuer, CLOCK_SKEW, Issuer, self_signed_agent, self_signed_policy};
+pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker};
+pub use policy::PolicyCertificate;
+
+use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
+use webpki::aws_lc_rs as algs;
+
+/// The signatures that a policy certificate may have, and make. No SHA-1, no RSA below 2048 bits.
+static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
+    algs::ECDSA_P384_SHA384,
+    algs::ECDSA_P256_SHA256,
+    algs::RSA_PKCS1_2048_8192_SHA256,
+    algs::ECDSA_P384_SHA256,
+    algs::ECDSA_P256_SHA384,
+    algs::RSA_PKCS1_2048_8192_SHA384,
+    algs::RSA_PKCS1_2048_8192_SHA512,
+];
+
+/// What an admission certificate's organization begins with; the measurement in hex follows.
+const MEASURED: &str = "Measured-";
+
+/// The common name of all machines, as in stock certificates.
+const CERTIFIER_USERS: &str = "CertifierUsers";
+
+/// First and last second in which a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Validity {
+    not_before: UnixTime,
+    not_after: UnixTime,
+}
+
+/// Where a time lies outside a validity.
+enum Outside {
+    Before,
+    After,
+}
+
+impl Validity {
+    fn check(&self, now: UnixTime) -> Result<(), Outside> {
+        if now < self.not_before {
+            Err(Outside::Before)
+        } else if now > self.not_after {
+            Err(Outside::After)
+        } else {
+            Ok(())
+        }
+    }
+}

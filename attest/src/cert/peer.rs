@@ -1,0 +1,205 @@
+//! Who is on the other end, by its certificate.
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest::{SHA256, SHA384, digest};
+use claviger_proto::DomainName;
+use rustls_pki_types::{CertificateDer, DnsName, ServerName, UnixTime};
+use webpki::{EndEntityCert, KeyUsage};
+
+use super::policy::array;
+use super::view::View;
+use super::{AdmissionExtension, Outside, PolicyCertificate, SIGNATURES, Validity};
+use crate::error::CertificateError;
+use crate::measurement::Measurement;
+use crate::role::Role;
+
+/// A machine, known by a certificate that verified under its domain's policy certificate. Who uses it must
+/// have seen the machine prove the certificate's key on the channel (TLS does).
+#[derive(Clone, Debug)]
+pub struct Peer {
+    domain: DomainName,
+    role: Role,
+    measurement: Option<Measurement>,
+    fingerprint: [u8; 32],
+    leaf_digest: [u8; 48],
+    validity: Validity,
+    extension: Option<AdmissionExtension>,
+}
+
+impl Peer {
+    /// The domain it belongs to.
+    pub fn domain(&self) -> &DomainName {
+        &self.domain
+    }
+
+    /// What it is there.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What it runs; always there for agents.
+    pub fn measurement(&self) -> Option<&Measurement> {
+        self.measurement.as_ref()
+    }
+
+    /// SHA-256 of its certificate.
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
+    /// SHA-384 of its certificate, as it enters bindings.
+    pub fn leaf_digest(&self) -> &[u8; 48] {
+        &self.leaf_digest
+    }
+
+    /// First second of its certificate's validity.
+    pub fn not_before(&self) -> UnixTime {
+        self.validity.not_before
+    }
+
+    /// Last second of its certificate's validity.
+    pub fn not_after(&self) -> UnixTime {
+        self.validity.not_after
+    }
+
+    /// What else a certificate of ours says; `None` for a stock one, of which all that is unknown.
+    pub fn extension(&self) -> Option<&AdmissionExtension> {
+        self.extension.as_ref()
+    }
+
+    /// Whether it was admitted on an answer to a challenge; `None` when its certificate doesn't say, and a
+    /// condition on an unknown denies.
+    pub fn challenge_fresh(&self) -> Option<bool> {
+        self.extension.as_ref()?.challenge_fresh
+    }
+
+    /// Whether its certificate is within its dates, for every request on a channel that stays open.
+    pub fn check_dates(&self, now: UnixTime) -> Result<(), CertificateError> {
+        self.validity.check(now).map_err(|outside| match outside {
+            Outside::Before => CertificateError::NotYetValid,
+            Outside::After => CertificateError::Expired,
+        })
+    }
+}
+
+/// What a domain's brokers may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerMeasurements {
+    /// The domain lists none: the role is enough.
+    Any,
+    /// One of these, named in the broker's certificate.
+    Listed(BTreeSet<Measurement>),
+}
+
+/// Verifies a client's leaf: an agent of this domain, named by what it runs.
+pub fn verify_agent(
+    policy: &PolicyCertificate,
+    domain: &DomainName,
+    leaf: &[u8],
+    now: UnixTime,
+) -> Result<Peer, CertificateError> {
+    let leaf_der = CertificateDer::from(leaf);
+    let (view, _) = verify_chain(policy, leaf, &leaf_der, now, KeyUsage::client_auth())?;
+    let extension = view.admission()?;
+    check_key_usage(&view, extension.is_some())?;
+    // A stock certificate says nothing of roles, and admission makes agents of all it certifies.
+    if extension.as_ref().is_some_and(|e| e.role != Role::Agent) {
+        return Err(CertificateError::Role { expected: Role::Agent });
+    }
+    // Without a measurement there is nothing that a domain could trust or grant by.
+    let measurement = view.measurement()?.ok_or(CertificateError::Subject)?;
+    Ok(peer(domain, Role::Agent, Some(measurement), leaf, &view, extension))
+}
+
+/// Verifies a server's leaf: a broker of this domain, by our extension and no less, so that no agent's key
+/// can play the broker; and one of the `measurements`, where the domain lists them.
+pub fn verify_broker(
+    policy: &PolicyCertificate,
+    domain: &DomainName,
+    leaf: &[u8],
+    measurements: &BrokerMeasurements,
+    now: UnixTime,
+) -> Result<Peer, CertificateError> {
+    let leaf_der = CertificateDer::from(leaf);
+    let (view, parsed) = verify_chain(policy, leaf, &leaf_der, now, KeyUsage::server_auth())?;
+    let extension = view.admission()?;
+    if extension.as_ref().is_none_or(|e| e.role != Role::Broker) {
+        return Err(CertificateError::Role { expected: Role::Broker });
+    }
+    check_key_usage(&view, true)?;
+    let name = DnsName::try_from(domain.as_str()).map_err(|_| CertificateError::OtherDomain)?;
+    parsed
+        .verify_is_valid_for_subject_name(&ServerName::DnsName(name))
+        .map_err(|_| CertificateError::OtherDomain)?;
+    let measurement = view.measurement()?;
+    if let BrokerMeasurements::Listed(listed) = measurements
+        && !measurement.is_some_and(|m| listed.contains(&m))
+    {
+        return Err(CertificateError::BrokerMeasurement);
+    }
+    Ok(peer(domain, Role::Broker, measurement, leaf, &view, extension))
+}
+
+// The chain is policy certificate → leaf, without anything between: there is nothing to build.
+fn verify_chain<'a>(
+    policy: &PolicyCertificate,
+    leaf: &'a [u8],
+    leaf_der: &'a CertificateDer<'a>,
+    now: UnixTime,
+    usage: KeyUsage,
+) -> Result<(View<'a>, EndEntityCert<'a>), CertificateError> {
+    policy.check_dates(now)?;
+    if leaf == policy.der() {
+        return Err(CertificateError::Authority);
+    }
+    let view = View::parse(leaf)?;
+    let parsed = EndEntityCert::try_from(leaf_der).map_err(|error| from_webpki(&error))?;
+    let anchors = std::slice::from_ref(policy.anchor());
+    parsed
+        .verify_for_usage(SIGNATURES, anchors, &[], now, usage, None, None)
+        .map_err(|error| from_webpki(&error))?;
+    Ok((view, parsed))
+}
+
+fn check_key_usage(view: &View<'_>, ours: bool) -> Result<(), CertificateError> {
+    let Some(usage) = view.key_usage()? else { return Ok(()) };
+    // Stock admission certificates carry keyCertSign; ours never do.
+    let signs_certificates = ours && usage.key_cert_sign();
+    if usage.digital_signature() && !signs_certificates { Ok(()) } else { Err(CertificateError::Usage) }
+}
+
+fn peer(
+    domain: &DomainName,
+    role: Role,
+    measurement: Option<Measurement>,
+    leaf: &[u8],
+    view: &View<'_>,
+    extension: Option<AdmissionExtension>,
+) -> Peer {
+    Peer {
+        domain: domain.clone(),
+        role,
+        measurement,
+        fingerprint: array(digest(&SHA256, leaf).as_ref()),
+        leaf_digest: array(digest(&SHA384, leaf).as_ref()),
+        validity: view.validity(),
+        extension,
+    }
+}
+
+fn from_webpki(error: &webpki::Error) -> CertificateError {
+    use webpki::Error;
+    match error {
+        Error::CertExpired { .. } => CertificateError::Expired,
+        Error::CertNotValidYet { .. } => CertificateError::NotYetValid,
+        Error::CaUsedAsEndEntity => CertificateError::Authority,
+        Error::UnsupportedCertVersion => CertificateError::Version,
+        Error::UnknownIssuer
+        | Error::InvalidSignatureForPublicKey
+        | Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => CertificateError::Foreign,
+        Error::RequiredEkuNotFoundContext(_) | Error::NameConstraintViolation => CertificateError::Usage,
+        _ => CertificateError::Malformed,
+    }
+}

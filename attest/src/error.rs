@@ -1,0 +1,233 @@
+//! What can be refused here, by whose fault it is.
+
+use claviger_proto::{ErrorCode, ParseError};
+
+use crate::Measurement;
+use crate::role::Role;
+
+/// Evidence that doesn't satisfy the domain. The agent's fault, or its owner's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttestError {
+    /// The package names no kind of evidence known here.
+    #[error("this kind of evidence is not known; use one of the kinds that the domain's owner lists")]
+    UnknownKind,
+    /// The request's evidence type isn't this kind's.
+    #[error("evidence of this kind is submitted as {expected}")]
+    SubmittedType {
+        /// The type it must have.
+        expected: &'static str,
+    },
+    /// Not the items that this kind consists of, in their order.
+    #[error("evidence of this kind consists of exactly {expected}, in this order")]
+    Items {
+        /// The item types.
+        expected: &'static str,
+    },
+    /// A part that can't be read.
+    #[error("the {part} can't be read: {cause}")]
+    Malformed {
+        /// Which part.
+        part: &'static str,
+        /// What is wrong with it.
+        cause: ParseError,
+    },
+    /// A part that reads, and says something else than it must.
+    #[error("the {part} doesn't say what it must: {why}")]
+    Statement {
+        /// Which part.
+        part: &'static str,
+        /// What it should say.
+        why: &'static str,
+    },
+    /// A part whose time hasn't come.
+    #[error("the {0} isn't valid yet; check the clocks")]
+    NotYetValid(&'static str),
+    /// A part whose time is over.
+    #[error("the {0} has expired; make a new one")]
+    Expired(&'static str),
+    /// A part that its key didn't sign.
+    #[error("the {0} isn't signed by its key")]
+    Signature(&'static str),
+    /// The evidence certifies another key than the one that asks.
+    #[error("the evidence names another key than the one to be certified")]
+    OtherKey,
+    /// The evidence isn't tied to any channel.
+    #[error("the evidence carries no binding to this channel")]
+    Unbound,
+    /// The evidence is tied to another channel, challenge or purpose.
+    #[error("the evidence was made for another channel or challenge")]
+    OtherBinding,
+    /// Nobody in the domain trusts what runs there.
+    #[error(
+        "measurement {0} isn't trusted in this domain; its owner adds it with `key-admin trust add`, if it should be"
+    )]
+    UnknownMeasurement(Measurement),
+    /// The measurement is trusted, but not from a platform under this root.
+    #[error("measurement {0} is trusted in this domain, but not from a platform with this root")]
+    UntrustedRoot(Measurement),
+}
+
+impl AttestError {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        ErrorCode::AttestationRefused
+    }
+}
+
+/// A peer's certificate that isn't accepted, or the policy certificate above it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// The domain's own certificate isn't valid yet.
+    #[error("the domain's policy certificate isn't valid yet; check the clock")]
+    PolicyNotYetValid,
+    /// The domain's own certificate is past its date.
+    #[error("the domain's policy certificate has expired; its owner must replace it")]
+    PolicyExpired,
+    /// Not a certificate, or one with critical parts not understood here.
+    #[error("the certificate can't be read, or has critical extensions that aren't supported")]
+    Malformed,
+    /// An X.509 v1 or v2 certificate: it can't say what it is for.
+    #[error("only X.509 version 3 certificates are accepted")]
+    Version,
+    /// The policy certificate, or another CA, where a machine's own belongs.
+    #[error("a certificate authority's certificate was presented as a machine's own")]
+    Authority,
+    /// Its time hasn't come.
+    #[error("the certificate isn't valid yet; check the clock")]
+    NotYetValid,
+    /// Its time is over.
+    #[error("the certificate has expired; enrol again")]
+    Expired,
+    /// Not signed by this domain's policy key.
+    #[error("the certificate isn't signed by this domain's policy key")]
+    Foreign,
+    /// Its extended key usage, key usage or constraints exclude this use.
+    #[error("the certificate isn't meant for this use")]
+    Usage,
+    /// The subject doesn't name a measurement in the one way accepted.
+    #[error("the certificate's subject isn't O=Measured-<64 or 96 lowercase hex digits>")]
+    Subject,
+    /// Our extension is there and can't be understood.
+    #[error("the certificate's Claviger extension can't be understood")]
+    Extension,
+    /// The certificate is another role's.
+    #[error("the certificate doesn't say {expected}")]
+    Role {
+        /// The role that was needed.
+        expected: Role,
+    },
+    /// The broker's certificate doesn't name this domain.
+    #[error("the broker's certificate doesn't name this domain")]
+    OtherDomain,
+    /// The broker runs something that the domain doesn't list.
+    #[error("the broker's measurement isn't one that the domain lists")]
+    BrokerMeasurement,
+}
+
+impl CertificateError {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        ErrorCode::CertificateRefused
+    }
+}
+
+/// A certificate that can't be a domain's policy certificate. The owner's fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// Not a certificate, or one with critical parts not understood here.
+    #[error("the policy certificate can't be read, or has critical extensions that aren't supported")]
+    Malformed,
+    /// Not version 3.
+    #[error("the policy certificate must be X.509 version 3")]
+    Version,
+    /// Not a CA's.
+    #[error("the policy certificate must be a CA's (basicConstraints CA:TRUE, keyUsage with keyCertSign)")]
+    NotAuthority,
+    /// Issued by somebody else.
+    #[error("the policy certificate must be self-signed: its issuer isn't its subject")]
+    NotSelfIssued,
+    /// No subject.
+    #[error("the policy certificate must have a subject: it is how peers find the domain")]
+    NoSubject,
+    /// Its signature isn't its own key's, or of an algorithm not supported.
+    #[error("the policy certificate's signature isn't its own key's, or its algorithm isn't supported")]
+    Signature,
+    /// A key that isn't supported.
+    #[error("a policy key is P-256, P-384, RSA-2048, RSA-3072 or RSA-4096")]
+    Key,
+}
+
+/// A certificate that couldn't be issued.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// Key and certificate aren't a pair.
+    #[error("the policy key isn't the key of the policy certificate; give the pair that belongs together")]
+    KeyMismatch,
+    /// A probe under this policy certificate doesn't verify.
+    #[error("certificates under this policy certificate would be refused: {0}")]
+    Unusable(CertificateError),
+    /// A policy certificate that can't be one.
+    #[error(transparent)]
+    Certificate(#[from] PolicyError),
+    /// The policy certificate isn't valid at this time.
+    #[error(transparent)]
+    Policy(CertificateError),
+    /// The key to be certified isn't supported.
+    #[error("the key to certify must be P-256, P-384, RSA-2048, RSA-3072 or RSA-4096")]
+    SubjectKey,
+    /// Agents are named by what they run.
+    #[error("an agent's certificate needs a measurement")]
+    NoMeasurement,
+    /// The validity ends before it begins, or past the year 9999.
+    #[error("the validity must be at least a day and end before the year 10000")]
+    Validity,
+    /// Not a role.
+    #[error("a role is agent or broker")]
+    Role,
+    /// Signing, or drawing a serial, failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// A private key that can't be used, or that couldn't do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Neither of the kinds that sign here.
+    #[error("a key that signs is P-256, P-384, RSA-2048, RSA-3072 or RSA-4096")]
+    Unsupported,
+    /// A key of a supported kind whose numbers don't belong together.
+    #[error("the private key is damaged: its numbers don't belong together")]
+    Rejected,
+    /// The cryptographic library refused; on a healthy machine it doesn't.
+    #[error("the cryptographic library failed; is the system's randomness available?")]
+    Failed,
+    /// An unknown algorithm name.
+    #[error("a key algorithm is one of p384, p256, rsa-2048, rsa-3072, rsa-4096")]
+    Name,
+}
+
+/// A reference value that can't be one. The owner's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReferenceError {
+    /// Not a measurement.
+    #[error("a measurement is 64 or 96 lowercase hex digits")]
+    Measurement,
+    /// Not a kind of evidence.
+    #[error("this kind of evidence is not known; known: {known}", known = crate::kind::names())]
+    Kind,
+    /// Not a label.
+    #[error("a label is 1 to 64 characters of [A-Za-z0-9._-]")]
+    Label,
+    /// A kind that is trusted only through a named root came without one.
+    #[error("a measurement of this kind is trusted only with the root of its platform; name it")]
+    NoRoot,
+    /// A root that isn't a supported public key.
+    #[error("a root is a P-256, P-384 or RSA public key of at least 2048 bits")]
+    Root,
+}

@@ -1,0 +1,116 @@
+//! The simulated enclave: an endorsement (a platform key says of an attestation key that it may attest) and
+//! a report (that key says what runs, and what it had to say).
+//!
+//! As in stock evidence, with one field of ours beside: the binding. Evidence without it is refused.
+
+mod endorsement;
+mod platform;
+mod report;
+mod signature;
+
+pub use platform::SimulatedPlatform;
+
+use claviger_proto::ParseError;
+use claviger_proto::evidence::{ITEM_SIGNED_CLAIM, ITEM_SIGNED_REPORT};
+use claviger_proto::key::{KeyMessage, MessageKey, PublicKey};
+use claviger_proto::time_text::time_from_text;
+use claviger_proto::trust::EvidencePackage;
+
+use self::endorsement::Endorsement;
+use self::report::Report;
+use super::{Claims, EvidenceKind};
+use crate::attested::Expected;
+use crate::error::AttestError;
+use crate::reference::ReferenceValues;
+
+pub(super) const SUBMITTED_TYPE: &str = "vse-attestation-package";
+
+/// Anybody can make such a platform, so it is trusted only where the domain names its root.
+pub(super) const NEEDS_ROOT: bool = true;
+
+const KIND: EvidenceKind = EvidenceKind::SimulatedEnclave;
+
+/// Verifies the package. What costs no signature comes first, so that evidence of something that nobody
+/// trusts makes no work; nothing is believed before both signatures hold.
+pub(super) fn verify(
+    package: &EvidencePackage,
+    policy: &ReferenceValues,
+    expected: &Expected<'_>,
+    now: i64,
+) -> Result<Claims, AttestError> {
+    let [endorsement, report] = package.items.as_slice() else { return Err(wrong_items()) };
+    if endorsement.evidence_type != ITEM_SIGNED_CLAIM || report.evidence_type != ITEM_SIGNED_REPORT {
+        return Err(wrong_items());
+    }
+    let endorsement = Endorsement::parse(&endorsement.serialized)?;
+    let report = Report::parse(&report.serialized)?;
+
+    report.check(expected, now)?;
+    endorsement.check(now)?;
+    check_reference(policy, &report, &endorsement)?;
+
+    endorsement.verify_signature()?;
+    report.verify_signature(&endorsement.attest_key)?;
+    Ok(Claims { measurement: report.measurement, challenge_fresh: true })
+}
+
+fn wrong_items() -> AttestError {
+    AttestError::Items { expected: "a signed-claim and a signed-vse-attestation-report" }
+}
+
+fn check_reference(
+    policy: &ReferenceValues,
+    report: &Report,
+    endorsement: &Endorsement,
+) -> Result<(), AttestError> {
+    let measurement = report.measurement;
+    let mut known = policy.find(KIND, &measurement).peekable();
+    if known.peek().is_none() {
+        return Err(AttestError::UnknownMeasurement(measurement));
+    }
+    if known.any(|value| value.has_root(&endorsement.platform_key)) {
+        Ok(())
+    } else {
+        Err(AttestError::UntrustedRoot(measurement))
+    }
+}
+
+/// A field that must be there.
+fn required<T>(part: &'static str, name: &'static str, field: Option<T>) -> Result<T, AttestError> {
+    field.ok_or(AttestError::Malformed { part, cause: ParseError::Missing(name) })
+}
+
+/// Reads a public key; a private one has no place in evidence.
+fn public_key(part: &'static str, message: &[u8]) -> Result<PublicKey, AttestError> {
+    match KeyMessage::decode(message).map_err(|cause| AttestError::Malformed { part, cause })?.key {
+        MessageKey::Public(key) => Ok(key),
+        _ => Err(AttestError::Statement { part, why: "its keys are public keys" }),
+    }
+}
+
+/// A validity, from its two texts.
+struct Dates {
+    part: &'static str,
+    not_before: i64,
+    not_after: i64,
+}
+
+impl Dates {
+    fn parse(part: &'static str, from: Option<&str>, until: Option<&str>) -> Result<Self, AttestError> {
+        let time = |name, text| {
+            time_from_text(required(part, name, text)?)
+                .map_err(|cause| AttestError::Malformed { part, cause })
+        };
+        Ok(Self { part, not_before: time("not_before", from)?, not_after: time("not_after", until)? })
+    }
+
+    fn check(&self, now: i64) -> Result<(), AttestError> {
+        if now < self.not_before {
+            Err(AttestError::NotYetValid(self.part))
+        } else if now > self.not_after {
+            Err(AttestError::Expired(self.part))
+        } else {
+            Ok(())
+        }
+    }
+}

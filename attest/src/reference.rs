@@ -1,0 +1,168 @@
+//! Reference values: what a domain trusts.
+
+use claviger_proto::key::{KeyKind, PublicKey};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ReferenceError;
+use crate::kind::EvidenceKind;
+use crate::measurement::Measurement;
+
+/// Longest label, in bytes: it is shown, and compared by access rules.
+const MAX_LABEL: usize = 64;
+
+/// One thing that a domain trusts: a measurement, from a kind of platform, under certain roots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct ReferenceValue {
+    kind: EvidenceKind,
+    measurement: Measurement,
+    label: Option<String>,
+    roots: Vec<PublicKey>,
+}
+
+impl ReferenceValue {
+    /// A reference value. A kind whose platforms are trusted only by name (every simulated one) needs a root;
+    /// `label` is what access rules may call machines with this measurement.
+    pub fn new(
+        kind: EvidenceKind,
+        measurement: Measurement,
+        label: Option<String>,
+        roots: Vec<PublicKey>,
+    ) -> Result<Self, ReferenceError> {
+        if label.as_deref().is_some_and(|label| !is_label(label)) {
+            return Err(ReferenceError::Label);
+        }
+        if kind.needs_root() && roots.is_empty() {
+            return Err(ReferenceError::NoRoot);
+        }
+        if roots.iter().any(|root| root.kind() == KeyKind::Rsa1024) {
+            return Err(ReferenceError::Root);
+        }
+        Ok(Self { kind, measurement, label, roots })
+    }
+
+    /// Evidence of which kind.
+    pub fn kind(&self) -> EvidenceKind {
+        self.kind
+    }
+
+    /// What is trusted to run.
+    pub fn measurement(&self) -> &Measurement {
+        &self.measurement
+    }
+
+    /// What access rules may call it.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// The platforms' roots that are trusted to say so.
+    pub fn roots(&self) -> &[PublicKey] {
+        &self.roots
+    }
+
+    /// Whether `key` is one of the roots, compared as numbers.
+    pub fn has_root(&self, key: &PublicKey) -> bool {
+        self.roots.iter().any(|root| root.same_numbers(key))
+    }
+}
+
+// Labels are compared by access rules: nothing in them may be a pattern, a separator or a list.
+fn is_label(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=MAX_LABEL).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// All that a domain trusts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReferenceValues(Vec<ReferenceValue>);
+
+impl ReferenceValues {
+    /// Trusts one more; where kind, measurement and label are there already, the roots are joined. Returns
+    /// whether anything changed.
+    pub fn add(&mut self, value: ReferenceValue) -> bool {
+        let same = |v: &&mut ReferenceValue| {
+            v.kind == value.kind && v.measurement == value.measurement && v.label == value.label
+        };
+        let Some(known) = self.0.iter_mut().find(same) else {
+            self.0.push(value);
+            return true;
+        };
+        let before = known.roots.len();
+        for root in value.roots {
+            if !known.has_root(&root) {
+                known.roots.push(root);
+            }
+        }
+        known.roots.len() != before
+    }
+
+    /// Stops trusting a measurement of a kind, under all its labels and roots. Returns whether it was there.
+    pub fn remove(&mut self, kind: EvidenceKind, measurement: &Measurement) -> bool {
+        let before = self.0.len();
+        self.0.retain(|v| v.kind != kind || v.measurement != *measurement);
+        self.0.len() != before
+    }
+
+    /// What is trusted about a measurement of a kind.
+    pub fn find<'a>(
+        &'a self,
+        kind: EvidenceKind,
+        measurement: &'a Measurement,
+    ) -> impl Iterator<Item = &'a ReferenceValue> {
+        self.0.iter().filter(move |v| v.kind == kind && v.measurement == *measurement)
+    }
+
+    /// The labels of a measurement, of whatever kind.
+    pub fn labels_of<'a>(&'a self, measurement: &'a Measurement) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |v| v.measurement == *measurement).filter_map(ReferenceValue::label)
+    }
+
+    /// All of them, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &ReferenceValue> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The serialized form: roots as the hex of their SPKI.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    kind: EvidenceKind,
+    measurement: Measurement,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(default)]
+    roots: Vec<String>,
+}
+
+impl From<ReferenceValue> for Stored {
+    fn from(value: ReferenceValue) -> Self {
+        let roots = value.roots.iter().map(|root| hex::encode(root.spki_der())).collect();
+        Self { kind: value.kind, measurement: value.measurement, label: value.label, roots }
+    }
+}
+
+impl TryFrom<Stored> for ReferenceValue {
+    type Error = ReferenceError;
+
+    fn try_from(stored: Stored) -> Result<Self, ReferenceError> {
+        let root = |text: &String| {
+            let der = hex::decode(text).map_err(|_| ReferenceError::Root)?;
+            PublicKey::from_spki_der(&der).map_err(|_| ReferenceError::Root)
+        };
+        let roots = stored.roots.iter().map(root).collect::<Result<_, _>>()?;
+        Self::new(stored.kind, stored.measurement, stored.label, roots)
+    }
+}

@@ -1,0 +1,169 @@
+//! The audit actor of a shard: owns the shard's segments, and sees that they reach the disk.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext as _, Context, Handler, Message};
+use claviger_attest::Peer;
+use claviger_store::{AuditFacts, SegmentHead, SegmentWriter, audit::AuditError};
+use rustls::pki_types::UnixTime;
+
+use super::attestor::Admitted;
+use crate::domain::Domain;
+use crate::request_id::RequestId;
+
+/// The shard's segments, one per domain, appended to synchronously before an answer leaves.
+#[derive(Clone)]
+pub struct Segments(Rc<RefCell<Open>>);
+
+struct Open {
+    shard: u16,
+    /// By generation, for a domain that is made anew under an old name is another.
+    writers: HashMap<[u8; 16], SegmentWriter>,
+}
+
+impl Segments {
+    /// No segments yet; each is opened at its first record.
+    pub fn new(shard: u16) -> Self {
+        Self(Rc::new(RefCell::new(Open { shard, writers: HashMap::new() })))
+    }
+
+    /// Appends one record of `domain`.
+    pub fn append(&self, domain: &Domain, facts: &AuditFacts) -> Result<(), AuditError> {
+        let Open { shard, writers } = &mut *self.0.borrow_mut();
+        let writer = match writers.entry(*domain.keys.generation()) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let audit_dir = &domain.storage.audit_dir;
+                entry.insert(SegmentWriter::open(audit_dir, Arc::clone(&domain.keys), *shard)?)
+            }
+        };
+        writer.append(facts).map(|_| ())
+    }
+}
+
+/// Who asks, from where, in which request: the part of a record that is known before its outcome.
+pub fn event(
+    peer: &Peer,
+    source: SocketAddr,
+    id: RequestId,
+    action: &'static str,
+    now: UnixTime,
+) -> AuditFacts {
+    AuditFacts {
+        time: seconds(now),
+        request_id: id.to_string(),
+        action: action.into(),
+        peer_fingerprint: Some(*peer.fingerprint()),
+        measurement: peer.measurement().map(|m| m.as_bytes().to_vec()),
+        role: peer.role().as_str().into(),
+        source: source.to_string(),
+        ..AuditFacts::default()
+    }
+}
+
+/// The record of an admission.
+pub fn admission_event(
+    id: RequestId,
+    source: SocketAddr,
+    admitted: Option<&Admitted>,
+    outcome: &'static str,
+) -> AuditFacts {
+    AuditFacts {
+        time: seconds(UnixTime::now()),
+        request_id: id.to_string(),
+        action: "enroll".into(),
+        outcome: outcome.into(),
+        peer_fingerprint: admitted.map(|admitted| claviger_attest::sha256(&admitted.certificate)),
+        measurement: admitted.map(|admitted| admitted.measurement.as_bytes().to_vec()),
+        role: "agent".into(),
+        source: source.to_string(),
+        ..AuditFacts::default()
+    }
+}
+
+/// Seconds since 1970, as records have them.
+pub fn seconds(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Make durable what was appended for this domain, and say how far that is; `None` if nothing ever was.
+#[derive(Message)]
+#[rtype(result = "Result<Option<SegmentHead>, AuditError>")]
+pub struct SyncDomain(pub [u8; 16]);
+
+/// This domain is deleted: let go of its segment.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct DomainDeleted(pub [u8; 16]);
+
+/// Syncs the shard's segments in time.
+pub struct AuditActor {
+    segments: Segments,
+    every: Duration,
+}
+
+impl AuditActor {
+    /// An actor over `segments` that lets no record wait longer than `every` for the disk.
+    pub fn new(segments: Segments, every: Duration) -> Self {
+        Self { segments, every }
+    }
+
+    /// Starts the syncs that are due, on threads that may block.
+    fn sync_due(&mut self) {
+        let due: Vec<_> = self
+            .segments
+            .0
+            .borrow_mut()
+            .writers
+            .values_mut()
+            .filter(|w| w.is_dirty())
+            .filter_map(|w| w.begin_sync().ok())
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        actix_rt::task::spawn_blocking(move || {
+            for sync in due {
+                if let Err(error) = sync.run() {
+                    tracing::error!(%error, "an audit segment could not be synced");
+                    metrics::counter!("claviger_audit_sync_failures_total").increment(1);
+                }
+            }
+        });
+    }
+}
+
+impl Actor for AuditActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(self.every, |actor, _| actor.sync_due());
+    }
+}
+
+impl Handler<SyncDomain> for AuditActor {
+    type Result = actix::ResponseFuture<Result<Option<SegmentHead>, AuditError>>;
+
+    fn handle(&mut self, SyncDomain(generation): SyncDomain, _: &mut Context<Self>) -> Self::Result {
+        let sync = self.segments.0.borrow_mut().writers.get_mut(&generation).map(SegmentWriter::begin_sync);
+        Box::pin(async move {
+            let Some(sync) = sync else { return Ok(None) };
+            let sync = sync?;
+            let run = actix_rt::task::spawn_blocking(move || sync.run());
+            run.await.unwrap_or(Err(AuditError::Interrupted)).map(Some)
+        })
+    }
+}
+
+impl Handler<DomainDeleted> for AuditActor {
+    type Result = ();
+
+    fn handle(&mut self, DomainDeleted(generation): DomainDeleted, _: &mut Context<Self>) {
+        self.segments.0.borrow_mut().writers.remove(&generation);
+    }
+}

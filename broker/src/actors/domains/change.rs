@@ -1,0 +1,176 @@
+//! Changes: validated, committed, then published.
+
+use std::sync::Arc;
+
+use claviger_acl::Preset;
+use claviger_attest::{EvidenceKind, Issuer, Measurement, PolicyCertificate, ReferenceValue, SigningKey};
+use claviger_proto::admin::{self, AddReference, CreateDomain};
+use claviger_proto::key::{PrivateKey, PublicKey};
+use claviger_proto::{DomainName, Secret};
+use claviger_store::{Command, DeleteDomain, DomainChange, DomainRecord, NewDomain, UpdateDomain};
+use rustls::pki_types::UnixTime;
+
+use super::registry::{describe_reference, operator_event};
+use super::{AdminError, Registry};
+use crate::actors::audit::seconds;
+use crate::domain::{Domain, encode_references, issue_leaf, needs_renewal};
+
+impl Registry {
+    pub(super) async fn create(&self, body: CreateDomain) -> Result<admin::Domain, AdminError> {
+        let CreateDomain { name, policy_certificate, policy_key, preset } = body;
+        if self.domains().get(&name).is_some() {
+            return Err(AdminError::Taken(name));
+        }
+        let policy = PolicyCertificate::from_der(&unhex("policy_certificate", &policy_certificate)?)?;
+        let now = UnixTime::now();
+        policy.check_dates(now)?;
+        self.check_unshared(&policy)?;
+        let preset: Preset = preset.as_deref().map(str::parse).transpose()?.unwrap_or_default();
+        let key = PrivateKey::from_pkcs8_der(Secret::copy_from(policy_key.0.expose()))?;
+        let issuer = Issuer::new(SigningKey::from_private(&key)?, policy.clone(), &name)?;
+        let record = DomainRecord {
+            policy_certificate: policy.der().to_vec(),
+            policy_key: Some(policy_key.0),
+            broker_identity: Some(issue_leaf(&issuer, now)?),
+            preset: preset.to_string(),
+            references: Vec::new(),
+            created: seconds(now),
+        };
+        let audit = operator_event("domain-create");
+        let create = Command::CreateDomain(NewDomain { name: name.clone(), record, audit });
+        self.storage.commit(create, None).await?;
+        self.reload(&name).await?;
+        tracing::info!(domain = %name, "a domain is created");
+        self.show(&name)
+    }
+
+    /// Two domains share neither policy key nor subject: either would let one admit for the other.
+    fn check_unshared(&self, policy: &PolicyCertificate) -> Result<(), AdminError> {
+        let domains = self.domains();
+        if domains.with_subject(policy.subject_der()).is_some() {
+            return Err(AdminError::Shared("subject"));
+        }
+        let key = PublicKey::from_spki_der(policy.spki_der())?;
+        for other in domains.iter() {
+            if PublicKey::from_spki_der(other.policy.spki_der())?.same_numbers(&key) {
+                return Err(AdminError::Shared("key"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The shards let go of the domain before its key is destroyed, so no request meets it half gone.
+    pub(super) async fn delete(&self, name: &DomainName) -> Result<(), AdminError> {
+        let domain = self.find(name)?;
+        self.withdraw(&domain).await;
+        let delete = Command::DeleteDomain(DeleteDomain { keys: Arc::clone(&domain.keys) });
+        if let Err(error) = self.storage.commit(delete, None).await {
+            self.reload(name).await?;
+            return Err(error.into());
+        }
+        tracing::info!(domain = %name, "a domain is deleted, and its key destroyed");
+        Ok(())
+    }
+
+    pub(super) async fn set_preset(
+        &self,
+        name: &DomainName,
+        preset: &str,
+    ) -> Result<admin::Domain, AdminError> {
+        let domain = self.find(name)?;
+        let preset: Preset = preset.parse()?;
+        self.update(&domain, DomainChange::Preset(preset.to_string()), "acl-preset").await?;
+        self.show(name)
+    }
+
+    pub(super) async fn trust(
+        &self,
+        name: &DomainName,
+        add: AddReference,
+    ) -> Result<admin::Reference, AdminError> {
+        let domain = self.find(name)?;
+        let kind: EvidenceKind = add.kind.parse()?;
+        let measurement: Measurement = add.measurement.parse()?;
+        let roots = match &add.attest_root {
+            Some(root) => vec![PublicKey::from_spki_der(&unhex("attest_root", root)?)?],
+            None => known_roots(&domain, kind),
+        };
+        let value = ReferenceValue::new(kind, measurement, add.label, roots)?;
+        let described = describe_reference(&value);
+        let mut references = domain.references.clone();
+        if references.add(value) {
+            let change = DomainChange::References(encode_references(&references));
+            self.update(&domain, change, "trust-add").await?;
+        }
+        Ok(described)
+    }
+
+    pub(super) async fn distrust(
+        &self,
+        name: &DomainName,
+        kind: &str,
+        measurement: &str,
+    ) -> Result<(), AdminError> {
+        let domain = self.find(name)?;
+        let mut references = domain.references.clone();
+        if !references.remove(kind.parse()?, &measurement.parse()?) {
+            return Err(AdminError::NoReference(name.clone()));
+        }
+        let change = DomainChange::References(encode_references(&references));
+        self.update(&domain, change, "trust-remove").await
+    }
+
+    /// Gives the broker a new certificate in each domain where the old one nears its end.
+    pub(super) async fn renew_leaves(&self) {
+        let now = UnixTime::now();
+        for domain in self.domains().iter() {
+            if !needs_renewal(domain.leaf.not_before, domain.leaf.not_after, seconds(now)) {
+                continue;
+            }
+            match self.renew_leaf(domain, now).await {
+                Ok(()) => tracing::info!(domain = %domain.name, "the broker's certificate is renewed"),
+                Err(error) => {
+                    tracing::error!(domain = %domain.name, %error, "the broker's certificate can't be renewed");
+                }
+            }
+        }
+    }
+
+    async fn renew_leaf(&self, domain: &Domain, now: UnixTime) -> Result<(), AdminError> {
+        // The snapshot has only what admits agents; what can sign for a broker is made here, from the store.
+        let stored = self.storage.store.domain(&domain.name)?;
+        let Some(key) = stored.and_then(|stored| stored.record.policy_key) else { return Ok(()) };
+        let key = SigningKey::from_private(&PrivateKey::from_pkcs8_der(key)?)?;
+        let identity = issue_leaf(&Issuer::new(key, domain.policy.clone(), &domain.name)?, now)?;
+        self.update(domain, DomainChange::BrokerIdentity(identity), "broker-certificate-renew").await
+    }
+
+    async fn update(
+        &self,
+        domain: &Domain,
+        change: DomainChange,
+        action: &'static str,
+    ) -> Result<(), AdminError> {
+        let keys = Arc::clone(&domain.keys);
+        let audit = operator_event(action);
+        self.storage.commit(Command::UpdateDomain(UpdateDomain { keys, change, audit }), None).await?;
+        self.reload(&domain.name).await?;
+        Ok(())
+    }
+}
+
+/// The roots that a domain already names for a kind.
+fn known_roots(domain: &Domain, kind: EvidenceKind) -> Vec<PublicKey> {
+    let mut roots: Vec<PublicKey> = Vec::new();
+    for root in domain.references.iter().filter(|value| value.kind() == kind).flat_map(ReferenceValue::roots)
+    {
+        if !roots.iter().any(|known| known.same_numbers(root)) {
+            roots.push(root.clone());
+        }
+    }
+    roots
+}
+
+fn unhex(field: &'static str, text: &str) -> Result<Vec<u8>, AdminError> {
+    hex::decode(text).map_err(|_| AdminError::Invalid(format!("{field} is not hex")))
+}

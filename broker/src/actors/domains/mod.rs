@@ -1,0 +1,165 @@
+//! The domains actor owns which domains there are: every change goes through it, one at a time, is
+//! committed, and then reaches every shard before it is answered.
+
+mod audit;
+mod change;
+mod error;
+mod registry;
+
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt as _, AsyncContext as _, AtomicResponse, Context, Handler, Message, Recipient,
+    WrapFuture as _,
+};
+use claviger_proto::{DomainName, admin};
+
+use super::acl::DomainsChanged;
+use super::audit::{DomainDeleted, SyncDomain};
+
+pub use error::AdminError;
+pub use registry::Registry;
+
+/// How often certificates are looked at for renewal, and checkpoints made.
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
+
+/// What of a shard the domains actor talks to.
+#[derive(Clone)]
+pub struct ShardSeams {
+    /// Takes new snapshots.
+    pub acl: Recipient<DomainsChanged>,
+    /// Syncs segments.
+    pub sync: Recipient<SyncDomain>,
+    /// Lets go of a deleted domain's segment.
+    pub deleted: Recipient<DomainDeleted>,
+}
+
+/// All domains.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<admin::Domain>, AdminError>")]
+pub struct ListDomains;
+
+/// Make a domain.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct Create(pub admin::CreateDomain);
+
+/// One domain.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct Show(pub DomainName);
+
+/// Delete a domain, its key first.
+#[derive(Message)]
+#[rtype(result = "Result<(), AdminError>")]
+pub struct Delete(pub DomainName);
+
+/// Put another ACL preset in force.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct ChangePreset {
+    /// Whose.
+    pub domain: DomainName,
+    /// Which.
+    pub preset: String,
+}
+
+/// What a domain trusts.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<admin::Reference>, AdminError>")]
+pub struct ListReferences(pub DomainName);
+
+/// Trust a measurement.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Reference, AdminError>")]
+pub struct Trust {
+    /// Whose.
+    pub domain: DomainName,
+    /// Which.
+    pub reference: admin::AddReference,
+}
+
+/// Trust a measurement no longer.
+#[derive(Message)]
+#[rtype(result = "Result<(), AdminError>")]
+pub struct Distrust {
+    /// Whose.
+    pub domain: DomainName,
+    /// Evidence kind.
+    pub kind: String,
+    /// Hex.
+    pub measurement: String,
+}
+
+/// Check a domain's audit, and make a checkpoint of it.
+#[derive(Message)]
+#[rtype(result = "Result<admin::AuditReport, AdminError>")]
+pub struct VerifyAudit(pub DomainName);
+
+/// Make a last checkpoint of every domain.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CheckpointAll;
+
+/// See the module.
+pub struct DomainsActor {
+    registry: Rc<Registry>,
+}
+
+impl DomainsActor {
+    /// An actor over `registry`.
+    pub fn new(registry: Registry) -> Self {
+        Self { registry: Rc::new(registry) }
+    }
+
+    /// One change at a time: the actor takes no other message until this one's future is done.
+    fn alone<F, T>(&self, work: impl FnOnce(Rc<Registry>) -> F) -> AtomicResponse<Self, T>
+    where
+        F: Future<Output = T> + 'static,
+        T: 'static,
+    {
+        AtomicResponse::new(Box::pin(work(Rc::clone(&self.registry)).into_actor(self)))
+    }
+}
+
+impl Actor for DomainsActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(HOUSEKEEPING, |actor, context| {
+            let registry = Rc::clone(&actor.registry);
+            let work = async move {
+                registry.renew_leaves().await;
+                registry.checkpoint_changed().await;
+            };
+            context.wait(work.into_actor(actor).map(|(), _, _| ()));
+        });
+    }
+}
+
+macro_rules! handle {
+    ($($message:ident => |$registry:ident, $body:ident| $work:expr;)*) => {$(
+        impl Handler<$message> for DomainsActor {
+            type Result = AtomicResponse<Self, <$message as Message>::Result>;
+
+            fn handle(&mut self, $body: $message, _: &mut Context<Self>) -> Self::Result {
+                self.alone(|$registry| async move { $work })
+            }
+        }
+    )*};
+}
+
+handle! {
+    ListDomains => |registry, _list| Ok(registry.list());
+    Create => |registry, create| registry.create(create.0).await;
+    Show => |registry, show| registry.show(&show.0);
+    Delete => |registry, delete| registry.delete(&delete.0).await;
+    ChangePreset => |registry, change| registry.set_preset(&change.domain, &change.preset).await;
+    ListReferences => |registry, list| registry.references(&list.0);
+    Trust => |registry, trust| registry.trust(&trust.domain, trust.reference).await;
+    Distrust => |registry, it| registry.distrust(&it.domain, &it.kind, &it.measurement).await;
+    VerifyAudit => |registry, verify| registry.verify_audit(&verify.0).await;
+    CheckpointAll => |registry, _all| registry.checkpoint_changed().await;
+}

@@ -1,0 +1,127 @@
+//! The registry: the domains of this moment, and what changes them.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use claviger_attest::ReferenceValue;
+use claviger_proto::{DomainName, admin};
+use claviger_store::AuditFacts;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::UnixTime;
+
+use super::{AdminError, ShardSeams};
+use crate::actors::acl::DomainsChanged;
+use crate::actors::audit::{DomainDeleted, seconds};
+use crate::domain::{Domain, Domains, build};
+use crate::storage::Storage;
+
+/// Owns the domains. Its methods are called one at a time, by the domains actor.
+pub struct Registry {
+    pub(super) storage: Arc<Storage>,
+    pub(super) provider: Arc<CryptoProvider>,
+    pub(super) shards: Vec<ShardSeams>,
+    domains: RefCell<Arc<Domains>>,
+}
+
+impl Registry {
+    /// A registry that starts with `domains`, which the shards have already.
+    pub fn new(
+        storage: Arc<Storage>,
+        provider: Arc<CryptoProvider>,
+        shards: Vec<ShardSeams>,
+        domains: Arc<Domains>,
+    ) -> Self {
+        Self { storage, provider, shards, domains: RefCell::new(domains) }
+    }
+
+    pub(super) fn domains(&self) -> Arc<Domains> {
+        Arc::clone(&self.domains.borrow())
+    }
+
+    pub(super) fn find(&self, name: &DomainName) -> Result<Arc<Domain>, AdminError> {
+        self.domains().get(name).cloned().ok_or_else(|| AdminError::NoDomain(name.clone()))
+    }
+
+    pub(super) fn list(&self) -> Vec<admin::Domain> {
+        let domains = self.domains();
+        let mut list: Vec<_> = domains.iter().map(|domain| describe(domain)).collect();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        list
+    }
+
+    pub(super) fn show(&self, name: &DomainName) -> Result<admin::Domain, AdminError> {
+        Ok(describe(&*self.find(name)?))
+    }
+
+    pub(super) fn references(&self, name: &DomainName) -> Result<Vec<admin::Reference>, AdminError> {
+        Ok(self.find(name)?.references.iter().map(describe_reference).collect())
+    }
+
+    /// Reads a domain as it is stored now, and puts it before every shard.
+    pub(super) async fn reload(&self, name: &DomainName) -> Result<Arc<Domain>, AdminError> {
+        let stored = self.storage.store.domain(name)?.ok_or_else(|| AdminError::NoDomain(name.clone()))?;
+        let domain = Arc::new(build(&stored, &self.storage, &self.provider)?);
+        let domains = self.domains().with(&domain);
+        self.publish(domains).await;
+        Ok(domain)
+    }
+
+    /// Takes a domain away from every shard.
+    pub(super) async fn withdraw(&self, domain: &Domain) {
+        let domains = self.domains().without(&domain.name);
+        self.publish(domains).await;
+        for shard in &self.shards {
+            if shard.deleted.send(DomainDeleted(*domain.keys.generation())).await.is_err() {
+                tracing::error!("a shard is gone; it can't let go of a deleted domain");
+            }
+        }
+    }
+
+    /// Returns when every shard decides by the new snapshot.
+    async fn publish(&self, domains: Domains) {
+        let domains = Arc::new(domains);
+        *self.domains.borrow_mut() = Arc::clone(&domains);
+        let sent = self.shards.iter().map(|shard| shard.acl.send(DomainsChanged(Arc::clone(&domains))));
+        for answer in futures_util::future::join_all(sent).await {
+            if answer.is_err() {
+                tracing::error!("a shard is gone; it can't learn of a change");
+            }
+        }
+    }
+}
+
+/// The record of an admin call on the local socket.
+pub(super) fn operator_event(action: &'static str) -> AuditFacts {
+    AuditFacts {
+        time: seconds(UnixTime::now()),
+        action: action.into(),
+        outcome: "ok".into(),
+        role: "operator".into(),
+        source: "admin-socket".to_owned(),
+        ..AuditFacts::default()
+    }
+}
+
+fn describe(domain: &Domain) -> admin::Domain {
+    let held_by = if domain.issuer.is_some() { "broker" } else { "owner" };
+    admin::Domain {
+        name: domain.name.clone(),
+        preset: domain.preset.to_string(),
+        policy_fingerprint: hex::encode(domain.policy.fingerprint()),
+        policy_not_after: seconds(domain.policy.not_after()),
+        policy_key_held_by: held_by.to_owned(),
+        broker_certificate_not_after: domain.leaf.not_after,
+        references: domain.references.len(),
+        created: domain.created,
+    }
+}
+
+pub(super) fn describe_reference(value: &ReferenceValue) -> admin::Reference {
+    let root = |key: &claviger_proto::key::PublicKey| hex::encode(claviger_attest::sha256(key.spki_der()));
+    admin::Reference {
+        kind: value.kind().to_string(),
+        measurement: value.measurement().to_string(),
+        label: value.label().map(str::to_owned),
+        roots: value.roots().iter().map(root).collect(),
+    }
+}

@@ -1,0 +1,151 @@
+//! The routes: each turns a call into a message to the domains actor, and its answer into JSON.
+
+use std::fmt;
+
+use actix::dev::ToEnvelope;
+use actix::{Handler, Message};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError, web};
+use claviger_proto::DomainName;
+use claviger_proto::admin::{AddReference, CreateDomain, Problem, SetPreset, State, Status};
+use claviger_proto::error::ErrorCode;
+
+use super::Admin;
+use crate::actors::domains::{self, AdminError, DomainsActor};
+
+/// A failed call.
+#[derive(Debug)]
+pub(super) struct Failed(pub(super) Problem);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ResponseError for Failed {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status_code()).content_type("application/problem+json").json(&self.0)
+    }
+}
+
+impl From<AdminError> for Failed {
+    fn from(error: AdminError) -> Self {
+        let (status, title) = match error.code() {
+            ErrorCode::NotFound => (404, "not found"),
+            ErrorCode::Conflict => (409, "conflict"),
+            ErrorCode::Sealed => (503, "sealed"),
+            ErrorCode::Busy => (503, "busy"),
+            ErrorCode::Unavailable => (500, "the broker failed"),
+            _ => (400, "refused"),
+        };
+        Self(Problem { status, code: error.code(), title: title.to_owned(), detail: error.to_string() })
+    }
+}
+
+type Answer = Result<HttpResponse, Failed>;
+
+pub(super) fn configure(app: &mut web::ServiceConfig) {
+    app.route("/v1/status", web::get().to(status))
+        .route("/v1/domains", web::get().to(list))
+        .route("/v1/domains", web::post().to(create))
+        .route("/v1/domains/{domain}", web::get().to(show))
+        .route("/v1/domains/{domain}", web::delete().to(delete))
+        .route("/v1/domains/{domain}/acl-preset", web::put().to(set_preset))
+        .route("/v1/domains/{domain}/references", web::get().to(references))
+        .route("/v1/domains/{domain}/references", web::post().to(add_reference))
+        .route("/v1/domains/{domain}/references/{kind}/{measurement}", web::delete().to(remove_reference))
+        .route("/v1/domains/{domain}/audit/verify", web::post().to(verify_audit))
+        .default_service(web::to(no_such_call));
+}
+
+async fn no_such_call() -> Answer {
+    Err(Failed(Problem {
+        status: 404,
+        code: ErrorCode::UnknownRequest,
+        title: "no such call".to_owned(),
+        detail: "the broker doesn't know this call; is key-admin newer than it?".to_owned(),
+    }))
+}
+
+/// Asks the domains actor.
+async fn ask<M, T>(admin: &Admin, message: M) -> Result<T, Failed>
+where
+    M: Message<Result = Result<T, AdminError>> + Send + 'static,
+    T: Send + 'static,
+    DomainsActor: Handler<M>,
+    actix::Context<DomainsActor>: ToEnvelope<DomainsActor, M>,
+{
+    let Some(domains) = &admin.domains else { return Err(AdminError::Sealed.into()) };
+    Ok(domains.send(message).await.map_err(|_| AdminError::Stopping)??)
+}
+
+fn name(text: &str) -> Result<DomainName, Failed> {
+    text.parse().map_err(|error: claviger_proto::ParseError| AdminError::Invalid(error.to_string()).into())
+}
+
+async fn status(admin: web::Data<Admin>) -> Answer {
+    let state = admin.lifecycle.state();
+    let domains = if state == State::Sealed { 0 } else { ask(&admin, domains::ListDomains).await?.len() };
+    Ok(HttpResponse::Ok().json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        state,
+        broker_id: admin.broker_id.clone(),
+        domains,
+        shards: admin.shards,
+        connections: admin.permits.connections.taken(),
+    }))
+}
+
+async fn list(admin: web::Data<Admin>) -> Answer {
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ListDomains).await?))
+}
+
+async fn create(admin: web::Data<Admin>, body: web::Json<CreateDomain>) -> Answer {
+    Ok(HttpResponse::Created().json(ask(&admin, domains::Create(body.into_inner())).await?))
+}
+
+async fn show(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::Show(name)).await?))
+}
+
+async fn delete(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    ask(&admin, domains::Delete(name)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn set_preset(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<SetPreset>) -> Answer {
+    let change = domains::ChangePreset { domain: name(&path)?, preset: body.into_inner().preset };
+    Ok(HttpResponse::Ok().json(ask(&admin, change).await?))
+}
+
+async fn references(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ListReferences(name)).await?))
+}
+
+async fn add_reference(
+    admin: web::Data<Admin>,
+    path: web::Path<String>,
+    body: web::Json<AddReference>,
+) -> Answer {
+    let add = domains::Trust { domain: name(&path)?, reference: body.into_inner() };
+    Ok(HttpResponse::Created().json(ask(&admin, add).await?))
+}
+
+async fn remove_reference(admin: web::Data<Admin>, path: web::Path<(String, String, String)>) -> Answer {
+    let (domain, kind, measurement) = path.into_inner();
+    ask(&admin, domains::Distrust { domain: name(&domain)?, kind, measurement }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn verify_audit(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::VerifyAudit(name)).await?))
+}

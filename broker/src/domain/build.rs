@@ -1,0 +1,166 @@
+//! From what the store holds to a domain that serves.
+
+use std::sync::Arc;
+
+use claviger_acl::{Acl, AclError, Preset};
+use claviger_attest::{
+    AdmissionIssuer, CertificateError, IssueError, Issuer, KeyAlgorithm, KeyError, Measurement,
+    PolicyCertificate, PolicyError, ReferenceValues, Role, SigningKey,
+};
+use claviger_proto::key::PrivateKey;
+use claviger_proto::{DomainName, ParseError, Secret};
+use claviger_store::{BrokerIdentity, StoredDomain};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+
+use super::tls::{self, AgentVerifier, ServerIdentity, TlsError};
+use super::{Domain, Leaf, references};
+use crate::storage::Storage;
+
+/// How long the broker's own certificate in a domain is good for, in days; renewed with a third left.
+const LEAF_DAYS: u32 = 30;
+
+/// A stored domain that can't serve: damaged, or made by a version that this one doesn't understand.
+#[derive(Debug, thiserror::Error)]
+#[error("the domain {domain} can't be served: {source}")]
+pub struct BuildError {
+    /// Which domain.
+    pub domain: DomainName,
+    /// Why.
+    pub source: BuildFault,
+}
+
+/// What stands in the way.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each variant is its source, and says what that says")]
+pub enum BuildFault {
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("the broker has no certificate of its own in it; its owner has to issue one")]
+    NoIdentity,
+    #[error(transparent)]
+    Acl(#[from] AclError),
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("its reference values are not readable: {0}")]
+    References(#[from] serde_json::Error),
+}
+
+/// Issues the broker its own certificate under a policy key that it holds: P-256, role broker.
+pub fn issue_leaf(issuer: &Issuer, now: UnixTime) -> Result<BrokerIdentity, IssueError> {
+    let key = SigningKey::generate(KeyAlgorithm::P256)?;
+    let certificate = issuer.identity(Role::Broker, key.public().spki_der(), None, now, LEAF_DAYS)?;
+    Ok(BrokerIdentity { certificate, key: Secret::copy_from(key.pkcs8_der()) })
+}
+
+/// Whether a certificate has less than a third of its life left.
+pub fn needs_renewal(not_before: i64, not_after: i64, now: i64) -> bool {
+    let life = not_after.saturating_sub(not_before);
+    not_after.saturating_sub(now) < life / 3
+}
+
+/// Builds the snapshot of one stored domain.
+pub fn build(
+    stored: &StoredDomain,
+    storage: &Arc<Storage>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Domain, BuildError> {
+    let domain = stored.keys.domain().clone();
+    assemble(stored, storage, provider).map_err(|source| BuildError { domain, source })
+}
+
+fn assemble(
+    stored: &StoredDomain,
+    storage: &Arc<Storage>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Domain, BuildFault> {
+    let name = stored.keys.domain().clone();
+    let record = &stored.record;
+    let policy = PolicyCertificate::from_der(&record.policy_certificate)?;
+    let preset: Preset = record.preset.parse()?;
+    let references = references::decode(&record.references)?;
+    let acl = Acl::compile(&name, preset, &labels(&references))?;
+    let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
+    let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
+    let agents = AgentVerifier::new(name.clone(), policy.clone(), provider);
+    Ok(Domain {
+        service_tls: tls::service(tls_identity(identity), Arc::clone(&agents), Arc::clone(provider))?,
+        admission_tls: tls::admission(tls_identity(identity), Arc::clone(provider))?,
+        leaf: leaf(identity)?,
+        keys: Arc::clone(&stored.keys),
+        storage: Arc::clone(storage),
+        created: record.created,
+        name,
+        policy,
+        acl,
+        preset,
+        references,
+        issuer,
+        agents,
+    })
+}
+
+fn signing_key(pkcs8: &Secret) -> Result<SigningKey, BuildFault> {
+    Ok(SigningKey::from_private(&PrivateKey::from_pkcs8_der(Secret::copy_from(pkcs8.expose()))?)?)
+}
+
+fn issuer(
+    key: &Secret,
+    policy: &PolicyCertificate,
+    domain: &DomainName,
+) -> Result<AdmissionIssuer, BuildFault> {
+    Ok(Arc::new(Issuer::new(signing_key(key)?, policy.clone(), domain)?).into_admission())
+}
+
+fn labels(references: &ReferenceValues) -> Vec<(Measurement, String)> {
+    let labelled =
+        references.iter().filter_map(|value| Some((*value.measurement(), value.label()?.to_owned())));
+    labelled.collect()
+}
+
+fn leaf(identity: &BrokerIdentity) -> Result<Leaf, BuildFault> {
+    let (not_before, not_after) = certificate_dates(&identity.certificate)?;
+    Ok(Leaf {
+        certificate: identity.certificate.clone(),
+        digest: claviger_attest::sha384(&identity.certificate),
+        not_before,
+        not_after,
+        key: Arc::new(signing_key(&identity.key)?),
+    })
+}
+
+/// A certificate's dates, in seconds since 1970.
+pub(crate) fn certificate_dates(der: &[u8]) -> Result<(i64, i64), CertificateError> {
+    let (_, certificate) =
+        x509_parser::parse_x509_certificate(der).map_err(|_| CertificateError::Malformed)?;
+    let validity = certificate.validity();
+    Ok((validity.not_before.timestamp(), validity.not_after.timestamp()))
+}
+
+fn tls_identity(identity: &BrokerIdentity) -> ServerIdentity {
+    ServerIdentity {
+        certificate: CertificateDer::from(identity.certificate.clone()),
+        key: PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.expose().to_vec())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::needs_renewal;
+
+    #[test]
+    fn a_certificate_is_renewed_in_its_last_third() {
+        assert!(!needs_renewal(0, 90, 59));
+        assert!(needs_renewal(0, 90, 61));
+        assert!(needs_renewal(0, 90, 1000));
+    }
+}

@@ -1,0 +1,249 @@
+//! A domain's TLS: its own configurations, its own verifier, its own cache.
+
+use std::fmt;
+use std::sync::Arc;
+
+use claviger_attest::{CertificateError, Peer, PolicyCertificate, verify_agent};
+use claviger_proto::{ALPN, DomainName};
+use dashmap::DashMap;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+
+/// Certificates whose chain was verified that a domain remembers: about 1 KiB each.
+const MAX_VERIFIED: usize = 4096;
+
+/// A TLS configuration that can't be made: the key and certificate don't fit, or the library refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS can't be set up for the domain: {0}")]
+pub struct TlsError(#[from] rustls::Error);
+
+/// Verifies agents' certificates under one domain's policy certificate.
+///
+/// Remembers which leaves it verified, by their whole DER, so that a returning agent costs one signature
+/// check (its own, on the handshake) instead of two. Dates are looked at every time.
+pub struct AgentVerifier {
+    domain: DomainName,
+    policy: PolicyCertificate,
+    subjects: [DistinguishedName; 1],
+    algorithms: WebPkiSupportedAlgorithms,
+    verified: DashMap<Vec<u8>, Arc<Peer>>,
+}
+
+impl AgentVerifier {
+    pub(super) fn new(domain: DomainName, policy: PolicyCertificate, provider: &CryptoProvider) -> Arc<Self> {
+        let subjects = [DistinguishedName::from(policy.subject_der().to_vec())];
+        let algorithms = provider.signature_verification_algorithms;
+        Arc::new(Self { domain, policy, subjects, algorithms, verified: DashMap::new() })
+    }
+
+    /// The peer that a verified leaf stands for. Verifies it if it is not remembered, so there is no way to
+    /// a peer around the verification.
+    pub fn peer(&self, leaf: &[u8], now: UnixTime) -> Result<Arc<Peer>, CertificateError> {
+        if let Some(known) = self.verified.get(leaf) {
+            let peer = Arc::clone(known.value());
+            drop(known);
+            self.policy.check_dates(now)?;
+            peer.check_dates(now)?;
+            return Ok(peer);
+        }
+        let peer = Arc::new(verify_agent(&self.policy, &self.domain, leaf, now)?);
+        if self.verified.len() >= MAX_VERIFIED {
+            // Only agents that the domain admitted get in here, so filling it takes the domain's own fleet.
+            self.verified.clear();
+        }
+        self.verified.insert(leaf.to_vec(), Arc::clone(&peer));
+        Ok(peer)
+    }
+}
+
+impl fmt::Debug for AgentVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentVerifier").field("domain", &self.domain).finish_non_exhaustive()
+    }
+}
+
+impl ClientCertVerifier for AgentVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.subjects
+    }
+
+    /// Intermediates are not looked at: an admission certificate lies directly under the policy certificate.
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        match self.peer(leaf, now) {
+            Ok(_) => Ok(ClientCertVerified::assertion()),
+            Err(error) => {
+                tracing::info!(domain = %self.domain, %error, "a peer's certificate is refused");
+                metrics::counter!("claviger_certificates_refused_total").increment(1);
+                Err(rustls::Error::InvalidCertificate(as_tls(&error)))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::PeerIncompatible::Tls12NotOffered.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// The alert that fits: the peer learns the kind of fault, nobody else anything.
+fn as_tls(error: &CertificateError) -> rustls::CertificateError {
+    match error {
+        CertificateError::Expired | CertificateError::PolicyExpired => rustls::CertificateError::Expired,
+        CertificateError::NotYetValid | CertificateError::PolicyNotYetValid => {
+            rustls::CertificateError::NotValidYet
+        }
+        CertificateError::Foreign => rustls::CertificateError::UnknownIssuer,
+        CertificateError::Malformed => rustls::CertificateError::BadEncoding,
+        _ => rustls::CertificateError::ApplicationVerificationFailure,
+    }
+}
+
+/// At admission: any certificate, for all it brings is a key, which the handshake proves to be the peer's.
+#[derive(Debug)]
+struct AnyKey(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for AnyKey {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        // Must parse, for its key is used next; whether the key is of a kind we take is the schemes' to say.
+        webpki::EndEntityCert::try_from(leaf)
+            .map_err(|_| rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding))?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::PeerIncompatible::Tls12NotOffered.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+/// The broker's leaf and its key, as rustls takes them.
+pub(super) struct ServerIdentity {
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) key: PrivateKeyDer<'static>,
+}
+
+/// TLS of the key service.
+pub(super) fn service(
+    identity: ServerIdentity,
+    agents: Arc<AgentVerifier>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    server(identity, agents, provider)
+}
+
+/// TLS of admission.
+pub(super) fn admission(
+    identity: ServerIdentity,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    server(identity, Arc::new(AnyKey(provider.signature_verification_algorithms)), provider)
+}
+
+fn server(
+    identity: ServerIdentity,
+    verifier: Arc<dyn ClientCertVerifier>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![identity.certificate], identity.key)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // Full handshakes only: a resumed one would skip the certificate's verification, and bindings need one.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use claviger_acl::Preset;
+
+    use super::*;
+    use crate::domain::testing::make;
+
+    fn later(by_days: u64) -> UnixTime {
+        let now = UnixTime::now().as_secs();
+        UnixTime::since_unix_epoch(Duration::from_secs(now + by_days * 86_400))
+    }
+
+    #[actix_rt::test]
+    async fn a_remembered_certificate_still_expires() {
+        let made = make("alpha", Preset::Closed);
+        let leaf = made.member(UnixTime::now(), 2);
+        let agents = &made.domain.agents;
+        agents.peer(&leaf, UnixTime::now()).expect("good now");
+        assert!(agents.verified.contains_key(&leaf));
+        assert!(matches!(agents.peer(&leaf, later(3)), Err(CertificateError::Expired)));
+        assert!(matches!(agents.peer(&leaf, later(11)), Err(CertificateError::PolicyExpired)));
+    }
+
+    #[actix_rt::test]
+    async fn what_is_refused_is_not_remembered() {
+        let (made, other) = (make("alpha", Preset::Closed), make("alpha", Preset::Closed));
+        let foreign = other.member(UnixTime::now(), 2);
+        let agents = &made.domain.agents;
+        assert!(matches!(agents.peer(&foreign, UnixTime::now()), Err(CertificateError::Foreign)));
+        let mut flipped = made.member(UnixTime::now(), 2);
+        agents.peer(&flipped, UnixTime::now()).expect("good");
+        let last = flipped.len() - 1;
+        flipped[last] ^= 1;
+        assert!(agents.peer(&flipped, UnixTime::now()).is_err(), "the whole certificate is the key");
+        assert_eq!(agents.verified.len(), 1);
+    }
+}

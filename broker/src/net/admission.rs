@@ -1,0 +1,184 @@
+//! A connection at admission: challenge, evidence, certificate.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use claviger_attest::{Binding, EXPORTER_LEN, Purpose, Role, exporter_label, sha384};
+use claviger_proto::error::ErrorCode;
+use claviger_proto::key_service::Refusal;
+use claviger_proto::trust::{NONCE, TrustRequest, TrustResponse};
+use claviger_proto::{DomainName, ParseError};
+use rustls::pki_types::UnixTime;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::Shard;
+use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
+use super::handshake::{Channel, handshake};
+use crate::actors::attestor::{Admit, Admitted, Rejected};
+use crate::actors::audit::admission_event;
+use crate::request_id::RequestId;
+
+/// Serves one connection: one admission.
+pub async fn serve(mut stream: TcpStream, source: SocketAddr, stock: Option<&DomainName>, shard: &Shard) {
+    let limits = &shard.config.limits;
+    match timeout_at(Instant::now() + limits.hello, is_tls(&stream)).await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => return refuse_stock(&mut stream, source, stock, shard).await,
+        Ok(Err(_)) | Err(_) => return,
+    }
+    match handshake(stream, shard, |domain| Arc::clone(&domain.admission_tls)).await {
+        Ok(channel) if channel.is_ours() => admit(channel, source, shard).await,
+        Ok(_) => tracing::info!(%source, "no admission over TLS without ALPN"),
+        Err(error) => tracing::info!(%source, %error, "no channel"),
+    }
+}
+
+/// First byte 0x16 and a non-zero fourth byte is TLS; a stock frame is at most 16 MiB, so its fourth is 0.
+async fn is_tls(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut head = [0; 4];
+    loop {
+        match stream.peek(&mut head).await? {
+            4 => return Ok(head[0] == 0x16 && head[3] != 0),
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            // A peek doesn't wait for more than there is.
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+/// Stock evidence carries no challenge and names no domain, so it is off until a domain allows it, and no
+/// domain can yet. The peer is told so in its own words.
+async fn refuse_stock(stream: &mut TcpStream, source: SocketAddr, stock: Option<&DomainName>, shard: &Shard) {
+    let limits = &shard.config.limits;
+    let read = read_frame(stream, bounds(shard, limits.first_frame)).await;
+    tracing::info!(%source, domain = stock.map(DomainName::as_str), "stock evidence is refused: no domain allows it");
+    metrics::counter!("claviger_admissions_total", "result" => "stock-not-allowed").increment(1);
+    if read.is_err_and(|error| !matches!(error, ReadError::Frame(_))) {
+        return;
+    }
+    let refusal = Refusal::new(ErrorCode::Refused, "stock evidence is not allowed here");
+    let body = TrustResponse::Refused(refusal).encode_body(None);
+    if write_frame(stream, &body, limits.body).await.is_ok() {
+        drop(stream.shutdown().await);
+        linger(stream).await;
+    }
+}
+
+async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
+    let id = shard.ids.next();
+    let result = converse(&mut channel, shard, id).await;
+    let (response, label) = match &result {
+        Ok(admitted) => (TrustResponse::Admitted(admitted.certificate.clone()), "admitted"),
+        Err(Ended::Refused(refusal)) => (TrustResponse::Refused(refusal.clone()), refusal.code.as_str()),
+        Err(Ended::Gone(reason)) => {
+            tracing::info!(%id, %source, domain = %channel.domain.name, reason, "an admission ended early");
+            return;
+        }
+    };
+    metrics::counter!("claviger_admissions_total", "result" => label).increment(1);
+    tracing::info!(%id, %source, domain = %channel.domain.name, result = label, "admission");
+    // Recorded before the answer leaves; what can't be recorded isn't given.
+    let event = admission_event(id, source, result.as_ref().ok(), label);
+    let response = match shard.segments.append(&channel.domain, &event) {
+        Ok(()) => response,
+        Err(error) => {
+            tracing::error!(%id, %error, "an admission could not be recorded");
+            TrustResponse::Refused(Refusal::new(
+                ErrorCode::Unavailable,
+                "the broker can't keep its audit; try later",
+            ))
+        }
+    };
+    let body = response.encode_body(Some(&id.to_string()));
+    if write_frame(&mut channel.stream, &body, shard.config.limits.body).await.is_ok() {
+        drop(channel.stream.shutdown().await);
+    }
+}
+
+/// How an admission ends without a certificate.
+enum Ended {
+    /// The peer gets an answer.
+    Refused(Refusal),
+    /// There is nobody to answer.
+    Gone(&'static str),
+}
+
+impl From<ParseError> for Ended {
+    fn from(error: ParseError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<&Rejected> for Ended {
+    fn from(rejected: &Rejected) -> Self {
+        Self::Refused(rejected.into())
+    }
+}
+
+async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result<Admitted, Ended> {
+    let limits = &shard.config.limits;
+    let _place = shard.permits.admissions.take().ok_or_else(|| {
+        Ended::Refused(Refusal::new(
+            ErrorCode::Busy,
+            "too many admissions are under way; try again in a second",
+        ))
+    })?;
+    let nonce = nonce().ok_or(Ended::Gone("no randomness"))?;
+    let challenge = TrustResponse::Challenge(nonce).encode_body(Some(&id.to_string()));
+    write_frame(&mut channel.stream, &challenge, limits.body)
+        .await
+        .map_err(|_| Ended::Gone("challenge unsent"))?;
+    let read = read_frame(&mut channel.stream, bounds(shard, limits.evidence)).await;
+    let frame = match read {
+        Ok(frame) => frame,
+        Err(ReadError::Frame(error)) => return Err(error.into()),
+        Err(ReadError::Deadline(_)) => return Err(Ended::Gone("no evidence in time")),
+        Err(_) => return Err(Ended::Gone("closed")),
+    };
+    let (request, evidence) = TrustRequest::decode_body(&frame.body)?;
+    let (spki, binding) = bind(channel, &nonce).ok_or(Ended::Gone("no binding"))?;
+    let domain = Arc::clone(&channel.domain);
+    let admit = Admit { domain, request, evidence, binding, spki, now: UnixTime::now() };
+    let answer = shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));
+    answer.map_err(|rejected| {
+        tracing::info!(%id, domain = %channel.domain.name, %rejected, "evidence is refused");
+        (&rejected).into()
+    })
+}
+
+fn bounds(shard: &Shard, first: Duration) -> Bounds<'_> {
+    let limits = &shard.config.limits;
+    Bounds { limit: limits.admission_frame, first, rest: limits.body, large: &shard.permits.large_bodies }
+}
+
+fn nonce() -> Option<[u8; NONCE]> {
+    let mut nonce = [0; NONCE];
+    SystemRandom::new().fill(&mut nonce).ok()?;
+    Some(nonce)
+}
+
+/// The key of this channel, and what evidence for it has to be bound to. The nonce lives in this one
+/// conversation and is used once, so evidence can't be answered to another challenge or another channel.
+fn bind(channel: &Channel, nonce: &[u8; NONCE]) -> Option<(Vec<u8>, [u8; 64])> {
+    let leaf = channel.leaf()?;
+    let spki = webpki::EndEntityCert::try_from(leaf).ok()?.subject_public_key_info().to_vec();
+    let exporter = channel
+        .tls()
+        .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
+        .ok()?;
+    let binding = Binding {
+        role: Role::Agent,
+        purpose: Purpose::Enroll,
+        policy_digest: channel.domain.policy.digest(),
+        nonce,
+        client_leaf: &sha384(leaf),
+        server_leaf: &channel.domain.leaf.digest,
+        new_spki: Some(&sha384(&spki)),
+        exporter: &exporter,
+    };
+    Some((spki, binding.digest()))
+}

@@ -1,0 +1,179 @@
+//! Frames on a socket, each phase with its deadline.
+
+use std::io;
+use std::time::Duration;
+
+use claviger_proto::ParseError;
+use claviger_proto::frame::{HEADER, body_length, header};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
+
+/// Why a frame wasn't read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The peer closed between frames: the usual end.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// The peer closed inside a frame, or the socket failed.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// The peer took too long.
+    #[error("the peer took too long to send {0}")]
+    Deadline(&'static str),
+    /// The frame itself is refused; an answer can be given.
+    #[error(transparent)]
+    Frame(#[from] ParseError),
+}
+
+/// A body above this many bytes needs a large body's place before it is allocated, so that memory is bounded
+/// by connections × this + places × the largest body.
+pub const LARGE_BODY: usize = 64 << 10;
+
+/// What bounds the reading of a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<'p> {
+    /// Largest body, in bytes.
+    pub limit: usize,
+    /// The wait for its first byte.
+    pub first: Duration,
+    /// From there to its last byte.
+    pub rest: Duration,
+    /// Places for large bodies.
+    pub large: &'p Semaphore,
+}
+
+/// A frame's body, and the place that it holds as long as it is in memory.
+#[derive(Debug)]
+pub struct Frame<'p> {
+    /// The message.
+    pub body: Zeroizing<Vec<u8>>,
+    _large: Option<SemaphorePermit<'p>>,
+}
+
+/// Reads one frame.
+pub async fn read_frame<'p, S: AsyncRead + Unpin>(
+    stream: &mut S,
+    bounds: Bounds<'p>,
+) -> Result<Frame<'p>, ReadError> {
+    let mut head = [0; HEADER];
+    let read = timeout_at(Instant::now() + bounds.first, stream.read(&mut head)).await;
+    let have = read.map_err(|_| ReadError::Deadline("a request"))?.map_err(as_close)?;
+    if have == 0 {
+        return Err(ReadError::Closed);
+    }
+    let end = Instant::now() + bounds.rest;
+    let whole = async {
+        if have < HEADER {
+            stream.read_exact(&mut head[have..]).await?;
+        }
+        let length = body_length(head, bounds.limit)?;
+        let large = if length > LARGE_BODY { bounds.large.acquire().await.ok() } else { None };
+        // Allocated once, after the limit was checked, so that no part of a secret stays in a smaller buffer.
+        let mut body = Zeroizing::new(vec![0; length]);
+        stream.read_exact(&mut body).await?;
+        Ok(Frame { body, _large: large })
+    };
+    timeout_at(end, whole).await.map_err(|_| ReadError::Deadline("the rest of its request"))?
+}
+
+/// A peer that just goes away (stock programs never send `close_notify`) is a close, not a fault.
+fn as_close(error: io::Error) -> ReadError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => ReadError::Closed,
+        _ => ReadError::Io(error),
+    }
+}
+
+/// Writes one frame, header and body in one go, so that they share a TLS record.
+pub async fn write_frame<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    body: &[u8],
+    within: Duration,
+) -> io::Result<()> {
+    let mut frame = Zeroizing::new(Vec::with_capacity(HEADER + body.len()));
+    frame.extend_from_slice(&header(body.len()));
+    frame.extend_from_slice(body);
+    let write = async {
+        stream.write_all(&frame).await?;
+        stream.flush().await
+    };
+    timeout_at(Instant::now() + within, write).await.map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+/// Reads and drops what a refused peer is still sending, within bounds, so that the answer isn't lost to a
+/// reset: closing a socket with unread bytes discards what was sent.
+pub async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
+    const MOST: usize = 16 << 20;
+    const LONGEST: Duration = Duration::from_secs(2);
+    let discard = async {
+        let mut buffer = Zeroizing::new(vec![0; 16 << 10]);
+        let mut seen = 0;
+        while seen < MOST {
+            match stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(n) => seen += n,
+            }
+        }
+    };
+    // Either end is fine: this only gives the peer time to read.
+    drop(timeout_at(Instant::now() + LONGEST, discard).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn bounds(limit: usize, large: &Semaphore) -> Bounds<'_> {
+        Bounds { limit, first: SECOND, rest: SECOND, large }
+    }
+
+    async fn read(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ReadError> {
+        let large = Semaphore::new(1);
+        read_frame(&mut &bytes[..], bounds(limit, &large)).await.map(|frame| frame.body.to_vec())
+    }
+
+    #[tokio::test]
+    async fn reads_what_was_written() {
+        let mut wire = Vec::new();
+        write_frame(&mut wire, b"hello", SECOND).await.expect("written");
+        assert_eq!(read(&wire, 5).await.expect("read"), b"hello");
+        assert!(matches!(read(&wire, 4).await, Err(ReadError::Frame(ParseError::FrameTooLarge))));
+    }
+
+    #[tokio::test]
+    async fn a_short_frame_is_an_error_and_silence_a_close() {
+        assert!(matches!(read(b"", 9).await, Err(ReadError::Closed)));
+        assert!(matches!(read(b"\x05\0\0\0hell", 9).await, Err(ReadError::Io(_))));
+        assert!(matches!(read(b"\x05\0", 9).await, Err(ReadError::Io(_))));
+        assert!(matches!(read(b"\0\0\0\0", 9).await, Err(ReadError::Frame(ParseError::EmptyFrame))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_a_trickle_end_at_their_deadlines() {
+        let (mut client, mut server) = tokio::io::duplex(64);
+        let large = Semaphore::new(1);
+        let silent = read_frame(&mut server, bounds(9, &large)).await;
+        assert!(matches!(silent, Err(ReadError::Deadline("a request"))));
+        client.write_all(b"\x05\0\0\0h").await.expect("written");
+        let trickle = read_frame(&mut server, bounds(9, &large)).await;
+        assert!(matches!(trickle, Err(ReadError::Deadline("the rest of its request"))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_waits_for_its_place_and_a_small_one_does_not() {
+        let large = Semaphore::new(1);
+        let mut wire = Vec::new();
+        write_frame(&mut wire, &vec![7; LARGE_BODY + 1], SECOND).await.expect("written");
+        let first = read_frame(&mut &wire[..], bounds(1 << 20, &large)).await.expect("the one place");
+        let second = read_frame(&mut &wire[..], bounds(1 << 20, &large)).await;
+        assert!(matches!(second, Err(ReadError::Deadline(_))));
+        let small = read_frame(&mut &b"\x01\0\0\0x"[..], bounds(1 << 20, &large)).await;
+        assert_eq!(small.expect("read").body.as_slice(), b"x");
+        drop(first);
+        read_frame(&mut &wire[..], bounds(1 << 20, &large)).await.expect("the place came back");
+    }
+}

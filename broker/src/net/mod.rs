@@ -1,0 +1,47 @@
+//! Sockets: from a connection to frames, and back. Connections are tasks, not actors.
+
+pub mod accept;
+pub mod admission;
+pub mod frame_io;
+pub mod handshake;
+pub mod listener;
+pub mod permits;
+pub mod service;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::Addr;
+use tokio::sync::watch;
+
+use crate::actors::acl::View;
+use crate::actors::attestor::Attestor;
+use crate::actors::audit::Segments;
+use crate::actors::router::Router;
+use crate::config::Config;
+use crate::request_id::RequestIds;
+use permits::Permits;
+
+/// What a connection of a shard works with.
+#[derive(Clone)]
+pub struct Shard {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The broker's permits.
+    pub permits: Permits,
+    /// What the shard decides by.
+    pub view: View,
+    /// Takes requests.
+    pub router: Addr<Router>,
+    /// Takes admissions.
+    pub attestor: Addr<Attestor>,
+    /// The shard's audit segments.
+    pub segments: Segments,
+    /// Gives out request ids.
+    pub ids: Rc<RequestIds>,
+    /// Turns true when the broker drains.
+    pub draining: watch::Receiver<bool>,
+    /// How many connection tasks of this shard are running.
+    pub tasks: Rc<Cell<usize>>,
+}

@@ -1,0 +1,124 @@
+//! A connection of the key service, from its handshake to its last answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use claviger_attest::Peer;
+use claviger_proto::error::ErrorCode;
+use claviger_proto::key_service::{Decoded, Echo, Outcome, Refusal, decode_request, encode_response};
+use rustls::pki_types::UnixTime;
+use tokio::io::AsyncWriteExt as _;
+
+use super::Shard;
+use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
+use super::handshake::{Channel, handshake};
+use crate::actors::router::Route;
+use crate::request_id::RequestId;
+
+/// Serves one connection until either side ends it.
+pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Shard) {
+    let channel = match handshake(stream, shard, |domain| Arc::clone(&domain.service_tls)).await {
+        Ok(channel) => channel,
+        Err(error) => {
+            tracing::info!(%source, %error, "no channel");
+            return;
+        }
+    };
+    // The handshake verified this very leaf, so this finds it remembered; were it not, it is verified here.
+    let peer = channel.leaf().map(|leaf| channel.domain.agents.peer(leaf, UnixTime::now()));
+    match peer {
+        Some(Ok(peer)) => Conversation { channel, peer, source, shard }.run().await,
+        Some(Err(error)) => tracing::info!(%source, %error, "no peer"),
+        None => tracing::error!(%source, "a handshake without a client certificate"),
+    }
+}
+
+struct Conversation<'s> {
+    channel: Channel,
+    peer: Arc<Peer>,
+    source: SocketAddr,
+    shard: &'s Shard,
+}
+
+impl Conversation<'_> {
+    /// Our peers send many requests, stock peers one.
+    async fn run(mut self) {
+        let limits = &self.shard.config.limits;
+        let ours = self.channel.is_ours();
+        let mut draining = self.shard.draining.clone();
+        let mut wait = limits.first_frame;
+        loop {
+            let large = &self.shard.permits.large_bodies;
+            let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
+            let read = read_frame(&mut self.channel.stream, bounds);
+            let frame = tokio::select! {
+                biased;
+                frame = read => frame,
+                _ = draining.wait_for(|draining| *draining) => break,
+            };
+            let more = match frame {
+                Ok(frame) => self.answer(&frame.body).await && ours,
+                Err(ReadError::Frame(error)) => {
+                    self.refuse_frame(error.into()).await;
+                    false
+                }
+                Err(ReadError::Closed) => break,
+                Err(error) => {
+                    tracing::info!(source = %self.source, domain = %self.channel.domain.name, %error, "closed");
+                    break;
+                }
+            };
+            if !more || *draining.borrow() {
+                break;
+            }
+            wait = limits.idle;
+        }
+        // The peer may be gone; the channel ends here either way.
+        drop(self.channel.stream.shutdown().await);
+    }
+
+    /// Answers one request. False when the answer couldn't be sent.
+    async fn answer(&mut self, body: &[u8]) -> bool {
+        let id = self.shard.ids.next();
+        let Decoded { echo, request } = decode_request(&self.channel.domain.name, body);
+        let outcome = match request {
+            Ok(request) => self.route(request, id).await,
+            Err(error) => {
+                tracing::info!(%id, domain = %self.channel.domain.name, %error, "refused");
+                Outcome::Refused(error.into())
+            }
+        };
+        self.send(echo, id, outcome).await
+    }
+
+    async fn route(&self, request: claviger_proto::key_service::Request, id: RequestId) -> Outcome {
+        let route = Route {
+            domain: Arc::clone(&self.channel.domain),
+            peer: Arc::clone(&self.peer),
+            source: self.source,
+            request,
+            id,
+        };
+        self.shard.router.send(route).await.unwrap_or_else(|_| {
+            Outcome::Refused(Refusal::new(
+                ErrorCode::Unavailable,
+                "the broker is stopping; try another, or later",
+            ))
+        })
+    }
+
+    /// A frame that is too large, or empty: it can be answered, but what follows it can't be trusted.
+    async fn refuse_frame(&mut self, refusal: Refusal) {
+        let id = self.shard.ids.next();
+        tracing::info!(%id, domain = %self.channel.domain.name, error = %refusal, "refused");
+        if self.send(Echo::default(), id, Outcome::Refused(refusal)).await {
+            linger(&mut self.channel.stream).await;
+        }
+    }
+
+    async fn send(&mut self, echo: Echo, id: RequestId, outcome: Outcome) -> bool {
+        let id = self.channel.is_ours().then(|| id.to_string());
+        let body = encode_response(echo, id.as_deref(), outcome);
+        write_frame(&mut self.channel.stream, &body, self.shard.config.limits.body).await.is_ok()
+    }
+}

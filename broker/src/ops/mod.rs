@@ -1,0 +1,58 @@
+//! `/livez`, `/readyz`, `/metrics`: what an operator's machinery asks. Says nothing about any domain.
+
+use std::net::TcpListener;
+
+use actix_web::dev::Server;
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use claviger_proto::admin::State;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::lifecycle::Lifecycle;
+
+/// What the three pages are made from.
+#[derive(Clone)]
+pub struct Ops {
+    /// Where the broker is.
+    pub lifecycle: Lifecycle,
+    /// Renders the metrics; absent where another recorder is installed (a test, an embedding program).
+    pub metrics: Option<PrometheusHandle>,
+}
+
+/// Serves the pages on a bound socket. Small and unauthenticated: bind it where only operators reach it.
+pub fn serve(listener: TcpListener, ops: Ops) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(ops.clone()))
+            .route("/livez", web::get().to(livez))
+            .route("/readyz", web::get().to(readyz))
+            .route("/metrics", web::get().to(render))
+    });
+    Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+}
+
+async fn livez() -> HttpResponse {
+    text(StatusCode::OK, "ok\n".to_owned())
+}
+
+async fn readyz(ops: web::Data<Ops>) -> HttpResponse {
+    match ops.lifecycle.state() {
+        State::Ready => text(StatusCode::OK, "ready\n".to_owned()),
+        State::Sealed => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "sealed: put the root key's slot in place and restart\n".to_owned(),
+        ),
+        State::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+    }
+}
+
+async fn render(ops: web::Data<Ops>) -> HttpResponse {
+    match &ops.metrics {
+        Some(handle) => text(StatusCode::OK, handle.render()),
+        None => text(StatusCode::NOT_FOUND, "metrics are collected elsewhere\n".to_owned()),
+    }
+}
+
+fn text(status: StatusCode, body: String) -> HttpResponse {
+    HttpResponse::build(status).content_type("text/plain; version=0.0.4; charset=utf-8").body(body)
+}

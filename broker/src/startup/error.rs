@@ -1,0 +1,51 @@
+//! Why a broker doesn't start.
+
+use claviger_store::slot::SlotError;
+use claviger_store::{DataDirError, StoreError};
+
+use crate::admin_api::SocketError;
+use crate::config::ConfigError;
+use crate::net::listener::BindError;
+
+/// Why a broker doesn't start. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The store in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address is taken, or can't be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin socket is taken, or can't be had.
+    #[error(transparent)]
+    AdminSocket(#[from] SocketError),
+    /// A socket or thread of ours.
+    #[error("a socket or thread can't be set up: {0}")]
+    Socket(std::io::Error),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    Randomness,
+}
+
+impl StartError {
+    /// The exit status: 2 configuration, 7 the root key can't be had, 1 anything else.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::DataDir(DataDirError::Slot(
+                SlotError::WrongKey { .. }
+                | SlotError::KeyFileMode { .. }
+                | SlotError::KeyFileKind { .. }
+                | SlotError::KeyFileSize { .. },
+            )) => 7,
+            _ => 1,
+        }
+    }
+}

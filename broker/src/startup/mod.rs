@@ -1,0 +1,246 @@
+//! Config → build → run → drain.
+
+mod error;
+mod unseal;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix::{Actor as _, Addr, SyncArbiter};
+use actix_web::dev::ServerHandle;
+use claviger_proto::admin::State;
+use claviger_store::DataDir;
+use tokio::sync::watch;
+
+use crate::actors::attestor::Attestor;
+use crate::actors::domains::{CheckpointAll, DomainsActor};
+use crate::admin_api::{self, Admin};
+use crate::config::Config;
+use crate::lifecycle::Lifecycle;
+use crate::net::accept::Serves;
+use crate::net::listener::bind;
+use crate::net::permits::Permits;
+use crate::ops::{self, Ops};
+use crate::runtime::failure::Failure;
+use crate::runtime::shard::{self, RunningShard, Shared};
+
+pub use error::StartError;
+use unseal::Unsealed;
+
+/// Where a running broker listens.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// The key service.
+    pub listen: SocketAddr,
+    /// Admission, in the order of the configuration.
+    pub admission: Vec<SocketAddr>,
+    /// `/livez`, `/readyz`, `/metrics`.
+    pub ops: Option<SocketAddr>,
+}
+
+/// A running broker.
+pub struct Broker {
+    /// Where it listens.
+    pub addresses: Addresses,
+    lifecycle: Lifecycle,
+    config: Arc<Config>,
+    drain: watch::Sender<bool>,
+    shards: Vec<RunningShard>,
+    servers: Vec<ServerHandle>,
+    unsealed: Option<Unsealed>,
+    domains: Option<Addr<DomainsActor>>,
+    failure: watch::Receiver<Option<&'static str>>,
+    // Last, so that the lock on the directory goes when everything else is gone.
+    _data_dir: DataDir,
+}
+
+/// Every socket of a broker, bound before anything is started.
+struct Sockets {
+    service: Vec<TcpListener>,
+    admission: Vec<Vec<TcpListener>>,
+    ops: Option<TcpListener>,
+    admin: std::os::unix::net::UnixListener,
+    addresses: Addresses,
+}
+
+impl Sockets {
+    fn bind(config: &Config) -> Result<Self, StartError> {
+        let service = bind(config.listen, config.shards)?;
+        let mut admission = Vec::new();
+        for listen in &config.admission {
+            admission.push(bind(listen.address, config.shards)?);
+        }
+        let ops =
+            config.ops_listen.map(|address| bind(address, 1)).transpose()?.and_then(|mut one| one.pop());
+        let first = |sockets: &[TcpListener]| sockets[0].local_addr().map_err(StartError::Socket);
+        let addresses = Addresses {
+            listen: first(&service)?,
+            admission: admission.iter().map(|sockets| first(sockets)).collect::<Result<_, _>>()?,
+            ops: ops.as_ref().map(|socket| first(std::slice::from_ref(socket))).transpose()?,
+        };
+        Ok(Self { service, admission, ops, admin: admin_api::bind(&config.admin_socket)?, addresses })
+    }
+
+    /// Takes one socket of each TCP listener, for one shard.
+    fn share(&mut self, config: &Config) -> Vec<(TcpListener, Serves)> {
+        let mut share: Vec<_> =
+            self.service.pop().map(|socket| (socket, Serves::KeyService)).into_iter().collect();
+        for (sockets, listen) in self.admission.iter_mut().zip(&config.admission) {
+            let serves = Serves::Admission { stock_domain: listen.stock_domain.clone() };
+            share.extend(sockets.pop().map(|socket| (socket, serves)));
+        }
+        share
+    }
+}
+
+impl Broker {
+    /// Binds and starts everything. Call it on an actix `System`. A broker whose root key can't be had starts
+    /// sealed: it listens, serves nobody, and says so.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        raise_file_limit();
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let root = unseal::root_key(&data_dir)?;
+        let mut sockets = Sockets::bind(&config)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let (failure, failed) = Failure::new();
+        let unsealed =
+            root.map(|root| Unsealed::open(&data_dir, &root, &config, &provider, &failure)).transpose()?;
+        let config = Arc::new(config);
+        let permits = Permits::new(&config.limits);
+        let (drain, draining) = watch::channel(false);
+        let shared = Shared {
+            config: Arc::clone(&config),
+            permits: permits.clone(),
+            attestor: SyncArbiter::start(config.shards, || Attestor),
+            start: random_start()?,
+            draining,
+        };
+        let mut shards = Vec::new();
+        for index in 0..u16::try_from(config.shards).unwrap_or(u16::MAX) {
+            let listeners = sockets.share(&config);
+            shards.push(shard::spawn(index, listeners, shared.clone()).await.map_err(StartError::Socket)?);
+        }
+        let domains = match &unsealed {
+            Some(unsealed) => Some(unsealed.serve(&shards, provider).await.start()),
+            None => None,
+        };
+        let lifecycle = Lifecycle::new(if domains.is_some() { State::Ready } else { State::Sealed });
+        let admin = Admin {
+            domains: domains.clone(),
+            lifecycle: lifecycle.clone(),
+            permits,
+            broker_id: data_dir.id().to_string(),
+            shards: config.shards,
+        };
+        let servers = serve_http(sockets.admin, sockets.ops, admin).map_err(StartError::Socket)?;
+        Ok(Self {
+            addresses: sockets.addresses,
+            lifecycle,
+            config,
+            drain,
+            shards,
+            servers,
+            unsealed,
+            domains,
+            failure: failed,
+            _data_dir: data_dir,
+        })
+    }
+
+    /// The actor that owns its domains; none while it is sealed.
+    pub fn domains(&self) -> Option<Addr<DomainsActor>> {
+        self.domains.clone()
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> State {
+        self.lifecycle.state()
+    }
+
+    /// Returns when the broker can't go on, with the reason; never, as long as it can.
+    pub async fn failed(&self) -> &'static str {
+        let mut failure = self.failure.clone();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => reason.unwrap_or("unknown"),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Stops accepting, lets what is under way finish within the drain deadline, makes the audit's last
+    /// checkpoints, and ends every thread.
+    pub async fn drain(mut self) {
+        self.lifecycle.set(State::Draining);
+        // Shards that are gone need not be told.
+        let _ = self.drain.send(true);
+        let deadline = tokio::time::Instant::now() + self.config.limits.drain;
+        for shard in &mut self.shards {
+            shard.drained(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
+        }
+        if let Some(domains) = &self.domains
+            && domains.send(CheckpointAll).await.is_err()
+        {
+            tracing::error!("the domains actor is gone; no last checkpoints are made");
+        }
+        for server in &self.servers {
+            server.stop(true).await;
+        }
+        for shard in self.shards {
+            shard.stop();
+        }
+        if let Some(unsealed) = self.unsealed {
+            unsealed.close();
+        }
+        // Ours: it was bound by this process, which holds the data directory's lock.
+        drop(std::fs::remove_file(&self.config.admin_socket));
+    }
+}
+
+fn serve_http(
+    admin_socket: std::os::unix::net::UnixListener,
+    ops_socket: Option<TcpListener>,
+    admin: Admin,
+) -> std::io::Result<Vec<ServerHandle>> {
+    let ops = Ops { lifecycle: admin.lifecycle.clone(), metrics: metrics_recorder() };
+    let mut servers = vec![admin_api::serve(admin_socket, admin)?];
+    if let Some(socket) = ops_socket {
+        servers.push(ops::serve(socket, ops)?);
+    }
+    Ok(servers
+        .into_iter()
+        .map(|server| {
+            let handle = server.handle();
+            actix_rt::spawn(server);
+            handle
+        })
+        .collect())
+}
+
+/// Installs the metrics recorder, and has it tidied: histograms grow until somebody does.
+fn metrics_recorder() -> Option<metrics_exporter_prometheus::PrometheusHandle> {
+    const UPKEEP: std::time::Duration = std::time::Duration::from_secs(5);
+    let handle = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().ok()?;
+    let tidied = handle.clone();
+    actix_rt::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            tidied.run_upkeep();
+        }
+    });
+    Some(handle)
+}
+
+fn random_start() -> Result<u32, StartError> {
+    let mut bytes = [0; 4];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StartError::Randomness)?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+/// Connections are files; the soft limit is 1 024 on most machines, the hard one far above.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}

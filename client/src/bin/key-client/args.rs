@@ -1,0 +1,178 @@
+//! The command line, as it is typed.
+
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use claviger_attest::KeyAlgorithm;
+use claviger_client::cli::Output;
+use claviger_client::{Address, Collector};
+use claviger_proto::{DomainName, EntryType, Version};
+
+/// A machine's side of Claviger: prove what it runs, then store and retrieve the secrets it may have.
+#[derive(Parser)]
+#[command(name = "key-client", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done, 2 usage, 3 refused, 4 not found or not allowed, 5 conflict, 6 attestation refused, 7 sealed,
+  8 unreachable, 1 other
+
+A first time, step by step:
+  key-client enroll --domain fleet --policy-cert policy-cert.pem --admission broker:8123 \\
+      --evidence simulated-enclave:/etc/claviger/simulated --state-dir /var/lib/claviger
+  key-client retrieve storage-disk-key --broker broker:8120 --state-dir /var/lib/claviger --out -";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Prove what this machine runs and become a member of a domain
+    Enroll(EnrollArgs),
+    /// Put a new version of a resource
+    Store(StoreArgs),
+    /// Get a version of a resource into the local cryptstore, a file, or standard output
+    Retrieve(RetrieveArgs),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  key-client enroll --domain fleet --policy-cert policy-cert.pem --admission 10.0.0.7:8123 \\
+      --evidence simulated-enclave:/etc/claviger/simulated --state-dir /var/lib/claviger")]
+pub(crate) struct EnrollArgs {
+    /// The domain to become a member of
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) domain: DomainName,
+    /// The domain's policy certificate (PEM, DER or key_message): the only thing this machine takes on trust
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy_cert: PathBuf,
+    /// The broker's admission address
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admission: Address,
+    /// Where the evidence comes from: simulated-enclave:DIR
+    #[arg(long, value_name = "KIND:WHERE")]
+    pub(crate) evidence: Collector,
+    /// The directory of this machine's sealed cryptstore, made if it isn't there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: PathBuf,
+    /// The kind of the machine's new key: p256, p384, rsa-2048, rsa-3072 or rsa-4096
+    #[arg(long, value_name = "ALGORITHM", default_value = "p256")]
+    pub(crate) key: KeyAlgorithm,
+    /// Enroll anew over an enrolment that is there; retrieved entries are kept
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  head -c 64 /dev/urandom | key-client store storage-disk-key --in - \\
+      --broker 10.0.0.7:8120 --state-dir /var/lib/claviger
+  key-client store web/tls/certificate --in cert.der --type X509-der-cert \\
+      --broker 10.0.0.7:8120 --state-dir /var/lib/claviger")]
+pub(crate) struct StoreArgs {
+    /// The resource's name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// The file to store, or - for standard input; at most 1 MiB
+    #[arg(long = "in", value_name = "FILE|-")]
+    pub(crate) input: PathBuf,
+    /// What it is: binary-blob, X509-der-cert, key-message-serialized-protobuf, or a word of your own
+    #[arg(long = "type", value_name = "TYPE", default_value = EntryType::BINARY_BLOB)]
+    pub(crate) entry_type: EntryType,
+    /// The version to store it as; without it, the next
+    #[arg(long, value_name = "N", value_parser = version)]
+    pub(crate) version: Option<VersionArg>,
+    /// Keep it in the broker for good: no retrieve will return it
+    #[arg(long)]
+    pub(crate) not_exportable: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-client retrieve storage-disk-key --broker 10.0.0.7:8120 --state-dir /var/lib/claviger --out - \\
+      | cryptsetup open /dev/vda2 data --key-file -
+  key-client retrieve web/tls/key --format pem --out /run/web.key \\
+      --broker 10.0.0.7:8120 --state-dir /var/lib/claviger")]
+pub(crate) struct RetrieveArgs {
+    /// The resource's name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// Write it to this file (mode 0600), or - for standard output, and not into the cryptstore
+    #[arg(long, value_name = "FILE|-", conflicts_with = "into_cryptstore")]
+    pub(crate) out: Option<PathBuf>,
+    /// The tag to keep it under in the cryptstore; without it, its name
+    #[arg(long, value_name = "TAG")]
+    pub(crate) into_cryptstore: Option<String>,
+    /// Which version; without it, the latest
+    #[arg(long, value_name = "N", value_parser = version)]
+    pub(crate) version: Option<VersionArg>,
+    /// The shape of what --out gets
+    #[arg(long, value_enum, default_value_t, requires = "out")]
+    pub(crate) format: Format,
+}
+
+/// Where the broker and this machine's state are.
+#[derive(Args)]
+pub(crate) struct At {
+    /// The broker's address
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) broker: Address,
+    /// The directory of this machine's sealed cryptstore
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: PathBuf,
+}
+
+/// The shape in which a retrieved entry is written.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The secret's bytes as they are
+    #[default]
+    Raw,
+    /// The whole entry, a serialized cryptstore_entry
+    Entry,
+    /// PEM: of a private or public key, or a certificate
+    Pem,
+    /// A serialized key_message
+    KeyMessage,
+}
+
+/// A version as typed; 0 stands for the latest or the next, as on the wire.
+#[derive(Clone, Copy)]
+pub(crate) struct VersionArg(pub(crate) Option<Version>);
+
+fn version(text: &str) -> Result<VersionArg, String> {
+    let number = text.parse::<i32>().ok().filter(|number| *number >= 0);
+    let number = number.ok_or_else(|| format!("a version is a number from 1 to {}", Version::MAX))?;
+    Version::from_wire(number).map(VersionArg).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn versions_are_positive_and_zero_is_none() {
+        assert!(version("0").is_ok_and(|v| v.0.is_none()));
+        assert!(version("7").is_ok_and(|v| v.0 == Version::new(7)));
+        assert!(version("-1").is_err() && version("2147483648").is_err() && version("x").is_err());
+    }
+}

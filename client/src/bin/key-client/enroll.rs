@@ -1,0 +1,56 @@
+//! `key-client enroll`
+
+use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock};
+use claviger_client::state::StateDir;
+use claviger_client::{Admitted, Enrollment, Error, Options, enroll};
+use serde::Serialize;
+
+use crate::args::EnrollArgs;
+
+#[derive(Serialize)]
+struct Enrolled {
+    domain: String,
+    /// What the broker attested, lowercase hex.
+    measurement: Option<String>,
+    /// SHA-256 of the admission certificate, hex.
+    certificate_fingerprint: String,
+    /// Its end, seconds since 1970.
+    not_after: i64,
+}
+
+impl Enrolled {
+    fn new(admitted: &Admitted) -> Self {
+        let Admitted { identity, peer } = admitted;
+        Self {
+            domain: identity.domain().to_string(),
+            measurement: peer.measurement().map(ToString::to_string),
+            certificate_fingerprint: hex::encode(peer.fingerprint()),
+            not_after: clock::seconds(peer.not_after()),
+        }
+    }
+}
+
+impl Report for Enrolled {
+    fn text(&self) -> String {
+        let measurement = self.measurement.as_deref().unwrap_or("unknown");
+        format!(
+            "enrolled in domain {}\n  measurement {measurement}\n  certificate {}, valid until {}",
+            self.domain,
+            self.certificate_fingerprint,
+            clock::text(self.not_after)
+        )
+    }
+}
+
+pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failure> {
+    let policy = certificates::read_policy(&args.policy_cert)?;
+    let state = StateDir::new(&args.state_dir);
+    // Held to the end, so that of two enrolments at once one is refused before it is admitted.
+    let lock = state.lock_or_make().map_err(Error::from)?;
+    lock.allows(&args.domain, args.replace).map_err(Error::from)?;
+    let enrollment =
+        Enrollment { domain: &args.domain, policy: &policy, collector: &args.evidence, algorithm: args.key };
+    let admitted = enroll(&args.admission, &enrollment, &Options::default()).await?;
+    lock.put_identity(&admitted.identity, clock::now()).map_err(Error::from)?;
+    mode.tell(&Enrolled::new(&admitted))
+}

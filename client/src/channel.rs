@@ -1,0 +1,129 @@
+//! The mutually authenticated channel to a broker: many requests, one after the other.
+
+use std::sync::Arc;
+
+use claviger_attest::BrokerMeasurements;
+use claviger_proto::key_service::{Outcome, Request, Response, Retrieve, Store, decode_response};
+use claviger_proto::limits::MAX_KEY_SERVICE_FRAME;
+use claviger_proto::{DomainName, Entry, ResourceName, Version};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+
+use crate::address::Address;
+use crate::error::{Error, ProtocolFault};
+use crate::identity::Identity;
+use crate::timeouts::Timeouts;
+use crate::tls::{Session, Trust};
+use crate::wire::Wire;
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long each phase may take.
+    pub timeouts: Timeouts,
+    /// Where certificates' dates are compared with; the system's clock by default.
+    pub time: Arc<dyn TimeProvider>,
+    /// Which brokers of the domain are accepted, by measurement; any by default.
+    pub measurements: BrokerMeasurements,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeouts: Timeouts::default(),
+            time: Arc::new(DefaultTimeProvider),
+            measurements: BrokerMeasurements::Any,
+        }
+    }
+}
+
+/// An identity made ready for connecting, once for many channels.
+pub struct Connector {
+    session: Session,
+    timeouts: Timeouts,
+}
+
+impl Connector {
+    /// Prepares. Fails only where the private key can't be used or isn't the certificate's.
+    pub fn new(identity: &Identity, options: &Options) -> Result<Self, Error> {
+        let trust = Trust {
+            domain: identity.domain().clone(),
+            policy: identity.policy().clone(),
+            measurements: options.measurements.clone(),
+        };
+        let session =
+            Session::admitted(trust, identity.certificate(), identity.key().pkcs8_der(), &options.time)?;
+        Ok(Self { session, timeouts: options.timeouts })
+    }
+
+    /// Opens a channel. It is the domain's broker on the other end, or there is no channel.
+    ///
+    /// In TLS 1.3 the broker judges *our* certificate after we are done: its refusal arrives as
+    /// [`Error::CertificateRefused`] from the first request.
+    pub async fn connect(&self, broker: &Address) -> Result<Channel, Error> {
+        let wire = Wire::connect(broker, &self.session, self.timeouts).await?;
+        Ok(Channel { wire, domain: self.session.domain.clone(), spent: false })
+    }
+}
+
+/// A channel to the domain's broker.
+///
+/// Requests go one at a time. A channel whose request failed in transit, or whose future was dropped before
+/// its end, answers only [`Error::ChannelSpent`] from then on, so that no answer is taken for another's. A
+/// refusal doesn't spend it.
+pub struct Channel {
+    wire: Wire,
+    domain: DomainName,
+    spent: bool,
+}
+
+impl Channel {
+    /// Opens a channel; for many with one identity, keep a [`Connector`].
+    pub async fn connect(broker: &Address, identity: &Identity, options: &Options) -> Result<Self, Error> {
+        Connector::new(identity, options)?.connect(broker).await
+    }
+
+    /// Puts a new version of a resource; returns which. Once this returns, it is durable.
+    pub async fn store(&mut self, store: Store) -> Result<Version, Error> {
+        let asked = store.version;
+        match self.request(Request::Store(store), asked).await? {
+            Outcome::Stored(version) if asked.is_none_or(|asked| asked == version) => Ok(version),
+            Outcome::Refused(_) | Outcome::Stored(_) | Outcome::Retrieved(_) => Err(self.unrelated()),
+        }
+    }
+
+    /// Gets a version of a resource. The entry is the one asked for: its name and version are compared.
+    pub async fn retrieve(&mut self, retrieve: Retrieve) -> Result<Entry, Error> {
+        let (name, version) = (retrieve.name.clone(), retrieve.version);
+        match self.request(Request::Retrieve(retrieve), None).await? {
+            Outcome::Retrieved(entry) if self.is(&entry, &name, version) => Ok(entry),
+            Outcome::Refused(_) | Outcome::Stored(_) | Outcome::Retrieved(_) => Err(self.unrelated()),
+        }
+    }
+
+    async fn request(&mut self, request: Request, asked: Option<Version>) -> Result<Outcome, Error> {
+        if std::mem::replace(&mut self.spent, true) {
+            return Err(Error::ChannelSpent);
+        }
+        let body = request.encode(&self.domain);
+        let answer = self.wire.exchange(Some(&body), MAX_KEY_SERVICE_FRAME).await?;
+        let decoded = decode_response(answer, asked);
+        let Response { request_id, outcome } = decoded.map_err(|fault| self.wire.fault(fault))?;
+        self.spent = false;
+        match outcome {
+            Outcome::Refused(refusal) => Err(Error::Refused { refusal, request_id }),
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn is(&self, entry: &Entry, name: &ResourceName, version: Option<Version>) -> bool {
+        // The tag is the name as the broker keeps it, or as it goes over the wire.
+        let named = entry.tag == name.as_str()
+            || ResourceName::parse_in(&self.domain, &entry.tag).is_ok_and(|tag| tag == *name);
+        named && entry.version.is_some() && (version.is_none() || version == entry.version)
+    }
+
+    fn unrelated(&mut self) -> Error {
+        self.spent = true;
+        self.wire.fault(ProtocolFault::Unrelated)
+    }
+}

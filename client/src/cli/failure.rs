@@ -1,0 +1,120 @@
+//! A command's failure, as it is told.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use claviger_proto::ErrorCode;
+use claviger_proto::admin::Problem;
+use serde_json::json;
+
+use super::output::OutputMode;
+use crate::error::Error;
+
+/// Why a command failed: a stable code for machines, a sentence and a next step for people, an exit status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    code: Cow<'static, str>,
+    exit_status: u8,
+    message: String,
+    next: String,
+}
+
+impl Failure {
+    /// A failure from its parts. Sentences come without their full stop.
+    pub fn new(
+        code: impl Into<Cow<'static, str>>,
+        exit_status: u8,
+        message: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self { code: code.into(), exit_status, message: message.into(), next: next.into() }
+    }
+
+    /// A failure with one of the wire's codes and the exit status that belongs to it.
+    pub fn coded(code: ErrorCode, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(code.as_str(), code.exit_status(), message, next)
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The exit status.
+    pub fn exit_status(&self) -> u8 {
+        self.exit_status
+    }
+
+    /// What happened.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next.
+    pub fn next(&self) -> &str {
+        &self.next
+    }
+
+    /// The same failure with another next step, where the command knows better.
+    #[must_use]
+    pub fn with_next(mut self, next: impl Into<String>) -> Self {
+        self.next = next.into();
+        self
+    }
+
+    /// As a JSON object: `{"error":{"code","message","next"}}`.
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({"error": {"code": self.code, "message": self.message, "next": self.next}})
+    }
+
+    /// Prints it to stderr.
+    pub fn print(&self, mode: OutputMode) {
+        let text = match mode {
+            OutputMode::Text => format!("error: {}\n  next: {}\n", self.message, self.next),
+            OutputMode::Json => format!("{}\n", self.to_json()),
+        };
+        // Nowhere is left to report a failure to print.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Prints it to stderr and gives the exit code.
+    pub fn exit(&self, mode: OutputMode) -> ExitCode {
+        self.print(mode);
+        ExitCode::from(self.exit_status)
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self::new(error.code(), error.exit_status(), error.to_string(), error.next())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        // A problem's detail says what happened here and what to do next.
+        Self::coded(problem.code, problem.title, problem.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_keeps_the_wire_s_code_and_exit_status() {
+        let failure = Failure::coded(ErrorCode::Conflict, "taken", "look");
+        assert_eq!((failure.code(), failure.exit_status()), ("conflict", 5));
+        assert_eq!(
+            failure.to_json().to_string(),
+            r#"{"error":{"code":"conflict","message":"taken","next":"look"}}"#
+        );
+    }
+}

@@ -1,0 +1,20 @@
+//! What all of Claviger's command lines share: how results and errors are printed, exit codes, and files
+//! that hold secrets.
+//!
+//! - Results go to stdout, as text for people or, with `--output json`, as one JSON object.
+//! - Errors go to stderr: what happened and what to do next, as two lines or one JSON object.
+//! - Exit codes: 0 done, 2 usage, 3 refused, 4 not found or not allowed, 5 conflict, 6 attestation refused,
+//!   7 sealed, 8 unreachable, 1 other.
+
+pub mod args;
+pub mod certificates;
+pub mod clock;
+pub mod failure;
+pub mod input;
+pub mod output;
+pub mod table;
+
+pub use args::parse;
+pub use failure::Failure;
+pub use output::{Output, OutputMode, Report};
+pub use table::Table;

@@ -1,0 +1,58 @@
+//! Who this machine is in its domain.
+
+use claviger_attest::{CertificateError, Peer, PolicyCertificate, verify_agent};
+use claviger_proto::key::{KeyMessage, MessageKey, PrivateKey};
+use claviger_proto::{DomainName, Secret};
+use rustls_pki_types::UnixTime;
+use zeroize::Zeroizing;
+
+/// A machine's identity in one domain: the policy certificate that it trusts, its admission certificate,
+/// and the private key of that. Holds a secret: no `Debug`, no `Clone`.
+pub struct Identity {
+    domain: DomainName,
+    policy: PolicyCertificate,
+    certificate: Vec<u8>,
+    key: PrivateKey,
+}
+
+impl Identity {
+    /// Puts the parts together. `certificate` is DER. Whether it is valid is for the broker to say;
+    /// [`Identity::verify`] asks beforehand.
+    pub fn new(domain: DomainName, policy: PolicyCertificate, certificate: Vec<u8>, key: PrivateKey) -> Self {
+        Self { domain, policy, certificate, key }
+    }
+
+    /// The domain.
+    pub fn domain(&self) -> &DomainName {
+        &self.domain
+    }
+
+    /// The policy certificate: what the other end has to chain to.
+    pub fn policy(&self) -> &PolicyCertificate {
+        &self.policy
+    }
+
+    /// The admission certificate, DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// The private key of the admission certificate.
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    /// Checks the admission certificate as the broker will: chain, dates, role.
+    pub fn verify(&self, now: UnixTime) -> Result<Peer, CertificateError> {
+        verify_agent(&self.policy, &self.domain, &self.certificate, now)
+    }
+
+    /// The private key as a stock `key_message`, which is how cryptstores keep it.
+    #[expect(clippy::missing_panics_doc, reason = "a key that was read once is read again")]
+    pub fn key_message(&self) -> Zeroizing<Vec<u8>> {
+        let copy = PrivateKey::from_pkcs8_der(Secret::copy_from(self.key.pkcs8_der()));
+        let key = MessageKey::Private(copy.expect("it was read as this key before"));
+        let (not_before, not_after) = (None, None);
+        KeyMessage { name: "auth-key".to_owned(), key, certificate: None, not_before, not_after }.encode()
+    }
+}

@@ -1,0 +1,185 @@
+//! TLS as this agent speaks it: 1.3 only, mutual, and nobody but the domain's broker on the other end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use claviger_attest::{BrokerMeasurements, CertificateError, PolicyCertificate, verify_agent, verify_broker};
+use claviger_proto::DomainName;
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
+
+use crate::error::Error;
+
+/// The policy that a channel is under: whose broker is accepted on the other end.
+#[derive(Clone)]
+pub(crate) struct Trust {
+    pub(crate) domain: DomainName,
+    pub(crate) policy: PolicyCertificate,
+    pub(crate) measurements: BrokerMeasurements,
+}
+
+/// Everything that connections of one identity share.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) server_name: ServerName<'static>,
+    pub(crate) domain: DomainName,
+    own: Own,
+}
+
+/// This machine's own certificate, kept to explain a refusal.
+#[derive(Clone)]
+enum Own {
+    /// The temporary one of an enrolment, which nothing has to vouch for.
+    SelfSigned,
+    Admission {
+        policy: PolicyCertificate,
+        leaf: CertificateDer<'static>,
+        time: Arc<dyn TimeProvider>,
+    },
+}
+
+impl Session {
+    /// For requests, with an admission certificate.
+    pub(crate) fn admitted(
+        trust: Trust,
+        leaf: &[u8],
+        key: &[u8],
+        time: &Arc<dyn TimeProvider>,
+    ) -> Result<Self, Error> {
+        let policy = trust.policy.clone();
+        let own = Own::Admission { policy, leaf: CertificateDer::from(leaf.to_vec()), time: time.clone() };
+        Self::new(trust, leaf, key, time, own)
+    }
+
+    /// For enrolment, with a certificate that the machine made itself.
+    pub(crate) fn self_signed(
+        trust: Trust,
+        leaf: &[u8],
+        key: &[u8],
+        time: &Arc<dyn TimeProvider>,
+    ) -> Result<Self, Error> {
+        Self::new(trust, leaf, key, time, Own::SelfSigned)
+    }
+
+    fn new(
+        trust: Trust,
+        leaf: &[u8],
+        key: &[u8],
+        time: &Arc<dyn TimeProvider>,
+        own: Own,
+    ) -> Result<Self, Error> {
+        let domain = trust.domain.clone();
+        let server_name = ServerName::try_from(domain.as_str().to_owned())
+            .expect("the grammar of domain names is within that of DNS labels");
+        let config = Arc::new(config(trust, leaf, key, time)?);
+        Ok(Self { config, server_name, domain, own })
+    }
+
+    /// What is wrong with this machine's own certificate, as far as it can tell.
+    pub(crate) fn own_fault(&self) -> Option<CertificateError> {
+        match &self.own {
+            Own::SelfSigned => None,
+            Own::Admission { policy, leaf, time } => {
+                verify_agent(policy, &self.domain, leaf, time.current_time()?).err()
+            }
+        }
+    }
+}
+
+fn config(
+    trust: Trust,
+    leaf: &[u8],
+    key: &[u8],
+    time: &Arc<dyn TimeProvider>,
+) -> Result<ClientConfig, Error> {
+    let unusable = |source| Error::Key { source };
+    let certified = certified(leaf, key).map_err(unusable)?;
+    let provider = Arc::new(provider());
+    let verifier = Arc::new(BrokerVerifier { trust, provider: provider.clone() });
+    let mut config = ClientConfig::builder_with_details(provider, time.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(unusable)?
+        .dangerous() // rustls's word for "not the web's certificates": ours are stricter, see BrokerVerifier
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    config.alpn_protocols = vec![claviger_proto::ALPN.to_vec()];
+    // A resumed session would skip the certificates, and the binding of evidence wants full handshakes.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// A leaf with its private key (PKCS#8), made sure that they belong together.
+pub(crate) fn certified(leaf: &[u8], key: &[u8]) -> Result<CertifiedKey, rustls::Error> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
+    let key = aws_lc_rs::sign::any_supported_type(&key)?;
+    let certified = CertifiedKey::new(vec![CertificateDer::from(leaf.to_vec())], key);
+    certified.keys_match()?;
+    Ok(certified)
+}
+
+/// AWS-LC with X25519MLKEM768 first: what is sent today must not be readable by tomorrow's machines.
+fn provider() -> CryptoProvider {
+    use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
+    CryptoProvider {
+        kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
+        ..aws_lc_rs::default_provider()
+    }
+}
+
+/// Accepts the domain's broker and nobody else. The name in the certificate plays no part: an address can
+/// be taken over, the role in a certificate under the policy key can't.
+struct BrokerVerifier {
+    trust: Trust,
+    provider: Arc<CryptoProvider>,
+}
+
+impl fmt::Debug for BrokerVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BrokerVerifier({})", self.trust.domain)
+    }
+}
+
+impl ServerCertVerifier for BrokerVerifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let Trust { domain, policy, measurements } = &self.trust;
+        match verify_broker(policy, domain, leaf, measurements, now) {
+            Ok(_peer) => Ok(ServerCertVerified::assertion()),
+            Err(fault) => Err(rustls::CertificateError::Other(OtherError(Arc::new(fault))).into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _leaf: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("only TLS 1.3 is spoken".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, leaf, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

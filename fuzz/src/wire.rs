@@ -1,0 +1,112 @@
+//! Frames and messages.
+
+use claviger_proto::key_service::{
+    Decoded, Echo, Outcome, Refusal, Request, decode_request, decode_response, encode_response,
+};
+use claviger_proto::trust::{TrustRequest, TrustResponse};
+use claviger_proto::{DomainName, Entry, ErrorCode, frame};
+
+const REQUEST_ID: &str = "00000000000000000000000000000001";
+
+fn domain() -> DomainName {
+    "dom0".parse().expect("a domain name")
+}
+
+/// Four bytes of header, then four of limit.
+pub fn frame(data: &[u8]) {
+    let Some((header, limit)) = data.split_first_chunk::<{ frame::HEADER }>() else { return };
+    let Some(limit) = limit.first_chunk().map(|limit| u32::from_le_bytes(*limit) as usize) else { return };
+    if let Ok(length) = frame::body_length(*header, limit) {
+        assert!((1..=limit).contains(&length));
+        assert_eq!(frame::header(length), *header);
+    }
+}
+
+/// An entry by itself, as it lies in files and stores.
+pub fn entry(data: &[u8]) {
+    let Ok(entry) = Entry::decode(data) else { return };
+    same_entry(&entry, &Entry::decode(&entry.encode()).expect("its own encoding"));
+}
+
+fn same_entry(one: &Entry, other: &Entry) {
+    assert_eq!(one.tag, other.tag);
+    assert_eq!(one.entry_type, other.entry_type);
+    assert_eq!(one.version, other.version);
+    assert_eq!(one.entered, other.entered);
+    assert_eq!(one.exportable, other.exportable);
+    assert!(one.blob == other.blob, "the blobs differ");
+}
+
+/// A request of the key service, in a domain.
+pub fn request(data: &[u8]) {
+    let Decoded { echo, request } = decode_request(&domain(), data);
+    match request {
+        Err(error) => refused(echo, error.into()),
+        Ok(request) => sent_again(request),
+    }
+}
+
+/// A refusal says its code to our peers, nothing to stock ones, and carries data to nobody.
+fn refused(echo: Echo, refusal: Refusal) {
+    let code = refusal.code;
+    for (id, expected) in [(Some(REQUEST_ID), code), (None, ErrorCode::NotFound)] {
+        let answer = encode_response(echo.clone(), id, Outcome::Refused(refusal.clone()));
+        let read = decode_response(&answer, None).expect("our own answer");
+        assert_eq!(read.request_id.as_deref(), id);
+        match read.outcome {
+            Outcome::Refused(read) => assert_eq!(read.code, expected),
+            _ => panic!("a refusal was read as a success"),
+        }
+    }
+}
+
+fn sent_again(request: Request) {
+    let facts = |request: &Request| match request {
+        Request::Retrieve(r) => (r.name.clone(), r.version, None),
+        Request::Store(s) => {
+            let blob = s.blob.expose().to_vec();
+            (s.name.clone(), s.version, Some((s.entry_type.clone(), s.exportable, blob)))
+        }
+    };
+    let before = facts(&request);
+    let Ok(after) = decode_request(&domain(), &request.encode(&domain())).request else {
+        panic!("our own encoding of an accepted request is refused");
+    };
+    assert!(before == facts(&after), "the request changed on its way");
+}
+
+/// An answer of the key service, as a client reads it.
+pub fn response(data: &[u8]) {
+    let Ok(response) = decode_response(data, None) else { return };
+    let id = response.request_id.unwrap_or_default();
+    let before = facts(&response.outcome);
+    let answer = encode_response(Echo::default(), Some(&id), response.outcome);
+    let again = decode_response(&answer, None).expect("our own answer");
+    assert_eq!(again.request_id, Some(id));
+    assert!(before == facts(&again.outcome), "the answer changed on its way");
+}
+
+fn facts(outcome: &Outcome) -> Vec<u8> {
+    match outcome {
+        Outcome::Stored(version) => format!("stored {version}").into_bytes(),
+        Outcome::Retrieved(entry) => entry.encode().to_vec(),
+        Outcome::Refused(refusal) => format!("{} {}", refusal.code, refusal.message).into_bytes(),
+    }
+}
+
+/// A request at admission.
+pub fn trust_request(data: &[u8]) {
+    let Ok((mut request, evidence)) = TrustRequest::decode_body(data) else { return };
+    let before = (request.clone(), evidence.clone());
+    request.support = Some(evidence);
+    let again = TrustRequest::decode_body(&request.encode_body()).expect("our own encoding");
+    assert!(before == again, "the request changed on its way");
+}
+
+/// An answer at admission.
+pub fn trust_response(data: &[u8]) {
+    let Ok((response, id)) = TrustResponse::decode_body(data) else { return };
+    let id = id.unwrap_or_default();
+    let again = TrustResponse::decode_body(&response.encode_body(Some(&id))).expect("our own answer");
+    assert_eq!(again, (response, Some(id)));
+}

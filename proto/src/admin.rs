@@ -1,0 +1,185 @@
+//! What the admin API says (JSON over HTTP, today on the broker's Unix socket).
+//!
+//! | call | body | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/domains` | | list of [`Domain`] |
+//! | `POST /v1/domains` | [`CreateDomain`] | [`Domain`] |
+//! | `GET /v1/domains/{domain}` | | [`Domain`] |
+//! | `DELETE /v1/domains/{domain}` | | |
+//! | `PUT /v1/domains/{domain}/acl-preset` | [`SetPreset`] | [`Domain`] |
+//! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
+//! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
+//! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
+//! | `POST /v1/domains/{domain}/audit/verify` | | [`AuditReport`] |
+//!
+//! Every failure is an [`Problem`]. No call returns secret data.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::error::ErrorCode;
+use crate::{DomainName, Secret};
+
+/// Where the broker is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It has no root key and serves nothing.
+    Sealed,
+    /// It serves.
+    Ready,
+    /// It finishes what it began and takes nothing new.
+    Draining,
+}
+
+/// The broker, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// Where it is in its life.
+    pub state: State,
+    /// Its id, made at `init`.
+    pub broker_id: String,
+    /// How many domains it serves.
+    pub domains: usize,
+    /// How many shards serve them.
+    pub shards: usize,
+    /// Open connections of the key service and of admission together.
+    pub connections: usize,
+}
+
+/// A domain to create. The policy key travels only over the local admin socket.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateDomain {
+    /// Its name.
+    pub name: DomainName,
+    /// The policy certificate, DER in hex.
+    pub policy_certificate: String,
+    /// The policy key, PKCS#8 DER in hex.
+    pub policy_key: SecretHex,
+    /// ACL preset; `closed` when absent.
+    #[serde(default)]
+    pub preset: Option<String>,
+}
+
+/// A domain, as administration sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Domain {
+    /// Its name.
+    pub name: DomainName,
+    /// ACL preset in force.
+    pub preset: String,
+    /// SHA-256 of the policy certificate, hex.
+    pub policy_fingerprint: String,
+    /// When the policy certificate ends, seconds since 1970.
+    pub policy_not_after: i64,
+    /// Who holds the policy key: `broker` or `owner`.
+    pub policy_key_held_by: String,
+    /// When the broker's own certificate in the domain ends, seconds since 1970.
+    pub broker_certificate_not_after: i64,
+    /// How many measurements it trusts.
+    pub references: usize,
+    /// When it was created, seconds since 1970.
+    pub created: i64,
+}
+
+/// The preset to put in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetPreset {
+    /// `closed`, `members` or `provisioned`.
+    pub preset: String,
+}
+
+/// A measurement to trust.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddReference {
+    /// Evidence kind, such as `simulated-enclave`.
+    pub kind: String,
+    /// The measurement, hex.
+    pub measurement: String,
+    /// A word for people and ACLs, such as `deployment`.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// The attestation root's public key (SPKI DER in hex). Absent: the roots that the domain already names
+    /// for this kind.
+    #[serde(default)]
+    pub attest_root: Option<String>,
+}
+
+/// A trusted measurement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Evidence kind.
+    pub kind: String,
+    /// The measurement, lowercase hex.
+    pub measurement: String,
+    /// Its label.
+    pub label: Option<String>,
+    /// SHA-256 of each root's SPKI, hex.
+    pub roots: Vec<String>,
+}
+
+/// What a verification of a domain's audit found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// Which domain.
+    pub domain: DomainName,
+    /// Whether nothing was found.
+    pub ok: bool,
+    /// Records over all segments.
+    pub records: u64,
+    /// Each segment.
+    pub segments: Vec<AuditSegment>,
+    /// Signed checkpoints that were checked.
+    pub checkpoints: u64,
+    /// What was found, one sentence each.
+    pub findings: Vec<String>,
+}
+
+/// One segment of a domain's audit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditSegment {
+    /// Its id: the shard's, or `store`.
+    pub id: String,
+    /// How many records it has.
+    pub records: u64,
+    /// Whether nothing was found in it.
+    pub ok: bool,
+}
+
+/// Why an admin call failed, after RFC 9457 (`application/problem+json`), with a stable code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{title}: {detail}")]
+pub struct Problem {
+    /// HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: ErrorCode,
+    /// What happened, in short.
+    pub title: String,
+    /// What happened here, and what to do next.
+    pub detail: String,
+}
+
+/// Secret bytes in JSON, as hex. No `Debug`, no `Clone`; zeroized where we hold them.
+pub struct SecretHex(pub Secret);
+
+impl Serialize for SecretHex {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(hex::encode(self.0.expose())))
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretHex {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        // The error must not repeat the input.
+        let bytes = hex::decode(text.as_bytes()).map_err(|_| serde::de::Error::custom("not hex"))?;
+        Ok(Self(Secret::new(bytes)))
+    }
+}
