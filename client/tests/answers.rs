@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use claviger_attest::Role;
 use claviger_client::{Address, Channel, Error, Options, Phase, ProtocolFault};
-use claviger_proto::key_service::{Outcome, encode_response};
+use claviger_proto::key_service::{Echo, Outcome, encode_response};
 use claviger_proto::limits::MAX_KEY_SERVICE_FRAME;
 use rustls_pki_types::UnixTime;
 use support::messages::{broker, entry, retrieve, store};
@@ -135,14 +135,14 @@ async fn an_answer_to_another_request_is_none() {
 }
 
 fn encode_response_of(outcome: Outcome) -> Vec<u8> {
-    encode_response(Default::default(), Some("r1"), outcome).to_vec()
+    encode_response(Echo::default(), Some("r1"), outcome).to_vec()
 }
 
 #[tokio::test]
 async fn another_version_than_the_one_asked_for_is_none() {
     let domain = Domain::new("fleet");
-    let served = domain.name.clone();
-    let server = serve(tls(&domain.leaf(Role::Broker), None), |stream| broker(served, stream)).await;
+    let name = domain.name.clone();
+    let server = serve(tls(&domain.leaf(Role::Broker), None), |stream| broker(name, stream)).await;
     let mut channel = Channel::connect(&server, &domain.agent(), &hasty()).await.unwrap();
     let mut asked = retrieve("disk");
     asked.version = claviger_proto::Version::new(6);

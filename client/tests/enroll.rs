@@ -136,8 +136,8 @@ async fn evidence_bound_to_the_channel_is_admitted() {
     let domain = Arc::new(Domain::new("fleet"));
     let (dir, references) = platform();
     let leaf = domain.leaf(Role::Broker);
-    let (config, certificate, served) = (tls(&leaf, None), leaf.certificate, domain.clone());
-    let server = serve(config, |stream| admit(served, certificate, references, stream)).await;
+    let (config, certificate, of) = (tls(&leaf, None), leaf.certificate, domain.clone());
+    let server = serve(config, |stream| admit(of, certificate, references, stream)).await;
     let Admitted { identity, peer } = enrolled(&domain, &dir, &server).await.unwrap();
     assert_eq!(peer.measurement(), Some(&measurement()));
     assert_eq!(peer.challenge_fresh(), Some(true));
@@ -155,8 +155,8 @@ async fn an_unknown_measurement_or_root_is_refused_with_the_broker_s_word() {
         (of_another_root, "not from a platform with this root"),
     ] {
         let leaf = domain.leaf(Role::Broker);
-        let (config, certificate, served) = (tls(&leaf, None), leaf.certificate, domain.clone());
-        let server = serve(config, |stream| admit(served, certificate, references, stream)).await;
+        let (config, certificate, of) = (tls(&leaf, None), leaf.certificate, domain.clone());
+        let server = serve(config, |stream| admit(of, certificate, references, stream)).await;
         let error = enrolled(&domain, &dir, &server).await.err().unwrap();
         assert_eq!((error.code(), error.exit_status()), ("attestation-refused", 6));
         assert!(error.to_string().contains(word), "{error}");
