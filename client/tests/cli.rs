@@ -8,15 +8,18 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 
 use assert_cmd::Command;
 use claviger_attest::Role;
 use claviger_client::Address;
 use claviger_client::state::StateDir;
 use claviger_proto::limits::MAX_DATA;
+use rustls_pki_types::UnixTime;
 use serde_json::{Value, json};
+use support::admission::{admit, platform};
 use support::messages::broker;
-use support::{Domain, serve, tls};
+use support::{Domain, measurement, serve, tls};
 
 /// Runs `key-client` with this line, and this on its standard input.
 fn run_with(dir: &Path, line: &str, input: &[u8]) -> Output {
@@ -174,7 +177,37 @@ fn an_enrolment_that_fails_leaves_nothing() {
     assert!(!dir.path().join("new").exists());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
+async fn an_enrolment_says_who_this_machine_is_now() {
+    let domain = Arc::new(Domain::new("fleet"));
+    let (platform, references) = platform();
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("policy.der"), domain.policy.der()).unwrap();
+    let leaf = domain.leaf(Role::Broker);
+    let (config, certificate, of) = (tls(&leaf, None), leaf.certificate, domain.clone());
+    let admission = serve(config, |stream| admit(of, certificate, references, stream)).await;
+    let line = format!(
+        "enroll --domain fleet --policy-cert policy.der --admission {admission} --state-dir state \
+         --evidence simulated-enclave:{} --output json",
+        platform.path().display()
+    );
+    let at = dir.path().to_owned();
+    let output = tokio::task::spawn_blocking(move || run(&at, &line)).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let identity = StateDir::new(dir.path().join("state")).identity().unwrap();
+    let peer = identity.verify(UnixTime::now()).unwrap();
+    assert_eq!(
+        json_of(&output.stdout),
+        json!({
+            "domain": "fleet",
+            "measurement": measurement().to_string(),
+            "certificate_fingerprint": hex::encode(peer.fingerprint()),
+            "not_after": peer.not_after().as_secs(),
+        })
+    );
+}
+
+#[tokio::test]
 async fn a_store_says_which_version_it_became() {
     let domain = Domain::new("fleet");
     let dir = machine(&domain);
@@ -183,7 +216,7 @@ async fn a_store_says_which_version_it_became() {
     assert!(output.stderr.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_retrieved_secret_goes_where_it_was_told_and_nowhere_else() {
     let domain = Domain::new("fleet");
     let dir = machine(&domain);
@@ -215,7 +248,7 @@ async fn a_retrieved_secret_goes_where_it_was_told_and_nowhere_else() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_refusal_or_a_misfit_writes_nothing() {
     let domain = Domain::new("fleet");
     let dir = machine(&domain);
@@ -232,7 +265,7 @@ async fn a_refusal_or_a_misfit_writes_nothing() {
     error_of(&output, 1, "file");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn t06_a_broker_of_another_policy_is_refused_with_what_to_do() {
     let (domain, other) = (Domain::new("fleet"), Domain::new("fleet"));
     let dir = machine(&domain);

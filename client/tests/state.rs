@@ -239,11 +239,3 @@ fn what_a_crash_leaves_behind_is_no_obstacle() {
     assert!(state.identity().is_ok());
     assert!(state.path().join("slots.json.old").exists());
 }
-
-#[test]
-fn the_directory_may_be_moved() {
-    let (dir, state) = enrolled(&Domain::new("fleet"));
-    let moved = StateDir::new(dir.path().join("moved"));
-    fs::rename(state.path(), moved.path()).unwrap();
-    assert!(moved.identity().is_ok());
-}
