@@ -12,10 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::programs::{Call, command, program};
+use crate::programs::{CARELESS, Call, command, program};
 
 /// How long a broker may take to serve, or to end.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// How a broker is started.
 #[derive(Clone, Debug, Default)]
@@ -60,9 +60,15 @@ impl Broker {
     pub fn init(setup: Setup) -> Self {
         let dir = tempfile::Builder::new().prefix("claviger-test-").tempdir().expect("a directory");
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
-        let broker = Self { dir, setup, child: None, runs: 0, listen: nowhere, admission: nowhere, ops: nowhere };
+        let broker =
+            Self { dir, setup, child: None, runs: 0, listen: nowhere, admission: nowhere, ops: nowhere };
         let slot = format!("file:{}", broker.key_file().display());
-        command("key-broker").arg("init").with("--data-dir", broker.data_dir()).with("--key-slot", slot).run().ok();
+        command("key-broker")
+            .arg("init")
+            .with("--data-dir", broker.data_dir())
+            .with("--key-slot", slot)
+            .run()
+            .ok();
         broker
     }
 
@@ -80,7 +86,8 @@ impl Broker {
         self.runs += 1;
         let config = self.dir.path().join("broker.toml");
         fs::write(&config, &self.setup.config).expect("a configuration");
-        let mut words = self.setup.wrapper.iter().map(PathBuf::from).chain([program("key-broker")]);
+        let wrapper = CARELESS.iter().map(PathBuf::from).chain(self.setup.wrapper.iter().map(PathBuf::from));
+        let mut words = wrapper.chain([program("key-broker")]);
         let mut serve = Command::new(words.next().expect("at least the program"));
         serve.args(words).args(["serve", "--output", "json"]);
         serve.arg("--data-dir").arg(self.data_dir()).arg("--config").arg(config);
@@ -104,7 +111,8 @@ impl Broker {
                 let ready: Value = serde_json::from_str(line).expect("JSON");
                 assert_eq!(ready["event"], "ready", "{line}");
                 let address = |key: &str| ready[key].as_str().and_then(|text| text.parse().ok()).expect(key);
-                (self.listen, self.admission, self.ops) = (address("listen"), address("admission"), address("ops"));
+                (self.listen, self.admission, self.ops) =
+                    (address("listen"), address("admission"), address("ops"));
                 return Ok(());
             }
             if let Some(status) = self.child().try_wait().expect("its status") {
@@ -139,8 +147,12 @@ impl Broker {
     /// Ends it at once, as a crash or a power cut does.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
-        let mut child = self.child.take().expect("it is running");
-        let status = child.wait().expect("its status");
+        self.kill_done();
+    }
+
+    /// After somebody else killed it: waits until it is gone.
+    pub fn kill_done(&mut self) {
+        let status = self.wait();
         assert_eq!(status.signal(), Some(Signal::KILL.as_raw()));
     }
 

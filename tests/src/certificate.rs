@@ -2,8 +2,8 @@
 
 use claviger_attest::{KeyAlgorithm, SigningKey};
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SerialNumber,
 };
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use time::{Duration, OffsetDateTime};
@@ -25,7 +25,16 @@ impl Authority {
 
     /// A new policy certificate as stock tools make them, valid for so long from a little before now.
     pub fn policy(domain: &str, algorithm: KeyAlgorithm, lifetime: Duration) -> Self {
-        let key = new_key(algorithm);
+        Self::policy_of(new_key(algorithm), domain, lifetime)
+    }
+
+    /// Another policy certificate of the same key and name, with other dates.
+    #[must_use]
+    pub fn renewed(&self, domain: &str, lifetime: Duration) -> Self {
+        Self::policy_of(self.key.clone(), domain, lifetime)
+    }
+
+    fn policy_of(key: Vec<u8>, domain: &str, lifetime: Duration) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "policyKey");
@@ -67,8 +76,6 @@ pub struct Leaf {
     pub lifetime: Duration,
     /// Extended key usages.
     pub usages: Vec<ExtendedKeyUsagePurpose>,
-    /// Further extensions: OID and DER.
-    pub extensions: Vec<(Vec<u64>, Vec<u8>)>,
 }
 
 impl Leaf {
@@ -79,7 +86,6 @@ impl Leaf {
             algorithm: KeyAlgorithm::P256,
             lifetime: Duration::hours(1),
             usages: vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth],
-            extensions: Vec::new(),
         }
     }
 
@@ -95,9 +101,6 @@ impl Leaf {
         params.extended_key_usages.clone_from(&self.usages);
         params.serial_number = Some(SerialNumber::from(11));
         (params.not_before, params.not_after) = validity(self.lifetime);
-        for (oid, content) in &self.extensions {
-            params.custom_extensions.push(CustomExtension::from_oid_content(oid, content.clone()));
-        }
         params
     }
 }

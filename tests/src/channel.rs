@@ -10,8 +10,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{
-    AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, DistinguishedName, SignatureScheme,
-    StreamOwned,
+    AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, DistinguishedName,
+    SignatureScheme, StreamOwned,
 };
 
 use crate::message::{Response, frame};
@@ -20,7 +20,7 @@ use crate::message::{Response, frame};
 pub const CLAVIGER_1: &[u8] = b"claviger/1";
 
 /// How long a test waits for bytes that must come.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// A certificate with its key. A test's own, so printing it does no harm.
 #[derive(Clone, Debug)]
@@ -134,6 +134,14 @@ impl Channel {
     pub fn try_request(&mut self, body: &[u8]) -> io::Result<Response> {
         self.send(body)?;
         self.receive().map(Response::read)
+    }
+
+    /// What comes next, no more than one TLS record of it.
+    pub fn read_record(&mut self) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; 16 << 10];
+        let length = self.stream.read(&mut buffer)?;
+        buffer.truncate(length);
+        Ok(buffer)
     }
 
     /// Everything that still comes, and how it ended.

@@ -28,7 +28,8 @@ pub fn directory() -> &'static Path {
 fn build() -> PathBuf {
     // target/<profile>/deps/<this test>
     let exe = std::env::current_exe().expect("a test knows where it is");
-    let directory = exe.parent().and_then(Path::parent).expect("a test lies in target/<profile>/deps").to_owned();
+    let directory =
+        exe.parent().and_then(Path::parent).expect("a test lies in target/<profile>/deps").to_owned();
     let target = directory.parent().expect("a profile's directory lies in the target directory");
     let profile = match directory.file_name().and_then(OsStr::to_str).expect("profiles have names") {
         "debug" => "dev",
@@ -52,10 +53,15 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the workspace")
 }
 
+/// Runs the words after it under the most careless umask there is, so that files are private by the programs'
+/// own doing.
+pub const CARELESS: [&str; 4] = ["sh", "-c", "umask 000; exec \"$@\"", "sh"];
+
 /// One of the programs, ready to be given arguments; nothing of this process's own `CLAVIGER_` settings
 /// reaches it.
 pub fn command(name: &str) -> Call {
-    let mut command = assert_cmd::Command::new(program(name));
+    let mut command = assert_cmd::Command::new(CARELESS[0]);
+    command.args(&CARELESS[1..]).arg(program(name));
     for (key, _) in std::env::vars_os() {
         if key.to_string_lossy().starts_with("CLAVIGER_") {
             command.env_remove(key);

@@ -46,7 +46,7 @@ impl Impostor {
 
     /// The application bytes of the connection that ended next.
     pub fn heard(&self) -> Vec<u8> {
-        self.heard.recv_timeout(Duration::from_secs(60)).expect("a connection")
+        self.heard.recv_timeout(Duration::from_mins(1)).expect("a connection")
     }
 }
 
