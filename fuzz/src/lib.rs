@@ -6,6 +6,7 @@
 pub mod attestation;
 mod keys;
 mod names;
+mod storage;
 mod wire;
 
 /// A target: takes any bytes; panics when it found something.
@@ -26,6 +27,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("policy_certificate", attestation::policy_certificate),
     ("request", wire::request),
     ("response", wire::response),
+    ("sealed", storage::sealed),
+    ("slots", storage::slots),
     ("trust_request", wire::trust_request),
     ("trust_response", wire::trust_response),
 ];
