@@ -140,6 +140,7 @@ impl TrustResponse {
         let artifact = message.artifact.unwrap_or_default();
         let response = match message.status.as_deref() {
             Some(CHALLENGE) => Self::Challenge(artifact.try_into().map_err(|_| WHAT)?),
+            Some(SUCCEEDED) if artifact.is_empty() => return Err(ParseError::Missing("certificate")),
             Some(SUCCEEDED) => Self::Admitted(artifact),
             _ => {
                 let code = message.error_code.as_deref().and_then(ErrorCode::from_text);

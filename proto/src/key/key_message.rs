@@ -58,6 +58,11 @@ const FORMAT: &str = "vse-key";
 const FORMAT_EC: &str = "vse_key";
 
 impl KeyMessage {
+    /// A named key without a certificate or dates.
+    pub fn new(name: impl Into<String>, key: MessageKey) -> Self {
+        Self { name: name.into(), key, certificate: None, not_before: None, not_after: None }
+    }
+
     /// Reads a serialized `key_message`. The type, the numbers and (for EC) the curve parameters must agree;
     /// a type without `-private` or `-public` (`rsa-2048`) is private if it carries a private number.
     pub fn decode(bytes: &[u8]) -> Result<Self, ParseError> {
