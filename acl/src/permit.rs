@@ -14,6 +14,10 @@ pub struct Permit {
 }
 
 impl Permit {
+    pub(crate) fn new(domain: DomainName, name: ResourceName, action: Action) -> Self {
+        Self { domain, name, action }
+    }
+
     /// Whose domain.
     pub fn domain(&self) -> &DomainName {
         &self.domain

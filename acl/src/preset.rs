@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use claviger_proto::DomainName;
 use serde::{Deserialize, Serialize};
 
 use crate::AclError;
@@ -21,12 +22,31 @@ pub enum Preset {
 }
 
 impl Preset {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Members, Self::Provisioned];
+
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Members => "members",
             Self::Provisioned => "provisioned",
+        }
+    }
+
+    /// The policy, as the text that a domain's owner could have written. A domain's name has no character
+    /// that means anything in it.
+    pub fn policy(self, domain: &DomainName) -> String {
+        match self {
+            Self::Closed => String::new(),
+            Self::Members => format!(
+                "p, member, {domain}, **, store, allow\n\
+                 p, member, {domain}, **, retrieve, allow\n"
+            ),
+            Self::Provisioned => format!(
+                "p, label:deployment, {domain}, **, store, allow\n\
+                 p, member, {domain}, **, retrieve, allow\n"
+            ),
         }
     }
 }
@@ -41,9 +61,6 @@ impl FromStr for Preset {
     type Err = AclError;
 
     fn from_str(text: &str) -> Result<Self, AclError> {
-        [Self::Closed, Self::Members, Self::Provisioned]
-            .into_iter()
-            .find(|preset| preset.as_str() == text)
-            .ok_or(AclError::UnknownPreset)
+        Self::ALL.into_iter().find(|preset| preset.as_str() == text).ok_or(AclError::UnknownPreset)
     }
 }

@@ -1,5 +1,7 @@
 //! The policy key and its certificate, as an owner has them in files.
 
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;

@@ -1,5 +1,7 @@
 //! `key-admin policy-key`
 
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};

@@ -1,5 +1,7 @@
 //! `key-admin trust`
 
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -102,7 +104,7 @@ async fn add(context: &Context, args: &Add) -> Result<(), Failure> {
 async fn remove(context: &Context, which: &Which) -> Result<(), Failure> {
     let Which { domain, kind, measurement } = which;
     context.api()?.delete(&format!("{}/{kind}/{measurement}", references(domain))).await?;
-    context.tell(&Removed { kind: kind.to_string(), measurement: measurement.to_string(), removed: true })
+    context.tell(&Removed { kind: kind.to_string(), measurement: measurement.to_string(), done: true })
 }
 
 fn references(domain: &DomainName) -> String {
@@ -144,7 +146,8 @@ impl Report for All {
 struct Removed {
     kind: String,
     measurement: String,
-    removed: bool,
+    #[serde(rename = "removed")]
+    done: bool,
 }
 
 impl Report for Removed {

@@ -85,8 +85,8 @@ pub enum CertificateError {
     /// The domain's own certificate is past its date.
     #[error("the domain's policy certificate has expired; its owner must replace it")]
     PolicyExpired,
-    /// Not a certificate.
-    #[error("the certificate can't be read")]
+    /// Not a certificate, or one with critical parts not understood here.
+    #[error("the certificate can't be read, or has critical extensions that aren't supported")]
     Malformed,
     /// An X.509 v1 or v2 certificate: it can't say what it is for.
     #[error("only X.509 version 3 certificates are accepted")]
@@ -219,7 +219,7 @@ pub enum ReferenceError {
     #[error("a measurement is 64 or 96 lowercase hex digits")]
     Measurement,
     /// Not a kind of evidence.
-    #[error("this kind of evidence is not known; known: {known}", known = crate::kind::NAMES)]
+    #[error("this kind of evidence is not known; known: {known}", known = crate::kind::names())]
     Kind,
     /// Not a label.
     #[error("a label is 1 to 64 characters of [A-Za-z0-9._-]")]

@@ -4,17 +4,17 @@
 //! goes `net` → `actors::router` → ACL → store → `actors::audit` → back; see `ARCHITECTURE.md`.
 
 pub mod actors;
-mod admin_api;
+pub mod admin_api;
 pub mod config;
 pub mod domain;
 pub mod lifecycle;
 pub mod logging;
 pub mod net;
-mod ops;
+pub mod ops;
 pub mod quickstart;
-mod request_id;
+pub mod request_id;
 pub mod runtime;
 mod startup;
-mod storage;
+pub mod storage;
 
 pub use startup::{Addresses, Broker, StartError};

@@ -48,6 +48,7 @@ impl Identity {
     }
 
     /// The private key as a stock `key_message`, which is how cryptstores keep it.
+    #[expect(clippy::missing_panics_doc, reason = "a key that was read once is read again")]
     pub fn key_message(&self) -> Zeroizing<Vec<u8>> {
         let copy = PrivateKey::from_pkcs8_der(Secret::copy_from(self.key.pkcs8_der()));
         let key = MessageKey::Private(copy.expect("it was read as this key before"));

@@ -52,9 +52,8 @@ impl Session {
         key: &[u8],
         time: &Arc<dyn TimeProvider>,
     ) -> Result<Self, Error> {
-        let leaf = CertificateDer::from(leaf.to_vec());
         let policy = trust.policy.clone();
-        let own = Own::Admission { policy, leaf: leaf.clone(), time: time.clone() };
+        let own = Own::Admission { policy, leaf: CertificateDer::from(leaf.to_vec()), time: time.clone() };
         Self::new(trust, leaf, key, time, own)
     }
 
@@ -65,12 +64,12 @@ impl Session {
         key: &[u8],
         time: &Arc<dyn TimeProvider>,
     ) -> Result<Self, Error> {
-        Self::new(trust, CertificateDer::from(leaf.to_vec()), key, time, Own::SelfSigned)
+        Self::new(trust, leaf, key, time, Own::SelfSigned)
     }
 
     fn new(
         trust: Trust,
-        leaf: CertificateDer<'static>,
+        leaf: &[u8],
         key: &[u8],
         time: &Arc<dyn TimeProvider>,
         own: Own,
@@ -95,12 +94,12 @@ impl Session {
 
 fn config(
     trust: Trust,
-    leaf: CertificateDer<'static>,
+    leaf: &[u8],
     key: &[u8],
     time: &Arc<dyn TimeProvider>,
 ) -> Result<ClientConfig, Error> {
     let unusable = |source| Error::Key { source };
-    let certified = certified(&leaf, key).map_err(unusable)?;
+    let certified = certified(leaf, key).map_err(unusable)?;
     let provider = Arc::new(provider());
     let verifier = Arc::new(BrokerVerifier { trust, provider: provider.clone() });
     let mut config = ClientConfig::builder_with_details(provider, time.clone())

@@ -75,14 +75,13 @@ impl Wire {
     /// Sends one message, if there is one, and reads the next one that comes, of at most `limit` bytes.
     pub(crate) async fn exchange(&mut self, message: Option<&[u8]>, limit: usize) -> Result<&[u8], Error> {
         let given = self.timeouts.answer;
-        match timeout(given, self.send_and_receive(message, limit)).await {
-            Ok(result) => result?,
-            Err(_) => {
-                let address = self.address.clone();
-                return Err(Error::Timeout { address, phase: Phase::Answer, limit: given });
-            }
-        }
+        let done = timeout(given, self.send_and_receive(message, limit)).await;
+        done.map_err(|_| self.late(given))??;
         Ok(&self.body)
+    }
+
+    fn late(&self, limit: Duration) -> Error {
+        Error::Timeout { address: self.address.clone(), phase: Phase::Answer, limit }
     }
 
     async fn send_and_receive(&mut self, message: Option<&[u8]>, limit: usize) -> Result<(), Error> {

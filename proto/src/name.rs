@@ -80,17 +80,24 @@ impl ResourceName {
     /// Refusing a little too much costs a tenant a name; refusing too little costs a machine its key.
     pub fn is_reserved_in(&self, domain: &DomainName) -> bool {
         const ROLES: [&str; 2] = ["private-auth-key", "admission-certificate"];
-        let folded = |s: &str| s.to_ascii_lowercase().replace('_', "-");
-        let domain = folded(domain.as_str());
-        let whole = folded(&self.0);
-        ROLES.contains(&whole.as_str())
-            || whole.split('/').any(|segment| {
-                ROLES.iter().any(|role| {
-                    segment.strip_suffix(role).and_then(|head| head.strip_suffix('-'))
-                        == Some(domain.as_str())
-                })
+        let of_domain = |segment: &str, role: &str| {
+            segment.split_at_checked(domain.as_str().len()).is_some_and(|(head, tail)| {
+                folded_eq(head, domain.as_str())
+                    && tail
+                        .split_at_checked(1)
+                        .is_some_and(|(dash, tail)| folded_eq(dash, "-") && folded_eq(tail, role))
             })
+        };
+        ROLES
+            .into_iter()
+            .any(|role| folded_eq(&self.0, role) || self.segments().any(|segment| of_domain(segment, role)))
     }
+}
+
+/// Whether both are the same but for case and the kind of dash. On every request's way: nothing is copied.
+fn folded_eq(a: &str, b: &str) -> bool {
+    let folded = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| folded(a) == folded(b))
 }
 
 impl FromStr for ResourceName {

@@ -123,6 +123,13 @@ fn a_store_of_an_entry_with_one_thing_wrong_is_refused() {
 }
 
 #[test]
+fn an_entry_that_doesnt_say_so_may_not_leave() {
+    // Tag 1, type 2, blob 5; nothing else set.
+    let entry = Entry::decode(b"\x0a\x01a\x12\x0bbinary-blob\x2a\x01z").unwrap();
+    assert_eq!((entry.exportable, entry.version, entry.entered), (false, None, 0));
+}
+
+#[test]
 fn entry_types_are_one_printable_word() {
     for good in ["binary-blob", "X509-der-cert", "a", "~!"] {
         assert!(good.parse::<EntryType>().is_ok(), "{good}");

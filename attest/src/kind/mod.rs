@@ -29,9 +29,6 @@ macro_rules! kinds {
             $($(#[$doc])* $variant,)*
         }
 
-        /// All names, for messages.
-        pub(crate) const NAMES: &str = concat!($($name, " "),*);
-
         impl EvidenceKind {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
@@ -75,6 +72,11 @@ macro_rules! kinds {
 kinds! {
     /// A platform of keys in files, for development and tests: whoever has its files can say anything.
     SimulatedEnclave = simulated_enclave, "simulated-enclave";
+}
+
+/// All names, for messages.
+pub(crate) fn names() -> String {
+    EvidenceKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 impl FromStr for EvidenceKind {

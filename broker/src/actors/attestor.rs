@@ -103,5 +103,5 @@ fn admit(admit: &Admit) -> Result<Admitted, Rejected> {
     let submitted = &admit.request.submitted_evidence_type;
     let attested = verify(submitted, &admit.evidence, &admit.domain.references, &expected, admit.now)?;
     let certificate = issuer.admit(&attested, admit.now)?;
-    Ok(Admitted { certificate, measurement: attested.measurement().clone() })
+    Ok(Admitted { certificate, measurement: *attested.measurement() })
 }

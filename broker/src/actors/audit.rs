@@ -115,8 +115,15 @@ impl AuditActor {
 
     /// Starts the syncs that are due, on threads that may block.
     fn sync_due(&mut self) {
-        let due: Vec<_> =
-            self.segments.0.borrow_mut().writers.values_mut().filter_map(SegmentWriter::begin_sync).collect();
+        let due: Vec<_> = self
+            .segments
+            .0
+            .borrow_mut()
+            .writers
+            .values_mut()
+            .filter(|w| w.is_dirty())
+            .filter_map(|w| w.begin_sync().ok())
+            .collect();
         if due.is_empty() {
             return;
         }
@@ -143,9 +150,10 @@ impl Handler<SyncDomain> for AuditActor {
     type Result = actix::ResponseFuture<Result<Option<SegmentHead>, AuditError>>;
 
     fn handle(&mut self, SyncDomain(generation): SyncDomain, _: &mut Context<Self>) -> Self::Result {
-        let sync = self.segments.0.borrow_mut().writers.get_mut(&generation).map(SegmentWriter::sync_to_head);
+        let sync = self.segments.0.borrow_mut().writers.get_mut(&generation).map(SegmentWriter::begin_sync);
         Box::pin(async move {
             let Some(sync) = sync else { return Ok(None) };
+            let sync = sync?;
             let run = actix_rt::task::spawn_blocking(move || sync.run());
             run.await.unwrap_or(Err(AuditError::Interrupted)).map(Some)
         })

@@ -57,7 +57,7 @@ enum Step {
     /// It is answered.
     Answered(Outcome),
     /// It waits for its commit, which records it.
-    Committing(Pending),
+    Committing(Box<Pending>),
 }
 
 /// A store on its way to the committer.
@@ -79,7 +79,7 @@ impl Handler<Route> for Router {
         Box::pin(async move {
             match step {
                 Step::Answered(outcome) => outcome,
-                Step::Committing(pending) => commit(pending, &segments, id).await,
+                Step::Committing(pending) => commit(*pending, &segments, id).await,
             }
         })
     }
@@ -117,7 +117,7 @@ impl Router {
                 }
                 Some(place) => {
                     let command = put(&domain, permit, store, now, facts.clone());
-                    Step::Committing(Pending { domain, command, place, facts })
+                    Step::Committing(Box::new(Pending { domain, command, place, facts }))
                 }
             },
         }

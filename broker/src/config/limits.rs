@@ -24,6 +24,8 @@ pub struct Limits {
     pub admissions: usize,
     /// Stores that wait for their commit, in all (default 4 096): bounds the store actor's queue.
     pub pending_stores: usize,
+    /// Message bodies above 64 KiB in memory, in all (default 64): with the frame limit it bounds memory.
+    pub large_bodies: usize,
     /// Largest message body of the key service, in bytes (default 1 MiB of data and 16 KiB around it).
     pub key_service_frame: usize,
     /// Largest message body at admission, in bytes (default 256 KiB).
@@ -62,13 +64,14 @@ impl Default for Limits {
             handshakes: 4_096,
             admissions: 64,
             pending_stores: 4_096,
+            large_bodies: 64,
             key_service_frame: MAX_KEY_SERVICE_FRAME,
             admission_frame: MAX_ADMISSION_FRAME,
             hello: Duration::from_secs(5),
             handshake: Duration::from_secs(10),
             first_frame: Duration::from_secs(10),
             body: Duration::from_secs(20),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             evidence: Duration::from_secs(30),
             drain: Duration::from_secs(10),
             audit_sync: Duration::from_secs(1),
@@ -89,6 +92,7 @@ impl Limits {
         within("limits.handshakes", self.handshakes, 1, 1 << 20)?;
         within("limits.admissions", self.admissions, 1, 1 << 16)?;
         within("limits.pending_stores", self.pending_stores, 1, 1 << 20)?;
+        within("limits.large_bodies", self.large_bodies, 1, 1 << 16)?;
         within("limits.key_service_frame", self.key_service_frame, MESSAGE_OVERHEAD, MAX_KEY_SERVICE_FRAME)?;
         within("limits.admission_frame", self.admission_frame, MESSAGE_OVERHEAD, MAX_ADMISSION_FRAME)?;
         let times = [
@@ -102,7 +106,7 @@ impl Limits {
             ("limits.audit_sync_ms", self.audit_sync),
         ];
         for (key, time) in times {
-            if time.is_zero() || time > Duration::from_secs(3600) {
+            if time.is_zero() || time > Duration::from_hours(1) {
                 let what = "it has to be between 1 and 3600000 milliseconds".to_owned();
                 return Err(ConfigError::Value { key, what });
             }

@@ -2,7 +2,7 @@
 
 mod limits;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub use limits::Limits;
 
 /// Where the key service listens when nothing else is said.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:8120";
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8120);
 
 /// Everything that a broker is started with.
 #[derive(Clone, Debug)]
@@ -126,10 +126,7 @@ impl Config {
     pub fn load(file: Option<&Path>, flags: Overrides) -> Result<Self, ConfigError> {
         let file = file.map(read).transpose()?.unwrap_or_default();
         let data_dir = flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?;
-        let listen = flags
-            .listen
-            .or(file.listen)
-            .unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("the default address is one"));
+        let listen = flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN);
         let admission = if flags.admission.is_empty() {
             file.admission_listen.iter().map(|text| text.parse()).collect::<Result<_, _>>()?
         } else {

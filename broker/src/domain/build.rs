@@ -123,7 +123,7 @@ fn issuer(
 
 fn labels(references: &ReferenceValues) -> Vec<(Measurement, String)> {
     let labelled =
-        references.iter().filter_map(|value| Some((value.measurement().clone(), value.label()?.to_owned())));
+        references.iter().filter_map(|value| Some((*value.measurement(), value.label()?.to_owned())));
     labelled.collect()
 }
 

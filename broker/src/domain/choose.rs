@@ -30,6 +30,9 @@ pub struct Refused {
 /// Chooses the domain: by SNI, else by the policy certificate's subject, else the default or only one.
 /// Hints that disagree are refused, never resolved.
 pub fn choose(domains: &Domains, hello: &Hello<'_>) -> Result<Arc<Domain>, Refused> {
+    if domains.is_sealed() {
+        return Err(Refused { alert: AlertDescription::InternalError, reason: "sealed" });
+    }
     if hello.alpn.as_ref().is_some_and(|offered| !offered.contains(&ALPN)) {
         return Err(Refused { alert: AlertDescription::NoApplicationProtocol, reason: "unknown-alpn" });
     }
@@ -76,5 +79,86 @@ fn by_subject<'d>(domains: &'d Domains, authorities: &[&[u8]]) -> Result<Option<
             Err(Refused { alert: AlertDescription::IllegalParameter, reason: "several-authorities" })
         }
         (first, None) => Ok(first),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claviger_acl::Preset;
+
+    use super::*;
+    use crate::domain::testing::{Made, make};
+
+    fn two() -> (Made, Made, Domains) {
+        let (a, b) = (make("alpha", Preset::Closed), make("beta", Preset::Closed));
+        let domains = Domains::new([Arc::clone(&a.domain), Arc::clone(&b.domain)], None);
+        (a, b, domains)
+    }
+
+    fn named<'a>(server_name: &'a str) -> Hello<'a> {
+        Hello { server_name: Some(server_name), alpn: Some(vec![ALPN]), ..Hello::default() }
+    }
+
+    fn hinted<'a>(of: &[&'a Made]) -> Hello<'a> {
+        let authorities = of.iter().map(|made| made.domain.policy.subject_der()).collect();
+        Hello { authorities, ..Hello::default() }
+    }
+
+    fn chosen(domains: &Domains, hello: &Hello<'_>) -> Result<String, &'static str> {
+        choose(domains, hello).map(|domain| domain.name.to_string()).map_err(|refused| refused.reason)
+    }
+
+    #[actix_rt::test]
+    async fn by_server_name_with_and_without_the_certificates_digest() {
+        let (a, b, domains) = two();
+        assert_eq!(chosen(&domains, &named("alpha")), Ok("alpha".to_owned()));
+        let pin = |made: &Made| hex::encode(&made.domain.policy.fingerprint()[..16]);
+        assert_eq!(chosen(&domains, &named(&format!("{}.beta", pin(&b)))), Ok("beta".to_owned()));
+        assert_eq!(chosen(&domains, &named(&format!("{}.beta", pin(&a)))), Err("unknown-domain"));
+        for name in ["gamma", "Alpha", "alpha.beta", ".alpha", "alpha."] {
+            assert_eq!(chosen(&domains, &named(name)), Err("unknown-domain"), "{name}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn by_authority_as_stock_peers_say_it() {
+        let (a, b, domains) = two();
+        assert_eq!(chosen(&domains, &hinted(&[&b])), Ok("beta".to_owned()));
+        assert_eq!(chosen(&domains, &hinted(&[&a, &b])), Err("several-authorities"));
+        assert_eq!(chosen(&domains, &hinted(&[&a, &a])), Ok("alpha".to_owned()));
+        let foreign = Hello { authorities: vec![b"0\0"], ..Hello::default() };
+        assert_eq!(chosen(&domains, &foreign), Err("unknown-authority"));
+    }
+
+    #[actix_rt::test]
+    async fn hints_that_disagree_are_refused() {
+        let (a, b, domains) = two();
+        let with = |name, of: &Made| Hello {
+            server_name: Some(name),
+            authorities: vec![of.domain.policy.subject_der()],
+            alpn: None,
+        };
+        assert_eq!(choose(&domains, &with("alpha", &a)).map(|d| d.name.to_string()), Ok("alpha".to_owned()));
+        assert_eq!(choose(&domains, &with("alpha", &b)).err().map(|r| r.reason), Some("hints-disagree"));
+    }
+
+    #[actix_rt::test]
+    async fn without_a_hint_the_only_or_the_default_domain() {
+        let (a, b, domains) = two();
+        let nothing = Hello::default();
+        assert_eq!(chosen(&domains, &nothing), Err("no-domain-named"));
+        let one = Domains::new([Arc::clone(&a.domain)], None);
+        assert_eq!(chosen(&one, &nothing), Ok("alpha".to_owned()));
+        let both = [Arc::clone(&a.domain), Arc::clone(&b.domain)];
+        let with_default = Domains::new(both, Some("beta".parse().expect("a name")));
+        assert_eq!(chosen(&with_default, &nothing), Ok("beta".to_owned()));
+    }
+
+    #[actix_rt::test]
+    async fn another_protocol_and_a_sealed_broker_are_refused() {
+        let (_a, _b, domains) = two();
+        let http = Hello { server_name: Some("alpha"), alpn: Some(vec![b"h2"]), ..Hello::default() };
+        assert_eq!(chosen(&domains, &http), Err("unknown-alpn"));
+        assert_eq!(chosen(&Domains::default(), &named("alpha")), Err("sealed"));
     }
 }

@@ -3,6 +3,8 @@
 mod build;
 mod choose;
 mod references;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 
 use std::collections::HashMap;
@@ -65,9 +67,10 @@ pub struct Leaf {
     pub key: Arc<claviger_attest::SigningKey>,
 }
 
-/// All domains of a broker at one moment.
+/// All domains of a broker at one moment; by default those of a sealed broker, which are none.
 #[derive(Default)]
 pub struct Domains {
+    unsealed: bool,
     by_name: HashMap<DomainName, Arc<Domain>>,
     by_subject: HashMap<Vec<u8>, Arc<Domain>>,
     default: Option<DomainName>,
@@ -76,12 +79,17 @@ pub struct Domains {
 impl Domains {
     /// A snapshot of these domains. `default` is the domain of a channel that names none.
     pub fn new(domains: impl IntoIterator<Item = Arc<Domain>>, default: Option<DomainName>) -> Self {
-        let mut all = Self { default, ..Self::default() };
+        let mut all = Self { unsealed: true, default, ..Self::default() };
         for domain in domains {
             all.by_subject.insert(domain.policy.subject_der().to_vec(), Arc::clone(&domain));
             all.by_name.insert(domain.name.clone(), domain);
         }
         all
+    }
+
+    /// Whether the broker is sealed, so that it isn't known which domains there are.
+    pub fn is_sealed(&self) -> bool {
+        !self.unsealed
     }
 
     /// The domain of this name.
@@ -120,9 +128,9 @@ impl Domains {
 
     /// The same domains with `domain` put in, or in place of the one of its name.
     #[must_use]
-    pub fn with(&self, domain: Arc<Domain>) -> Self {
+    pub fn with(&self, domain: &Arc<Domain>) -> Self {
         let others = self.iter().filter(|d| d.name != domain.name).cloned();
-        Self::new(others.chain([domain.clone()]), self.default.clone())
+        Self::new(others.chain([Arc::clone(domain)]), self.default.clone())
     }
 
     /// The same domains without the one of this name.

@@ -3,6 +3,9 @@
 use claviger_attest::ReferenceValues;
 
 /// Serializes for the store.
+///
+/// # Panics
+/// Never: reference values are plain data, whose serialization can't fail.
 pub fn encode(references: &ReferenceValues) -> Vec<u8> {
     serde_json::to_vec(references).expect("reference values are plain data")
 }

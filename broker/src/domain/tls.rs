@@ -207,3 +207,43 @@ fn server(
     config.max_early_data_size = 0;
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use claviger_acl::Preset;
+
+    use super::*;
+    use crate::domain::testing::make;
+
+    fn later(by_days: u64) -> UnixTime {
+        let now = UnixTime::now().as_secs();
+        UnixTime::since_unix_epoch(Duration::from_secs(now + by_days * 86_400))
+    }
+
+    #[actix_rt::test]
+    async fn a_remembered_certificate_still_expires() {
+        let made = make("alpha", Preset::Closed);
+        let leaf = made.member(UnixTime::now(), 2);
+        let agents = &made.domain.agents;
+        agents.peer(&leaf, UnixTime::now()).expect("good now");
+        assert!(agents.verified.contains_key(&leaf));
+        assert!(matches!(agents.peer(&leaf, later(3)), Err(CertificateError::Expired)));
+        assert!(matches!(agents.peer(&leaf, later(11)), Err(CertificateError::PolicyExpired)));
+    }
+
+    #[actix_rt::test]
+    async fn what_is_refused_is_not_remembered() {
+        let (made, other) = (make("alpha", Preset::Closed), make("alpha", Preset::Closed));
+        let foreign = other.member(UnixTime::now(), 2);
+        let agents = &made.domain.agents;
+        assert!(matches!(agents.peer(&foreign, UnixTime::now()), Err(CertificateError::Foreign)));
+        let mut flipped = made.member(UnixTime::now(), 2);
+        agents.peer(&flipped, UnixTime::now()).expect("good");
+        let last = flipped.len() - 1;
+        flipped[last] ^= 1;
+        assert!(agents.peer(&flipped, UnixTime::now()).is_err(), "the whole certificate is the key");
+        assert_eq!(agents.verified.len(), 1);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use claviger_attest::{Binding, EXPORTER_LEN, Purpose, Role, exporter_label, sha384};
@@ -15,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::Shard;
-use super::frame_io::{linger, read_frame, write_frame};
+use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
 use crate::actors::attestor::{Admit, Admitted, Rejected};
 use crate::actors::audit::admission_event;
@@ -44,7 +45,7 @@ async fn is_tls(stream: &TcpStream) -> std::io::Result<bool> {
             4 => return Ok(head[0] == 0x16 && head[3] != 0),
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             // A peek doesn't wait for more than there is.
-            _ => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     }
 }
@@ -53,10 +54,10 @@ async fn is_tls(stream: &TcpStream) -> std::io::Result<bool> {
 /// domain can yet. The peer is told so in its own words.
 async fn refuse_stock(stream: &mut TcpStream, source: SocketAddr, stock: Option<&DomainName>, shard: &Shard) {
     let limits = &shard.config.limits;
-    let read = read_frame(stream, limits.admission_frame, limits.first_frame, limits.body).await;
+    let read = read_frame(stream, bounds(shard, limits.first_frame)).await;
     tracing::info!(%source, domain = stock.map(DomainName::as_str), "stock evidence is refused: no domain allows it");
     metrics::counter!("claviger_admissions_total", "result" => "stock-not-allowed").increment(1);
-    if read.is_err_and(|error| !matches!(error, super::frame_io::ReadError::Frame(_))) {
+    if read.is_err_and(|error| !matches!(error, ReadError::Frame(_))) {
         return;
     }
     let refusal = Refusal::new(ErrorCode::Refused, "stock evidence is not allowed here");
@@ -131,14 +132,14 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
     write_frame(&mut channel.stream, &challenge, limits.body)
         .await
         .map_err(|_| Ended::Gone("challenge unsent"))?;
-    let read = read_frame(&mut channel.stream, limits.admission_frame, limits.evidence, limits.body).await;
-    let body = match read {
-        Ok(body) => body,
-        Err(super::frame_io::ReadError::Frame(error)) => return Err(error.into()),
-        Err(super::frame_io::ReadError::Deadline(_)) => return Err(Ended::Gone("no evidence in time")),
+    let read = read_frame(&mut channel.stream, bounds(shard, limits.evidence)).await;
+    let frame = match read {
+        Ok(frame) => frame,
+        Err(ReadError::Frame(error)) => return Err(error.into()),
+        Err(ReadError::Deadline(_)) => return Err(Ended::Gone("no evidence in time")),
         Err(_) => return Err(Ended::Gone("closed")),
     };
-    let (request, evidence) = TrustRequest::decode_body(&body)?;
+    let (request, evidence) = TrustRequest::decode_body(&frame.body)?;
     let (spki, binding) = bind(channel, &nonce).ok_or(Ended::Gone("no binding"))?;
     let domain = Arc::clone(&channel.domain);
     let admit = Admit { domain, request, evidence, binding, spki, now: UnixTime::now() };
@@ -147,6 +148,11 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
         tracing::info!(%id, domain = %channel.domain.name, %rejected, "evidence is refused");
         (&rejected).into()
     })
+}
+
+fn bounds(shard: &Shard, first: Duration) -> Bounds<'_> {
+    let limits = &shard.config.limits;
+    Bounds { limit: limits.admission_frame, first, rest: limits.body, large: &shard.permits.large_bodies }
 }
 
 fn nonce() -> Option<[u8; NONCE]> {

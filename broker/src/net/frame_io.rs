@@ -6,6 +6,7 @@ use std::time::Duration;
 use claviger_proto::ParseError;
 use claviger_proto::frame::{HEADER, body_length, header};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
@@ -26,29 +27,53 @@ pub enum ReadError {
     Frame(#[from] ParseError),
 }
 
-/// Reads one frame's body. `first` bounds the wait for its first byte, `rest` the time from there to its last.
-pub async fn read_frame<S: AsyncRead + Unpin>(
+/// A body above this many bytes needs a large body's place before it is allocated, so that memory is bounded
+/// by connections × this + places × the largest body.
+pub const LARGE_BODY: usize = 64 << 10;
+
+/// What bounds the reading of a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<'p> {
+    /// Largest body, in bytes.
+    pub limit: usize,
+    /// The wait for its first byte.
+    pub first: Duration,
+    /// From there to its last byte.
+    pub rest: Duration,
+    /// Places for large bodies.
+    pub large: &'p Semaphore,
+}
+
+/// A frame's body, and the place that it holds as long as it is in memory.
+#[derive(Debug)]
+pub struct Frame<'p> {
+    /// The message.
+    pub body: Zeroizing<Vec<u8>>,
+    _large: Option<SemaphorePermit<'p>>,
+}
+
+/// Reads one frame.
+pub async fn read_frame<'p, S: AsyncRead + Unpin>(
     stream: &mut S,
-    limit: usize,
-    first: Duration,
-    rest: Duration,
-) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    bounds: Bounds<'p>,
+) -> Result<Frame<'p>, ReadError> {
     let mut head = [0; HEADER];
-    let read = timeout_at(Instant::now() + first, stream.read(&mut head)).await;
+    let read = timeout_at(Instant::now() + bounds.first, stream.read(&mut head)).await;
     let have = read.map_err(|_| ReadError::Deadline("a request"))?.map_err(as_close)?;
     if have == 0 {
         return Err(ReadError::Closed);
     }
-    let end = Instant::now() + rest;
+    let end = Instant::now() + bounds.rest;
     let whole = async {
         if have < HEADER {
             stream.read_exact(&mut head[have..]).await?;
         }
-        let length = body_length(head, limit)?;
+        let length = body_length(head, bounds.limit)?;
+        let large = if length > LARGE_BODY { bounds.large.acquire().await.ok() } else { None };
         // Allocated once, after the limit was checked, so that no part of a secret stays in a smaller buffer.
         let mut body = Zeroizing::new(vec![0; length]);
         stream.read_exact(&mut body).await?;
-        Ok(body)
+        Ok(Frame { body, _large: large })
     };
     timeout_at(end, whole).await.map_err(|_| ReadError::Deadline("the rest of its request"))?
 }
@@ -102,15 +127,20 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    async fn read(bytes: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, ReadError> {
-        read_frame(&mut &bytes[..], limit, SECOND, SECOND).await
+    fn bounds(limit: usize, large: &Semaphore) -> Bounds<'_> {
+        Bounds { limit, first: SECOND, rest: SECOND, large }
+    }
+
+    async fn read(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ReadError> {
+        let large = Semaphore::new(1);
+        read_frame(&mut &bytes[..], bounds(limit, &large)).await.map(|frame| frame.body.to_vec())
     }
 
     #[tokio::test]
     async fn reads_what_was_written() {
         let mut wire = Vec::new();
         write_frame(&mut wire, b"hello", SECOND).await.expect("written");
-        assert_eq!(read(&wire, 5).await.expect("read").as_slice(), b"hello");
+        assert_eq!(read(&wire, 5).await.expect("read"), b"hello");
         assert!(matches!(read(&wire, 4).await, Err(ReadError::Frame(ParseError::FrameTooLarge))));
     }
 
@@ -125,10 +155,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_and_a_trickle_end_at_their_deadlines() {
         let (mut client, mut server) = tokio::io::duplex(64);
-        let silent = read_frame(&mut server, 9, SECOND, SECOND).await;
+        let large = Semaphore::new(1);
+        let silent = read_frame(&mut server, bounds(9, &large)).await;
         assert!(matches!(silent, Err(ReadError::Deadline("a request"))));
         client.write_all(b"\x05\0\0\0h").await.expect("written");
-        let trickle = read_frame(&mut server, 9, SECOND, SECOND).await;
+        let trickle = read_frame(&mut server, bounds(9, &large)).await;
         assert!(matches!(trickle, Err(ReadError::Deadline("the rest of its request"))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_waits_for_its_place_and_a_small_one_does_not() {
+        let large = Semaphore::new(1);
+        let mut wire = Vec::new();
+        write_frame(&mut wire, &vec![7; LARGE_BODY + 1], SECOND).await.expect("written");
+        let first = read_frame(&mut &wire[..], bounds(1 << 20, &large)).await.expect("the one place");
+        let second = read_frame(&mut &wire[..], bounds(1 << 20, &large)).await;
+        assert!(matches!(second, Err(ReadError::Deadline(_))));
+        let small = read_frame(&mut &b"\x01\0\0\0x"[..], bounds(1 << 20, &large)).await;
+        assert_eq!(small.expect("read").body.as_slice(), b"x");
+        drop(first);
+        read_frame(&mut &wire[..], bounds(1 << 20, &large)).await.expect("the place came back");
     }
 }

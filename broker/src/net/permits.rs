@@ -1,10 +1,12 @@
-//! Permits, taken at the edge and given back when dropped: the only back-pressure there is.
+//! Permits, taken at the edge and given back when dropped: the only back-pressure there is. All but those of
+//! large bodies are taken or refused at once.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
+use tokio::sync::Semaphore;
 
 /// A bounded count, shared by all shards.
 #[derive(Debug)]
@@ -104,6 +106,8 @@ pub struct Permits {
     pub admissions: Arc<Gauge>,
     /// Stores that wait for their commit.
     pub stores: Arc<Gauge>,
+    /// Large bodies in memory; these are waited for, within the body's deadline.
+    pub large_bodies: Arc<Semaphore>,
 }
 
 impl Permits {
@@ -115,6 +119,7 @@ impl Permits {
             handshakes: Gauge::new(limits.handshakes),
             admissions: Gauge::new(limits.admissions),
             stores: Gauge::new(limits.pending_stores),
+            large_bodies: Arc::new(Semaphore::new(limits.large_bodies)),
         }
     }
 

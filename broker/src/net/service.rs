@@ -10,7 +10,7 @@ use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
 
 use super::Shard;
-use super::frame_io::{ReadError, linger, read_frame, write_frame};
+use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
 use crate::actors::router::Route;
 use crate::request_id::RequestId;
@@ -48,14 +48,16 @@ impl Conversation<'_> {
         let mut draining = self.shard.draining.clone();
         let mut wait = limits.first_frame;
         loop {
-            let read = read_frame(&mut self.channel.stream, limits.key_service_frame, wait, limits.body);
+            let large = &self.shard.permits.large_bodies;
+            let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
+            let read = read_frame(&mut self.channel.stream, bounds);
             let frame = tokio::select! {
                 biased;
                 frame = read => frame,
                 _ = draining.wait_for(|draining| *draining) => break,
             };
             let more = match frame {
-                Ok(body) => self.answer(&body).await && ours,
+                Ok(frame) => self.answer(&frame.body).await && ours,
                 Err(ReadError::Frame(error)) => {
                     self.refuse_frame(error.into()).await;
                     false

@@ -27,10 +27,7 @@ pub(super) fn format(cryptsetup: &Path, volume: &Path, key: &[u8]) -> Result<(),
         .args(["luksFormat", "--batch-mode", "--type", "luks2", "--key-file", "-"])
         .args(cheap)
         .arg(volume);
-    match feed(command, key)? {
-        true => Ok(()),
-        false => Err(Failed::new("cryptsetup luksFormat failed")),
-    }
+    if feed(command, key)? { Ok(()) } else { Err(Failed::new("cryptsetup luksFormat failed")) }
 }
 
 /// Whether the volume opens with `key`. Nothing is mapped, so no privilege is needed.

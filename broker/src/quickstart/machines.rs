@@ -32,7 +32,7 @@ impl Machine {
         aws_lc_rs::rand::fill(&mut measurement).map_err(|_| Failed::new("no randomness"))?;
         let measurement = Measurement::from_bytes(&measurement).map_err(Failed::new)?;
         let root = SigningKey::from_private(&root.to_private().map_err(Failed::new)?).map_err(Failed::new)?;
-        let platform = SimulatedPlatform::generate(measurement.clone(), Some(root), UnixTime::now());
+        let platform = SimulatedPlatform::generate(measurement, Some(root), UnixTime::now());
         let platform_dir = dir.join("platform");
         make_private_directory(&platform_dir).map_err(Failed::new)?;
         for (name, content) in platform.and_then(|platform| platform.files()).map_err(Failed::new)? {

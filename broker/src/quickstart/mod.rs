@@ -38,6 +38,7 @@ pub struct Step {
 pub struct Failed(String);
 
 impl Failed {
+    #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
     fn new(why: impl ToString) -> Self {
         Self(why.to_string())
     }
@@ -101,8 +102,8 @@ Ctrl-C stops it and removes {dir}."
 fn config(dir: &Path) -> Result<Config, StartError> {
     let data_dir = dir.join("broker");
     let slot = claviger_store::SlotSpec::File { path: dir.join("root.key") };
-    // Made and locked here, then let go, so that the broker opens it as it would any other.
-    drop(claviger_store::DataDir::create(&data_dir, &slot)?);
+    // Let go at once, so that the broker opens it as it would any other.
+    let _made = claviger_store::DataDir::create(&data_dir, &slot)?;
     let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     Ok(Config {
         data_dir,

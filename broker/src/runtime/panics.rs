@@ -12,14 +12,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The closures given here either own what they change or change it in one last step, so that nothing
 /// half-done is seen afterwards.
 pub fn contain<T>(place: &'static str, work: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(value) => Some(value),
-        Err(_) => {
-            tracing::error!(place, "a handler panicked; its request was dropped");
-            metrics::counter!("claviger_panics_total", "place" => place).increment(1);
-            None
-        }
+    let result = catch_unwind(AssertUnwindSafe(work)).ok();
+    if result.is_none() {
+        tracing::error!(place, "a handler panicked; its request was dropped");
+        metrics::counter!("claviger_panics_total", "place" => place).increment(1);
     }
+    result
 }
 
 /// Installs a panic hook that names the place but not the message, for a message can carry data.

@@ -54,12 +54,13 @@ pub async fn spawn(
     let (ready, started) = oneshot::channel();
     let (drained, wait_drained) = oneshot::channel();
     arbiter.spawn_fn(move || match run(index, listeners, shared) {
-        Ok((seams, shard, loops)) => {
+        Ok((seams, running, loops)) => {
             drop(ready.send(Ok(seams)));
             actix_rt::spawn(async move {
                 futures_util::future::join_all(loops).await;
-                drain(&shard).await;
-                drop(drained.send(()));
+                drain(&running).await;
+                // Nobody may be waiting for it.
+                let _ = drained.send(());
             });
         }
         Err(error) => drop(ready.send(Err(error))),
@@ -80,7 +81,7 @@ fn run(
     let acl = AclActor::new(view.clone()).start();
     let audit = AuditActor::new(segments.clone(), shared.config.limits.audit_sync).start();
     let router = Router::new(view.clone(), segments.clone(), shared.permits.clone()).start();
-    let shard = Rc::new(Shard {
+    let running = Rc::new(Shard {
         config: shared.config,
         permits: shared.permits,
         view,
@@ -94,11 +95,11 @@ fn run(
     let mut loops = Vec::new();
     for (listener, serves) in listeners {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        loops.push(actix_rt::spawn(accept_loop(listener, serves, Rc::clone(&shard))));
+        loops.push(actix_rt::spawn(accept_loop(listener, serves, Rc::clone(&running))));
     }
     let seams =
         ShardSeams { acl: acl.recipient(), sync: audit.clone().recipient(), deleted: audit.recipient() };
-    Ok((seams, shard, loops))
+    Ok((seams, running, loops))
 }
 
 /// Waits until the shard's connections are done. Whoever waits for the shard sets the deadline.

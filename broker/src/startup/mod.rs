@@ -10,7 +10,6 @@ use actix::{Actor as _, Addr, SyncArbiter};
 use actix_web::dev::ServerHandle;
 use claviger_proto::admin::State;
 use claviger_store::DataDir;
-use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 
 use crate::actors::attestor::Attestor;
@@ -171,13 +170,16 @@ impl Broker {
     /// checkpoints, and ends every thread.
     pub async fn drain(mut self) {
         self.lifecycle.set(State::Draining);
-        drop(self.drain.send(true));
+        // Shards that are gone need not be told.
+        let _ = self.drain.send(true);
         let deadline = tokio::time::Instant::now() + self.config.limits.drain;
         for shard in &mut self.shards {
             shard.drained(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
         }
-        if let Some(domains) = &self.domains {
-            drop(domains.send(CheckpointAll).await);
+        if let Some(domains) = &self.domains
+            && domains.send(CheckpointAll).await.is_err()
+        {
+            tracing::error!("the domains actor is gone; no last checkpoints are made");
         }
         for server in &self.servers {
             server.stop(true).await;

@@ -63,7 +63,9 @@ impl Unsealed {
     pub(super) async fn serve(&self, shards: &[RunningShard], provider: Arc<CryptoProvider>) -> DomainsActor {
         let seams: Vec<_> = shards.iter().map(|shard| shard.seams.clone()).collect();
         for shard in &seams {
-            drop(shard.acl.send(DomainsChanged(Arc::clone(&self.domains))).await);
+            if shard.acl.send(DomainsChanged(Arc::clone(&self.domains))).await.is_err() {
+                tracing::error!("a shard ended as it began");
+            }
         }
         let domains = Arc::clone(&self.domains);
         DomainsActor::new(Registry::new(Arc::clone(&self.storage), provider, seams, domains))

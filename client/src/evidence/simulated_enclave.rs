@@ -63,17 +63,13 @@ impl SimulatedEnclave {
         binding: &[u8; 64],
         now: UnixTime,
     ) -> Result<EvidencePackage, EvidenceError> {
-        let attest_key = self.read(&self.path.join(ATTEST_KEY))?;
-        let endorsement = self.read(&self.path.join(ENDORSEMENT))?;
-        let measurement = self.read(&self.measurement()?)?;
+        let attest_key = read(&self.path.join(ATTEST_KEY))?;
+        let endorsement = read(&self.path.join(ENDORSEMENT))?;
+        let measurement = read(&self.measurement()?)?;
         SimulatedPlatform::from_files(attest_key.expose(), measurement.expose(), endorsement.expose())
             .map_err(Fault::Files)
             .and_then(|platform| platform.evidence(key.spki_der(), binding, now).map_err(Fault::Key))
             .map_err(|fault| self.fault(fault))
-    }
-
-    fn read(&self, path: &Path) -> Result<Secret, EvidenceError> {
-        Ok(read_bounded(path, MAX_FILE)?)
     }
 
     fn measurement(&self) -> Result<PathBuf, EvidenceError> {
@@ -99,6 +95,10 @@ impl SimulatedEnclave {
     fn fault(&self, fault: Fault) -> EvidenceError {
         EvidenceError::Simulated { dir: self.path.clone(), fault }
     }
+}
+
+fn read(path: &Path) -> Result<Secret, EvidenceError> {
+    Ok(read_bounded(path, MAX_FILE)?)
 }
 
 #[cfg(test)]

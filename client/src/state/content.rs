@@ -71,6 +71,7 @@ impl Cryptstore {
     }
 
     /// Puts a new identity in the place of the old one, whose key is forgotten. `now` is in seconds since 1970.
+    #[expect(clippy::missing_panics_doc, reason = "it parses constants")]
     pub fn set_identity(&mut self, identity: &Identity, now: i64) {
         self.policy = identity.policy().clone();
         let parts = [

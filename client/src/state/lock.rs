@@ -39,12 +39,12 @@ impl StateLock {
         let failed = |source| FileError::system("locking", &state.path, source);
         let until = Instant::now() + WAIT;
         loop {
-            let made = make && make_directory(&state)?;
+            let new = make && make_directory(&state)?;
             let directory = File::open(&state.path).map_err(failed)?;
             match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
                 // Whoever had the lock may have taken the directory away with it.
                 Ok(()) if is_still(&directory, &state) => {
-                    return Ok(Self { state, made, _directory: directory });
+                    return Ok(Self { state, made: new, _directory: directory });
                 }
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => sleep(LOOK_AGAIN),

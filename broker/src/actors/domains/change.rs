@@ -7,9 +7,7 @@ use claviger_attest::{EvidenceKind, Issuer, Measurement, PolicyCertificate, Refe
 use claviger_proto::admin::{self, AddReference, CreateDomain};
 use claviger_proto::key::{PrivateKey, PublicKey};
 use claviger_proto::{DomainName, Secret};
-use claviger_store::{
-    BrokerIdentity, Command, DeleteDomain, DomainChange, DomainRecord, NewDomain, UpdateDomain,
-};
+use claviger_store::{Command, DeleteDomain, DomainChange, DomainRecord, NewDomain, UpdateDomain};
 use rustls::pki_types::UnixTime;
 
 use super::registry::{describe_reference, operator_event};

@@ -23,7 +23,7 @@ pub use error::AdminError;
 pub use registry::Registry;
 
 /// How often certificates are looked at for renewal, and checkpoints made.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
 /// What of a shard the domains actor talks to.
 #[derive(Clone)]

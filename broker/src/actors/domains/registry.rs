@@ -61,7 +61,7 @@ impl Registry {
     pub(super) async fn reload(&self, name: &DomainName) -> Result<Arc<Domain>, AdminError> {
         let stored = self.storage.store.domain(name)?.ok_or_else(|| AdminError::NoDomain(name.clone()))?;
         let domain = Arc::new(build(&stored, &self.storage, &self.provider)?);
-        let domains = self.domains().with(Arc::clone(&domain));
+        let domains = self.domains().with(&domain);
         self.publish(domains).await;
         Ok(domain)
     }
@@ -71,7 +71,9 @@ impl Registry {
         let domains = self.domains().without(&domain.name);
         self.publish(domains).await;
         for shard in &self.shards {
-            drop(shard.deleted.send(DomainDeleted(*domain.keys.generation())).await);
+            if shard.deleted.send(DomainDeleted(*domain.keys.generation())).await.is_err() {
+                tracing::error!("a shard is gone; it can't let go of a deleted domain");
+            }
         }
     }
 

@@ -37,7 +37,7 @@ async fn quickstart(args: &Args, output: OutputMode) -> Result<bool, StartError>
     match output {
         OutputMode::Json => super::print(&serde_json::json!({"ok": played.ok}).to_string()),
         OutputMode::Text if played.ok => {
-            super::print("all of it happened, and what must be refused was refused\n")
+            super::print("all of it happened, and what must be refused was refused\n");
         }
         OutputMode::Text => super::print("the scenario failed at the last step above"),
     }

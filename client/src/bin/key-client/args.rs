@@ -1,5 +1,7 @@
 //! The command line, as it is typed.
 
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -12,16 +12,16 @@ pub(crate) fn convert(entry: Entry, format: Format) -> Result<Zeroizing<Vec<u8>>
     match format {
         Format::Raw => Ok(entry.blob.into_zeroizing()),
         Format::Entry => Ok(entry.encode()),
-        Format::Pem => pem(entry),
+        Format::Pem => pem(&entry),
         Format::KeyMessage => key_message(entry),
     }
 }
 
-fn pem(entry: Entry) -> Result<Zeroizing<Vec<u8>>, Failure> {
+fn pem(entry: &Entry) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let misfit = |why: &str| misfit(&entry.entry_type, "pem", why);
     let text = match entry.entry_type.as_str() {
         EntryType::X509 => Zeroizing::new(certificates::to_pem(entry.blob.expose())),
-        EntryType::KEY_MESSAGE => match read_message(&entry, "pem")?.key {
+        EntryType::KEY_MESSAGE => match read_message(entry, "pem")?.key {
             MessageKey::Private(key) => key.to_pem(),
             MessageKey::Public(key) => Zeroizing::new(key.to_pem()),
             MessageKey::Other { .. } => return Err(misfit("a symmetric key has no PEM")),

@@ -1,0 +1,70 @@
+//! A domain's access rules, and the decision.
+
+use claviger_attest::{Measurement, Peer, Role};
+use claviger_proto::{DomainName, ResourceName};
+
+use crate::index::Index;
+use crate::oracle::Oracle;
+use crate::policy::Policy;
+use crate::{AclError, Action, Denied, Permit, Preset};
+
+/// A domain's access rules, compiled. Immutable: a change makes a new one, and whoever holds this one goes on
+/// deciding by all of it, so that no decision mixes two versions.
+pub struct Acl {
+    policy: Policy,
+    index: Index,
+}
+
+impl Acl {
+    /// The rules of a preset. `labels` is what the domain's reference values call its measurements.
+    pub fn compile(
+        domain: &DomainName,
+        preset: Preset,
+        labels: &[(Measurement, String)],
+    ) -> Result<Self, AclError> {
+        Self::compile_policy(domain, &preset.policy(domain), labels)
+    }
+
+    /// The rules of a policy's text: casbin's CSV, one rule or role a line, validated strictly.
+    pub fn compile_policy(
+        domain: &DomainName,
+        text: &str,
+        labels: &[(Measurement, String)],
+    ) -> Result<Self, AclError> {
+        let policy = Policy::parse(domain, text, labels)?;
+        // What casbin doesn't take must not take effect here.
+        Oracle::load(&policy)?;
+        Ok(Self { index: Index::build(&policy), policy })
+    }
+
+    /// Decides whether the peer may do this. Reserved names are refused before any rule is looked at.
+    ///
+    /// Whether the peer's certificate is within its dates is checked apart, for it depends on the time.
+    pub fn decide(&self, peer: &Peer, action: Action, name: &ResourceName) -> Result<Permit, Denied> {
+        let domain = self.policy.domain();
+        if peer.domain() != domain {
+            return Err(Denied::ForeignDomain);
+        }
+        if peer.role() != Role::Agent {
+            return Err(Denied::NotAnAgent);
+        }
+        if name.is_reserved_in(domain) {
+            return Err(Denied::ReservedName);
+        }
+        if self.index.allows(peer, action, name) {
+            Ok(Permit::new(domain.clone(), name.clone(), action))
+        } else {
+            Err(Denied::NotAllowed)
+        }
+    }
+
+    /// Whose rules these are.
+    pub fn domain(&self) -> &DomainName {
+        self.policy.domain()
+    }
+
+    /// The same rules in casbin itself, to ask it directly.
+    pub fn oracle(&self) -> Result<Oracle, AclError> {
+        Oracle::load(&self.policy)
+    }
+}

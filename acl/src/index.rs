@@ -1,0 +1,147 @@
+//! A policy compiled for the hot path: a tree of segments, at whose nodes it is written who may do what.
+
+use std::collections::{BTreeSet, HashMap};
+
+use claviger_attest::{Measurement, Peer};
+use claviger_proto::ResourceName;
+
+use crate::Action;
+use crate::pattern::Piece;
+use crate::policy::{Effect, Policy, Rule, closure};
+use crate::subject::Subject;
+
+/// A subject that rules speak of.
+type Id = u32;
+
+/// A compiled policy. Roles are resolved when it is built; a decision looks at what the peer is, and walks
+/// the name once.
+#[derive(Default)]
+pub(crate) struct Index {
+    /// What every member is.
+    member: Box<[Id]>,
+    measurements: HashMap<Measurement, Box<[Id]>>,
+    fingerprints: HashMap<[u8; 32], Box<[Id]>>,
+    root: Node,
+}
+
+#[derive(Default)]
+struct Node {
+    /// The next segment, by its text.
+    literal: HashMap<Box<str>, Node>,
+    /// The next segment, whatever it is.
+    any: Option<Box<Node>>,
+    /// For the name that ends here.
+    here: Grants,
+    /// For every name that goes on from here.
+    below: Grants,
+}
+
+/// Whom rules allow and deny, by action.
+#[derive(Default)]
+struct Grants([Grant; Action::ALL.len()]);
+
+#[derive(Default)]
+struct Grant {
+    allow: BTreeSet<Id>,
+    deny: BTreeSet<Id>,
+}
+
+impl Index {
+    pub(crate) fn build(policy: &Policy) -> Self {
+        let mut ids: HashMap<&Subject, Id> = HashMap::new();
+        let mut index = Self::default();
+        for rule in policy.rules() {
+            let next = Id::try_from(ids.len()).expect("a policy's text is far below 2^32 lines");
+            let id = *ids.entry(&rule.subject).or_insert(next);
+            index.root.add(rule, id);
+        }
+        let roles = policy.roles();
+        let spoken_of = policy.members().chain(policy.rules().iter().map(|rule| &rule.subject));
+        for subject in spoken_of.chain([&Subject::Member]) {
+            let is = closure(&roles, subject)
+                .into_keys()
+                .filter_map(|subject| ids.get(subject).copied())
+                .collect();
+            match subject {
+                Subject::Member => index.member = is,
+                Subject::Measurement(measurement) => _ = index.measurements.insert(*measurement, is),
+                Subject::Fingerprint(digest) => _ = index.fingerprints.insert(*digest, is),
+                // What only a policy says of somebody is nobody by itself.
+                Subject::Label(_) | Subject::Role(_) => {}
+            }
+        }
+        index
+    }
+
+    /// Whether a rule allows it and none denies it.
+    pub(crate) fn allows(&self, peer: &Peer, action: Action, name: &ResourceName) -> bool {
+        let by_measurement = peer.measurement().and_then(|m| self.measurements.get(m));
+        let by_fingerprint = self.fingerprints.get(peer.fingerprint());
+        let asker = [
+            &*self.member,
+            by_measurement.map_or(&[], AsRef::as_ref),
+            by_fingerprint.map_or(&[], AsRef::as_ref),
+        ];
+        let mut question = Question { asker, action: action.number(), allowed: false, denied: false };
+        self.root.ask(name.as_str(), &mut question);
+        question.allowed && !question.denied
+    }
+}
+
+/// A question on its way through the tree.
+struct Question<'a> {
+    asker: [&'a [Id]; 3],
+    action: usize,
+    allowed: bool,
+    denied: bool,
+}
+
+impl Node {
+    fn add(&mut self, rule: &Rule, id: Id) {
+        let mut node = self;
+        for piece in rule.pattern.pieces() {
+            node = match piece {
+                Piece::Literal(segment) => node.literal.entry(segment.into()).or_default(),
+                Piece::Any => node.any.get_or_insert_default(),
+                Piece::Rest => return node.below.add(rule, id),
+            };
+        }
+        node.here.add(rule, id);
+    }
+
+    /// `rest` is what of the name goes on from here; never empty.
+    fn ask(&self, rest: &str, question: &mut Question<'_>) {
+        self.below.ask(question);
+        let (segment, rest) =
+            rest.split_once('/').map_or((rest, None), |(segment, rest)| (segment, Some(rest)));
+        for next in [self.literal.get(segment), self.any.as_deref()].into_iter().flatten() {
+            if question.denied {
+                return;
+            }
+            match rest {
+                Some(rest) => next.ask(rest, question),
+                None => next.here.ask(question),
+            }
+        }
+    }
+}
+
+impl Grants {
+    fn add(&mut self, rule: &Rule, id: Id) {
+        let grant = &mut self.0[rule.action.number()];
+        match rule.effect {
+            Effect::Allow => grant.allow.insert(id),
+            Effect::Deny => grant.deny.insert(id),
+        };
+    }
+
+    fn ask(&self, question: &mut Question<'_>) {
+        let grant = &self.0[question.action];
+        let names = |ids: &BTreeSet<Id>| {
+            !ids.is_empty() && question.asker.iter().copied().flatten().any(|id| ids.contains(id))
+        };
+        let (denied, allowed) = (names(&grant.deny), names(&grant.allow));
+        question.denied |= denied;
+        question.allowed |= allowed;
+    }
+}

@@ -1,0 +1,97 @@
+//! casbin itself: the source of what a policy means, and the oracle that the index is held equal to.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use casbin::function_map::{OperatorFunction, dynamic_to_str};
+use casbin::{CoreApi as _, DefaultModel, Enforcer, MgmtApi as _, StringAdapter};
+use claviger_attest::Peer;
+use claviger_proto::ResourceName;
+use serde::Serialize;
+
+use crate::pattern::matches;
+use crate::policy::Policy;
+use crate::subject::Subject;
+use crate::{AclError, Action};
+
+/// RBAC with domains. `p_sub` may be anything that the peer is; deny wins; resources match by segments, with
+/// the function below and none of casbin's own (whose `*` crosses segments and whose regular expressions
+/// match anywhere in a name).
+const MODEL: &str = r#"
+[request_definition]
+r = sub, dom, obj, act
+
+[policy_definition]
+p = sub, dom, obj, act, eft
+
+[role_definition]
+g = _, _, _
+
+[policy_effect]
+e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
+
+[matchers]
+m = r.dom == p.dom && r.act == p.act && resourceMatch(r.obj, p.obj) && (g("member", p.sub, r.dom) || g(r.sub.measurement, p.sub, r.dom) || g(r.sub.fingerprint, p.sub, r.dom))
+"#;
+
+/// A policy as casbin holds it. Slow, and right by definition: for tests, and for explaining a decision.
+pub struct Oracle(Enforcer);
+
+/// Who asks, as the model's `r.sub`.
+#[derive(Serialize, Hash)]
+struct Asker {
+    measurement: String,
+    fingerprint: String,
+}
+
+impl Oracle {
+    /// Loads the policy into casbin, and checks that all of it is there.
+    pub(crate) fn load(policy: &Policy) -> Result<Self, AclError> {
+        let text = policy.to_string();
+        let enforcer = ready(async {
+            let model = DefaultModel::from_str(MODEL).await?;
+            Enforcer::new(model, StringAdapter::new(&text)).await
+        })?;
+        let mut enforcer = enforcer.map_err(engine)?;
+        enforcer.add_function(
+            "resourceMatch",
+            OperatorFunction::Arg2(|name, pattern| {
+                matches(&dynamic_to_str(&pattern), &dynamic_to_str(&name)).into()
+            }),
+        );
+        // casbin skips lines that it doesn't understand; repeated lines count once.
+        let given: HashSet<&str> = text.lines().collect();
+        let loaded = enforcer.get_policy().len() + enforcer.get_grouping_policy().len();
+        if loaded != given.len() {
+            return Err(AclError::Engine("it skipped lines of the policy".to_owned()));
+        }
+        Ok(Self(enforcer))
+    }
+
+    /// What casbin says about a peer of any domain. Reserved names and roles are none of its business.
+    pub fn allows(&self, peer: &Peer, action: Action, name: &ResourceName) -> Result<bool, AclError> {
+        let asker = Asker {
+            measurement: peer
+                .measurement()
+                .map_or_else(String::new, |m| Subject::Measurement(*m).to_string()),
+            fingerprint: Subject::Fingerprint(*peer.fingerprint()).to_string(),
+        };
+        self.0.enforce((asker, peer.domain().as_str(), name.as_str(), action.as_str())).map_err(engine)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn engine(error: casbin::Error) -> AclError {
+    AclError::Engine(error.to_string())
+}
+
+/// The result of a future that has nothing to wait for. casbin is async for the sake of files and databases;
+/// text in memory is there at once.
+fn ready<F: Future>(future: F) -> Result<F::Output, AclError> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => Err(AclError::Engine("it waited for something".to_owned())),
+    }
+}

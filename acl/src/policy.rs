@@ -1,0 +1,188 @@
+//! A policy's text, validated: what casbin would silently skip, misread or never match is refused here, by line.
+//!
+//! ```text
+//! # machines that run the deployment image may store, all may retrieve, but not what is old
+//! p, label:deployment, web, **, store, allow
+//! p, member, web, **, retrieve, allow
+//! p, member, web, archive/**, retrieve, deny
+//! g, fingerprint:…, role:rotation, web
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+
+use claviger_attest::Measurement;
+use claviger_proto::DomainName;
+
+use crate::pattern::Pattern;
+use crate::subject::Subject;
+use crate::{AclError, Action, LineError};
+
+/// How many memberships may lie between a machine and a role. casbin stops looking at 10, without a word.
+pub(crate) const MAX_DEPTH: usize = 8;
+
+/// A domain's policy.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    domain: DomainName,
+    rules: Vec<Rule>,
+    memberships: Vec<Membership>,
+}
+
+/// Whether a rule gives or takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Allow,
+    /// Wins over every allow.
+    Deny,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) subject: Subject,
+    pub(crate) pattern: Pattern,
+    pub(crate) action: Action,
+    pub(crate) effect: Effect,
+}
+
+/// Whoever is `of` is also `is`.
+#[derive(Clone, Debug)]
+struct Membership {
+    of: Subject,
+    is: Subject,
+}
+
+impl Policy {
+    /// Reads a policy of `domain`, and joins it with what the domain calls its measurements.
+    pub(crate) fn parse(
+        domain: &DomainName,
+        text: &str,
+        labels: &[(Measurement, String)],
+    ) -> Result<Self, AclError> {
+        let mut policy = Self { domain: domain.clone(), rules: Vec::new(), memberships: Vec::new() };
+        for (i, line) in text.lines().enumerate() {
+            policy.line(line).map_err(|error| AclError::Line { line: i + 1, error })?;
+        }
+        for (measurement, label) in labels {
+            let label = label.parse().map(Subject::Label).map_err(|_| AclError::Label)?;
+            policy.memberships.push(Membership { of: Subject::Measurement(*measurement), is: label });
+        }
+        policy.check_depth()?;
+        Ok(policy)
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), LineError> {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        match fields[..] {
+            ["p", subject, domain, resource, action, effect] => {
+                let rule = Rule {
+                    subject: subject.parse()?,
+                    pattern: resource.parse()?,
+                    action: action.parse()?,
+                    effect: effect.parse()?,
+                };
+                self.own(domain)?;
+                self.rules.push(rule);
+            }
+            ["g", subject, role, domain] => {
+                let membership = Membership { of: subject.parse()?, is: role.parse()? };
+                self.own(domain)?;
+                if !matches!(membership.is, Subject::Role(_)) {
+                    return Err(LineError::NotARole);
+                }
+                self.memberships.push(membership);
+            }
+            _ => return Err(LineError::Shape),
+        }
+        Ok(())
+    }
+
+    fn own(&self, domain: &str) -> Result<(), LineError> {
+        if domain == self.domain.as_str() { Ok(()) } else { Err(LineError::Domain) }
+    }
+
+    pub(crate) fn domain(&self) -> &DomainName {
+        &self.domain
+    }
+
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The subjects that memberships start from.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Subject> {
+        self.memberships.iter().map(|membership| &membership.of)
+    }
+
+    /// What each subject is at once, for [`closure`].
+    pub(crate) fn roles(&self) -> Roles<'_> {
+        let mut roles = Roles::new();
+        for membership in &self.memberships {
+            roles.entry(&membership.of).or_default().push(&membership.is);
+        }
+        roles
+    }
+
+    fn check_depth(&self) -> Result<(), AclError> {
+        let roles = self.roles();
+        let deep = |subject| closure(&roles, subject).into_iter().any(|(_, depth)| depth > MAX_DEPTH);
+        if self.members().any(deep) { Err(AclError::TooDeep(MAX_DEPTH)) } else { Ok(()) }
+    }
+}
+
+/// What each subject is at once.
+pub(crate) type Roles<'a> = HashMap<&'a Subject, Vec<&'a Subject>>;
+
+/// All that a subject is, itself first, each with the shortest way to it. Circles end where they begin.
+pub(crate) fn closure<'a>(roles: &Roles<'a>, subject: &'a Subject) -> HashMap<&'a Subject, usize> {
+    let mut found = HashMap::from([(subject, 0)]);
+    let mut queue = VecDeque::from([(subject, 0)]);
+    while let Some((subject, depth)) = queue.pop_front() {
+        for role in roles.get(subject).into_iter().flatten() {
+            if !found.contains_key(role) {
+                found.insert(role, depth + 1);
+                queue.push_back((role, depth + 1));
+            }
+        }
+    }
+    found
+}
+
+impl std::str::FromStr for Effect {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<Self, LineError> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "deny" => Ok(Self::Deny),
+            _ => Err(LineError::Effect),
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        })
+    }
+}
+
+/// The policy in one spelling, as casbin loads it.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let domain = &self.domain;
+        for Rule { subject, pattern, action, effect } in &self.rules {
+            writeln!(f, "p, {subject}, {domain}, {pattern}, {action}, {effect}")?;
+        }
+        for Membership { of, is } in &self.memberships {
+            writeln!(f, "g, {of}, {is}, {domain}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! Who a rule speaks of.
+
+use std::fmt;
+use std::str::FromStr;
+
+use claviger_attest::Measurement;
+
+use crate::LineError;
+
+/// Longest label or role name, in bytes: it is shown in one line of a table.
+const MAX_NAME: usize = 64;
+
+/// Who a rule speaks of. Every form is compared whole, byte by byte: nothing in it is a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    /// Every agent of the domain.
+    Member,
+    /// Machines that run this.
+    Measurement(Measurement),
+    /// The machine with this certificate, by its SHA-256.
+    Fingerprint([u8; 32]),
+    /// Machines whose measurement the domain's reference values call so.
+    Label(Name),
+    /// Whoever the policy gives this role.
+    Role(Name),
+}
+
+/// A label's or role's name: 1 to 64 of `[A-Za-z0-9._-]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Name(String);
+
+impl FromStr for Name {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<Self, LineError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let whole = (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(allowed);
+        if whole { Ok(Self(text.to_owned())) } else { Err(LineError::Subject) }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member => f.write_str("member"),
+            Self::Measurement(measurement) => write!(f, "measurement:{measurement}"),
+            Self::Fingerprint(digest) => write!(f, "fingerprint:{}", hex::encode(digest)),
+            Self::Label(name) => write!(f, "label:{}", name.0),
+            Self::Role(name) => write!(f, "role:{}", name.0),
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<Self, LineError> {
+        let Some((kind, value)) = text.split_once(':') else {
+            return if text == "member" { Ok(Self::Member) } else { Err(LineError::Subject) };
+        };
+        match kind {
+            "measurement" => value.parse().map(Self::Measurement).map_err(|_| LineError::Subject),
+            "fingerprint" => fingerprint(value).map(Self::Fingerprint).ok_or(LineError::Subject),
+            "label" => value.parse().map(Self::Label),
+            "role" => value.parse().map(Self::Role),
+            _ => Err(LineError::Subject),
+        }
+    }
+}
+
+fn fingerprint(text: &str) -> Option<[u8; 32]> {
+    // One spelling only, as for measurements.
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return None;
+    }
+    hex::decode(text).ok()?.try_into().ok()
+}

@@ -1,0 +1,106 @@
+//! The index says what casbin says, for policies, machines and names of any kind.
+
+#![allow(clippy::unwrap_used, reason = "a failed test says enough")]
+
+mod common;
+
+use claviger_acl::{Acl, Action, Preset};
+use claviger_attest::Peer;
+use common::{MACHINES, domain, hex, labels, measurement, name};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Few words, so that rules and questions meet.
+fn subjects() -> impl Strategy<Value = String> {
+    let mut subjects: Vec<String> =
+        ["member", "label:deployment", "label:web", "label:none", "role:a", "role:b", "role:c"]
+            .map(str::to_owned)
+            .into();
+    subjects.extend([2, 3, 5].map(|byte| format!("measurement:{}", measurement(byte))));
+    let peers = MACHINES.agents.iter().map(|(_, peer)| peer).chain([&MACHINES.foreign, &MACHINES.broker]);
+    subjects.extend(peers.map(|peer| format!("fingerprint:{}", hex(peer.fingerprint()))));
+    select(subjects)
+}
+
+fn patterns() -> impl Strategy<Value = String> {
+    r"((a|b|A|\.\.\.|\*)/){0,3}(a|b|A|a-b|\*|\*\*)"
+}
+
+fn rules() -> impl Strategy<Value = String> {
+    let effect = prop_oneof![3 => Just("allow"), 1 => Just("deny")];
+    (subjects(), patterns(), select(&Action::ALL[..]), effect).prop_map(
+        |(subject, pattern, action, effect)| format!("p, {subject}, dom0, {pattern}, {action}, {effect}\n"),
+    )
+}
+
+fn memberships() -> impl Strategy<Value = String> {
+    (subjects(), select(&["a", "b", "c"][..]))
+        .prop_map(|(subject, role)| format!("g, {subject}, role:{role}, dom0\n"))
+}
+
+fn policies() -> impl Strategy<Value = String> {
+    let hand_made = (prop::collection::vec(rules(), 0..12), prop::collection::vec(memberships(), 0..6))
+        .prop_map(|(rules, memberships)| [rules.concat(), memberships.concat()].concat());
+    let preset = select(&Preset::ALL[..]).prop_map(|preset| preset.policy(&domain("dom0")));
+    let both = (select(&Preset::ALL[..]), prop::collection::vec(rules(), 0..4))
+        .prop_map(|(preset, rules)| [preset.policy(&domain("dom0")), rules.concat()].concat());
+    prop_oneof![4 => hand_made, 1 => preset, 2 => both]
+}
+
+fn names() -> impl Strategy<Value = String> {
+    r"(a|b|A|\.\.\.|c)(/(a|b|A|a-b|c)){0,3}"
+}
+
+fn given_labels() -> impl Strategy<Value = Vec<(u8, &'static str)>> {
+    prop::collection::vec(
+        (select(&[2_u8, 3, 4, 5][..]), select(&["deployment", "web", "Web", "."][..])),
+        0..4,
+    )
+}
+
+fn peers() -> impl Iterator<Item = &'static Peer> {
+    MACHINES.agents.iter().map(|(_, peer)| peer).chain([&MACHINES.foreign])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_is_equal_to_casbin(
+        text in policies(),
+        labels_given in given_labels(),
+        asked in prop::collection::vec(names(), 1..6),
+    ) {
+        let acl = Acl::compile_policy(&domain("dom0"), &text, &labels(&labels_given)).unwrap();
+        let oracle = acl.oracle().unwrap();
+        for (peer, action) in peers().flat_map(|peer| Action::ALL.map(|action| (peer, action))) {
+            for resource in &asked {
+                let resource = name(resource);
+                let index = acl.decide(peer, action, &resource).is_ok();
+                let casbin = oracle.allows(peer, action, &resource).unwrap();
+                prop_assert_eq!(index, casbin, "{} {} by {:?} under\n{}", action, resource, peer, text);
+            }
+        }
+    }
+
+    /// The order of lines means nothing, and a rule more that denies never lets anybody in.
+    #[test]
+    fn t13_a_denying_rule_more_never_widens(
+        text in policies(),
+        more in rules(),
+        asked in prop::collection::vec(names(), 1..6),
+    ) {
+        let given = labels(&[(2, "deployment"), (3, "web")]);
+        let compile = |text: &str| Acl::compile_policy(&domain("dom0"), text, &given).unwrap();
+        let before = compile(&text);
+        let after = compile(&format!("{}{text}", more.replace("allow", "deny")));
+        let reversed = compile(&text.lines().rev().collect::<Vec<_>>().join("\n"));
+        for (peer, action) in peers().flat_map(|peer| Action::ALL.map(|action| (peer, action))) {
+            for resource in asked.iter().map(|text| name(text)) {
+                let allowed = before.decide(peer, action, &resource).is_ok();
+                prop_assert_eq!(reversed.decide(peer, action, &resource).is_ok(), allowed);
+                prop_assert!(allowed || after.decide(peer, action, &resource).is_err());
+            }
+        }
+    }
+}
