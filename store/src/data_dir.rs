@@ -1,15 +1,85 @@
 //! The broker's data directory.
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::engine::{AnyEngine, EngineError};
-use crate::slot::SlotError;
-use crate::{RootKey, SlotSpec, StoreError, StoreId};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{AnyEngine, EngineError, SledEngine};
+use crate::slot::{SlotContext, SlotError, Slots};
+use crate::{RootKey, SlotSpec, Store, StoreError, StoreId, files};
+
+const FORMAT: u64 = 1;
+const PURPOSE: &str = "broker";
 
 /// What can go wrong with a data directory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataDirError {
+    /// Something is there already.
+    #[error("{path} isn't empty; give a directory that is empty or doesn't exist yet")]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A broker's data is there already.
+    #[error("{path} is a broker's data directory already; start it with `key-broker serve`")]
+    Exists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is no data directory.
+    #[error("{path} isn't a data directory; make one with `key-broker init`")]
+    Missing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A format that this version doesn't know.
+    #[error("{path} has format {found}, which this version doesn't know; use the version that wrote it")]
+    UnknownFormat {
+        /// The directory.
+        path: PathBuf,
+        /// The format found.
+        found: u64,
+    },
+    /// `broker.json` isn't what was written.
+    #[error("{path} is damaged; restore it from a back-up")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others can get into it.
+    #[error("{path} can be used by others (mode {mode:o}); run: chmod 700 {path}")]
+    Mode {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Another process has it.
+    #[error("{path} is in use by another broker; stop that one first")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The system refused an operation.
+    #[error("couldn't {what} {path}: {error}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// The system gives no randomness.
+    #[error("the system gives no randomness; try again")]
+    Randomness,
     /// A key slot.
     #[error(transparent)]
     Slot(#[from] SlotError),
@@ -22,37 +92,128 @@ pub enum DataDirError {
 }
 
 /// A broker's data directory, locked for this process while the value lives.
-pub struct DataDir {}
+///
+/// `broker.json` says whose it is and in which format; `slots.json` has the key slots, `store/` the engine's
+/// files, `audit/` the segments; `lock` is held by who uses it. Directories are 0700, files 0600.
+pub struct DataDir {
+    path: PathBuf,
+    audit: PathBuf,
+    id: StoreId,
+    _lock: File,
+}
+
+/// `broker.json`.
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    format: u64,
+    broker: String,
+}
+
+/// Only the format, to be read before anything that depends on it.
+#[derive(Deserialize)]
+struct OnlyFormat {
+    format: u64,
+}
 
 impl DataDir {
     /// Makes a data directory with a root key in one slot and an empty store. The directory must be empty or not
-    /// exist.
+    /// exist. What is left of an attempt that was cut short isn't taken for one.
     pub fn create(path: &Path, spec: &SlotSpec) -> Result<Self, DataDirError> {
-        todo!()
+        files::create_dir(path).map_err(|error| io("make", path, error))?;
+        let mut entries = std::fs::read_dir(path).map_err(|error| io("read", path, error))?;
+        if path.join("broker.json").exists() {
+            return Err(DataDirError::Exists { path: path.to_owned() });
+        }
+        if entries.next().is_some() {
+            return Err(DataDirError::NotEmpty { path: path.to_owned() });
+        }
+        files::make_private(path).map_err(|error| io("change the mode of", path, error))?;
+        let id = StoreId::generate().ok_or(DataDirError::Randomness)?;
+        let root = RootKey::generate().ok_or(DataDirError::Randomness)?;
+        let dir = Self { path: path.to_owned(), audit: path.join("audit"), id, _lock: lock(path)? };
+        Slots::create(&dir.slots(), &dir.context(), &root, spec)?;
+        files::create_dir(&dir.audit).map_err(|error| io("make", &dir.audit, error))?;
+        Store::create(Arc::new(dir.engine()?), &root, id)?;
+        // Last, so that only a whole directory has it.
+        let marker = Marker { format: FORMAT, broker: id.to_string() };
+        let marker_path = path.join("broker.json");
+        let text = serde_json::to_vec(&marker).map_err(|_| DataDirError::Randomness)?;
+        files::replace(&marker_path, &text).map_err(|error| io("make", &marker_path, error))?;
+        Ok(dir)
     }
 
     /// Opens and locks one.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        todo!()
+        let marker_path = path.join("broker.json");
+        let text = std::fs::read(&marker_path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => DataDirError::Missing { path: path.to_owned() },
+            _ => io("read", &marker_path, error),
+        })?;
+        let metadata = std::fs::metadata(path).map_err(|error| io("read", path, error))?;
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(DataDirError::Mode { path: path.to_owned(), mode });
+        }
+        let damaged = || DataDirError::Damaged { path: marker_path.clone() };
+        let OnlyFormat { format } = serde_json::from_slice(&text).map_err(|_| damaged())?;
+        if format != FORMAT {
+            return Err(DataDirError::UnknownFormat { path: path.to_owned(), found: format });
+        }
+        let marker: Marker = serde_json::from_slice(&text).map_err(|_| damaged())?;
+        let id = marker.broker.parse().map_err(|_| damaged())?;
+        Ok(Self { path: path.to_owned(), audit: path.join("audit"), id, _lock: lock(path)? })
     }
 
     /// The store's id.
     pub fn id(&self) -> StoreId {
-        todo!()
+        self.id
     }
 
     /// Gets the root key out of a slot.
     pub fn unlock(&self) -> Result<RootKey, DataDirError> {
-        todo!()
+        Ok(Slots::read(&self.slots())?.open(&self.context())?)
     }
 
-    /// Opens the engine.
+    /// Opens the engine. To be called once, for an engine has one opener.
     pub fn engine(&self) -> Result<AnyEngine, DataDirError> {
-        todo!()
+        Ok(SledEngine::open(&self.path.join("store"))?.into())
+    }
+
+    /// Opens the store with the root key from [`DataDir::unlock`]. To be called once.
+    pub fn store(&self, root: &RootKey) -> Result<Store, DataDirError> {
+        Ok(Store::open(Arc::new(self.engine()?), root, self.id)?)
     }
 
     /// Where audit segments lie.
     pub fn audit_dir(&self) -> &Path {
-        todo!()
+        &self.audit
     }
+
+    fn slots(&self) -> PathBuf {
+        self.path.join("slots.json")
+    }
+
+    fn context(&self) -> SlotContext<'static> {
+        SlotContext { purpose: PURPOSE, store: self.id }
+    }
+}
+
+/// Takes the directory for this process; the system lets go of it when the file is closed.
+fn lock(path: &Path) -> Result<File, DataDirError> {
+    let lock_path = path.join("lock");
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&lock_path)
+        .map_err(|error| io("open", &lock_path, error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(DataDirError::InUse { path: path.to_owned() }),
+        Err(error) => Err(io("lock", &lock_path, error.into())),
+    }
+}
+
+fn io(what: &'static str, path: &Path, error: io::Error) -> DataDirError {
+    DataDirError::Io { what, path: path.to_owned(), error }
 }

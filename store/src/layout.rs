@@ -1,1 +1,114 @@
+//! Where everything lies in the engine: the only place that makes an engine's keys.
+//!
+//! A resource's name reaches [`EntryPlace`] only, and so [`Tree::Entry`] only.
 
+use claviger_proto::ResourceName;
+
+use crate::domain::DomainKeys;
+use crate::engine::{Key, Tree};
+
+/// A domain's generation id.
+pub(crate) type Generation = [u8; 16];
+
+/// In [`Tree::Domain`], what each generation id comes after.
+pub(crate) const DOMAIN_KEYS: &[u8] = b"k";
+/// See [`DOMAIN_KEYS`].
+pub(crate) const REMOVALS: &[u8] = b"x";
+
+/// The store's identity.
+pub(crate) fn identity() -> Key {
+    Key::new(Tree::Broker, *b"identity")
+}
+
+/// A domain's policy key.
+pub(crate) fn policy_key(generation: &Generation) -> Key {
+    Key::new(Tree::Broker, [b"p", generation.as_slice()].concat())
+}
+
+/// The key of the broker's own certificate in a domain.
+pub(crate) fn broker_key(generation: &Generation) -> Key {
+    Key::new(Tree::Broker, [b"b", generation.as_slice()].concat())
+}
+
+/// A domain's key.
+pub(crate) fn domain_key(generation: &Generation) -> Key {
+    Key::new(Tree::Domain, [DOMAIN_KEYS, generation.as_slice()].concat())
+}
+
+/// What describes a domain.
+pub(crate) fn domain_record(generation: &Generation) -> Key {
+    Key::new(Tree::Domain, [b"r", generation.as_slice()].concat())
+}
+
+/// That a deleted domain's records aren't all removed yet.
+pub(crate) fn removal(generation: &Generation) -> Key {
+    Key::new(Tree::Domain, [REMOVALS, generation.as_slice()].concat())
+}
+
+/// The generation id at the end of a key of [`Tree::Domain`].
+pub(crate) fn generation_of(key: &[u8]) -> Option<Generation> {
+    key.get(1..)?.try_into().ok()
+}
+
+/// Where a domain's trail in the engine has got to.
+pub(crate) fn audit_head(generation: &Generation) -> Key {
+    Key::new(Tree::Audit, [generation.as_slice(), b"h"].concat())
+}
+
+/// Before the number of each block of a domain's trail.
+pub(crate) fn audit_blocks(generation: &Generation) -> Vec<u8> {
+    [generation.as_slice(), b"b"].concat()
+}
+
+/// The block of a domain's trail that starts with this record.
+pub(crate) fn audit_block(generation: &Generation, start: u64) -> Key {
+    Key::new(Tree::Audit, [&audit_blocks(generation), start.to_be_bytes().as_slice()].concat())
+}
+
+/// Before the number of each checkpoint of a domain.
+pub(crate) fn checkpoints(generation: &Generation) -> Vec<u8> {
+    [generation.as_slice(), b"c"].concat()
+}
+
+/// A checkpoint of a domain.
+pub(crate) fn checkpoint(generation: &Generation, sequence: u64) -> Key {
+    Key::new(Tree::Audit, [&checkpoints(generation), sequence.to_be_bytes().as_slice()].concat())
+}
+
+/// The number at the end of a key of a block or a checkpoint.
+pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
+    let tail: [u8; 8] = key.get(size_of::<Generation>() + 1..)?.try_into().ok()?;
+    Some(u64::from_be_bytes(tail))
+}
+
+/// Where the entries of one name lie: side by side, under the domain's generation id and a keyed digest of
+/// the name.
+pub(crate) struct EntryPlace([u8; 48]);
+
+impl EntryPlace {
+    pub(crate) fn new(keys: &DomainKeys, name: &ResourceName) -> Self {
+        let mut place = [0; 48];
+        place[..16].copy_from_slice(keys.generation());
+        place[16..].copy_from_slice(&keys.name_digest(name));
+        Self(place)
+    }
+
+    fn key(&self, kind: u8, number: u32) -> Key {
+        Key::new(Tree::Entry, [self.0.as_slice(), &[kind], &number.to_be_bytes()].concat())
+    }
+
+    /// Which versions there are.
+    pub(crate) fn head(&self) -> Key {
+        self.key(0, 0)
+    }
+
+    /// A page of older versions.
+    pub(crate) fn page(&self, number: u32) -> Key {
+        self.key(1, number)
+    }
+
+    /// One version.
+    pub(crate) fn version(&self, version: u32) -> Key {
+        self.key(2, version)
+    }
+}

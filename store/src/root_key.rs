@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use crate::seal::{SealKey, expand};
 
 /// Bytes of a root key.
-pub const ROOT_KEY: usize = 32;
+const ROOT_KEY: usize = 32;
 
 /// A store's root key: lies sealed in [`crate::slot`]s, and seals domain keys (or an agent's cryptstore).
 /// It is used only through keys derived from it, one per purpose. No `Debug`, no `Clone`; zeroized.

@@ -101,6 +101,9 @@ pub enum FindingKind {
     /// A name has another highest version than the trail says: it was put back to an older state, or removed.
     #[error("an entry has fewer versions than the trail says: it was put back to an older state, or removed")]
     EntryRolledBack,
+    /// What is known of a name doesn't open: it was altered or swapped.
+    #[error("an entry's record is damaged: it was altered or swapped")]
+    EntryDamaged,
     /// A header or name of a file that isn't this domain's.
     #[error("the file isn't a segment of this domain")]
     Foreign,

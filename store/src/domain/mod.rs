@@ -1,7 +1,8 @@
 //! Domains: their keys, and what describes them.
 
 mod keys;
-mod record;
+pub(crate) mod record;
+pub(crate) mod root;
 
 pub use keys::DomainKeys;
 pub use record::{BrokerIdentity, DomainRecord, StoredDomain};

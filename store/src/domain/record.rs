@@ -1,10 +1,15 @@
-//! What describes a domain.
+//! What describes a domain, and how it is kept.
 
 use std::sync::Arc;
 
 use claviger_proto::Secret;
+use prost::Message as _;
 
 use crate::domain::DomainKeys;
+use crate::engine::{AnyEngine, Engine as _, Key, Revision};
+use crate::error::{StoreError, damaged, sealed};
+use crate::layout;
+use crate::seal::{Aad, RecordKind};
 
 /// The broker's own certificate in a domain, and its key.
 pub struct BrokerIdentity {
@@ -36,4 +41,114 @@ pub struct StoredDomain {
     pub keys: Arc<DomainKeys>,
     /// What describes it.
     pub record: DomainRecord,
+}
+
+/// The body of the record; the keys that belong to it are records of their own, in the broker's tree.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct DomainBody {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) policy_certificate: Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub(crate) preset: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) references: Vec<u8>,
+    #[prost(int64, tag = "4")]
+    pub(crate) created: i64,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) broker_certificate: Vec<u8>,
+    /// Counts the changes from 1. The trail's head has it too, so that an older record put back is found.
+    #[prost(uint32, tag = "6")]
+    pub(crate) serial: u32,
+    /// At which serial the policy key was put; 0 when the broker doesn't hold it.
+    #[prost(uint32, tag = "7")]
+    pub(crate) policy_key_serial: u32,
+    /// At which serial the broker's own key was put; 0 when there is none.
+    #[prost(uint32, tag = "8")]
+    pub(crate) broker_key_serial: u32,
+}
+
+/// Loads the body of a domain's record.
+pub(crate) fn load_body(engine: &AnyEngine, keys: &DomainKeys) -> Result<(DomainBody, Revision), StoreError> {
+    let key = layout::domain_record(keys.generation());
+    let (raw, revision) = engine.get(&key)?.ok_or_else(|| damaged("domain record", &key))?;
+    let opened =
+        keys.open(&keys.aad(RecordKind::Domain), &raw).map_err(|e| sealed(e, "domain record", &key))?;
+    let body = DomainBody::decode(opened.expose()).map_err(|_| damaged("domain record", &key))?;
+    Ok((body, revision))
+}
+
+/// Loads all that describes a domain.
+pub(crate) fn load(engine: &AnyEngine, keys: &DomainKeys) -> Result<DomainRecord, StoreError> {
+    let (body, _) = load_body(engine, keys)?;
+    let policy_key = load_key(engine, keys, KeyOf::Policy, body.policy_key_serial)?;
+    let broker_key = load_key(engine, keys, KeyOf::Broker, body.broker_key_serial)?;
+    let certificate = body.broker_certificate;
+    Ok(DomainRecord {
+        policy_certificate: body.policy_certificate,
+        policy_key,
+        broker_identity: broker_key.map(|key| BrokerIdentity { certificate, key }),
+        preset: body.preset,
+        references: body.references,
+        created: body.created,
+    })
+}
+
+/// Which private key of a domain.
+#[derive(Clone, Copy)]
+pub(crate) enum KeyOf {
+    Policy,
+    Broker,
+}
+
+impl KeyOf {
+    fn place(self, keys: &DomainKeys) -> Key {
+        match self {
+            Self::Policy => layout::policy_key(keys.generation()),
+            Self::Broker => layout::broker_key(keys.generation()),
+        }
+    }
+
+    fn aad(self, keys: &DomainKeys, serial: u32) -> Aad<'static> {
+        let kind = match self {
+            Self::Policy => RecordKind::PolicyKey,
+            Self::Broker => RecordKind::BrokerKey,
+        };
+        Aad { version: serial, ..keys.aad(kind) }
+    }
+}
+
+fn load_key(
+    engine: &AnyEngine,
+    keys: &DomainKeys,
+    of: KeyOf,
+    serial: u32,
+) -> Result<Option<Secret>, StoreError> {
+    if serial == 0 {
+        return Ok(None);
+    }
+    let place = of.place(keys);
+    let (raw, _) = engine.get(&place)?.ok_or_else(|| damaged("private key", &place))?;
+    keys.open(&of.aad(keys, serial), &raw).map(Some).map_err(|e| sealed(e, "private key", &place))
+}
+
+/// Seals the body.
+pub(crate) fn put_body(keys: &DomainKeys, body: &DomainBody) -> Result<(Key, Vec<u8>), StoreError> {
+    let key = layout::domain_record(keys.generation());
+    let raw = keys
+        .seal(&keys.aad(RecordKind::Domain), &body.encode_to_vec())
+        .map_err(|e| sealed(e, "domain record", &key))?;
+    Ok((key, raw))
+}
+
+/// Seals a private key.
+pub(crate) fn put_key(
+    keys: &DomainKeys,
+    of: KeyOf,
+    serial: u32,
+    secret: &Secret,
+) -> Result<(Key, Vec<u8>), StoreError> {
+    let key = of.place(keys);
+    let raw =
+        keys.seal(&of.aad(keys, serial), secret.expose()).map_err(|e| sealed(e, "private key", &key))?;
+    Ok((key, raw))
 }

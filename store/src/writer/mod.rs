@@ -1,31 +1,132 @@
 //! The one writer: many commands, one commit.
 
+mod batch;
 mod command;
+mod domain_plan;
+mod domains;
+mod name_plan;
 
 pub use command::{
     CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done, NewDomain, PutEntry,
     UpdateDomain,
 };
 
-use crate::error::StoreError;
-use crate::store::Store;
+use std::collections::{HashMap, VecDeque};
 
-/// The one writer of a store, owned by the thread that may wait for the disk. There is never a second.
+use crate::audit::TrailHead;
+use crate::engine::{Engine as _, Revision, Txn};
+use crate::error::StoreError;
+use crate::layout::Generation;
+use crate::store::Store;
+use batch::{Batch, Grouped};
+
+/// The one writer of a store, owned by the thread that may wait for the disk. There is never a second at once.
 pub struct Writer {
     store: Store,
+    /// Where the trails of domains have got to: nobody else moves them.
+    trails: HashMap<Generation, TrailHead>,
+    removals: VecDeque<Generation>,
+    stopped: bool,
 }
 
 impl Writer {
-    /// Does the commands in order and makes them durable with one commit of the engine; one result each, in
-    /// order. A command that is refused doesn't hinder the others. After an error of the engine
-    /// ([`StoreError::is_fatal`]) every command fails, and every later one.
-    pub fn commit(&mut self, commands: Vec<Command>) -> Vec<Result<Done, StoreError>> {
-        todo!()
+    pub(crate) fn new(store: Store) -> Result<Self, StoreError> {
+        let removals = store.removals()?.into();
+        Ok(Self { store, trails: HashMap::new(), removals, stopped: false })
     }
 
-    /// Removes some records of deleted domains, whose keys are gone already; `true` while there are more. To be
-    /// called when there is nothing else to do.
-    pub fn sweep(&mut self) -> Result<bool, StoreError> {
-        todo!()
+    /// Does the commands in order and makes them durable with one commit of the engine (making and deleting
+    /// domains takes a commit each); one result each, in order. A command that is refused doesn't hinder the
+    /// others. After an error of the engine ([`StoreError::is_fatal`]) its commands fail, and every later one.
+    pub fn commit(&mut self, commands: Vec<Command>) -> Vec<Result<Done, StoreError>> {
+        let mut outcomes = Vec::with_capacity(commands.len());
+        let mut group = Vec::with_capacity(commands.len());
+        for command in commands {
+            match sort(command) {
+                Sorted::Shared(command) => group.push(command),
+                Sorted::Create(new) => {
+                    outcomes.extend(self.commit_group(std::mem::take(&mut group)));
+                    outcomes.push(self.create_domain(*new));
+                }
+                Sorted::Delete(delete) => {
+                    outcomes.extend(self.commit_group(std::mem::take(&mut group)));
+                    outcomes.push(self.delete_domain(&delete));
+                }
+            }
+        }
+        outcomes.extend(self.commit_group(group));
+        outcomes
+    }
+
+    fn commit_group(&mut self, commands: Vec<Grouped>) -> Vec<Result<Done, StoreError>> {
+        if commands.is_empty() {
+            return Vec::new();
+        }
+        let count = commands.len();
+        let all_fail = |error: &StoreError| (0..count).map(|_| Err(error.clone())).collect();
+        if self.stopped {
+            return all_fail(&StoreError::Stopped);
+        }
+        let planned = Batch::new(&self.store, &self.trails).plan(commands);
+        let committed = planned.and_then(|planned| {
+            let revisions = self.store.engine().commit(planned.txns)?;
+            Ok((planned.outcomes, planned.trails, revisions))
+        });
+        let (mut outcomes, trails, revisions) = match committed {
+            Ok(committed) => committed,
+            Err(error) => {
+                self.stopped |= error.is_fatal();
+                return all_fail(&error);
+            }
+        };
+        for ((generation, mut trail), revision) in trails.into_iter().zip(revisions) {
+            if let Ok(revision) = revision {
+                trail.revision = Some(revision);
+                self.trails.insert(generation, trail);
+            } else {
+                // Nobody else may write, and our own view was right when it was made.
+                self.stopped = true;
+                for (_, outcome) in outcomes.iter_mut().filter(|(of, _)| *of == Some(generation)) {
+                    *outcome = Err(StoreError::Stopped);
+                }
+            }
+        }
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    /// Commits one transaction by itself.
+    fn commit_one(&mut self, txn: Txn) -> Result<Revision, StoreError> {
+        if self.stopped {
+            return Err(StoreError::Stopped);
+        }
+        let outcome = match self.store.engine().commit(vec![txn]) {
+            Ok(mut outcomes) => outcomes.pop().and_then(Result::ok).ok_or(StoreError::Stopped),
+            Err(error) => Err(error.into()),
+        };
+        self.stopped |= outcome.is_err();
+        outcome
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.store.give_writer_back();
+    }
+}
+
+/// Commands by whether they share a commit.
+enum Sorted {
+    Shared(Grouped),
+    Create(Box<NewDomain>),
+    Delete(DeleteDomain),
+}
+
+fn sort(command: Command) -> Sorted {
+    match command {
+        Command::Put(put) => Sorted::Shared(Grouped::Put(put)),
+        Command::UpdateDomain(update) => Sorted::Shared(Grouped::Update(update)),
+        Command::Checkpoint(checkpoint) => Sorted::Shared(Grouped::Checkpoint(checkpoint)),
+        Command::CreateDomain(new) => Sorted::Create(Box::new(new)),
+        Command::DeleteDomain(delete) => Sorted::Delete(delete),
     }
 }

@@ -79,8 +79,9 @@ pub(crate) fn conditions_see_earlier_transactions_of_the_commit(subject: Subject
     let only_if_absent =
         || Txn { require: vec![(key("a"), None)], put: vec![(key("a"), b"1".to_vec())], delete: vec![] };
     let then = Txn { require: vec![(key("a"), Some(Revision(1)))], delete: vec![key("a")], put: vec![] };
-    let outcomes =
-        engine.commit(vec![only_if_absent(), only_if_absent(), then.clone(), then, only_if_absent()]).unwrap();
+    let outcomes = engine
+        .commit(vec![only_if_absent(), only_if_absent(), then.clone(), then, only_if_absent()])
+        .unwrap();
     let won: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(won, [true, false, true, false, true]);
     assert_eq!(engine.get(&key("a")).unwrap(), Some((b"1".to_vec(), Revision(3))));

@@ -75,8 +75,11 @@ fn check(mut subject: Subject, commits: Vec<(Vec<Drawn>, bool)>) {
         let mut expected = Vec::new();
         for drawn in drawn {
             let wins = drawn.require.iter().all(|(_, holds)| *holds);
-            let require =
-                drawn.require.iter().map(|(key, holds)| (key.clone(), condition(&model, key, *holds))).collect();
+            let require = drawn
+                .require
+                .iter()
+                .map(|(key, holds)| (key.clone(), condition(&model, key, *holds)))
+                .collect();
             let fill = u8::try_from(last.0 % 256).unwrap();
             let put = drawn.put.into_iter().map(|(key, size)| (key, vec![fill; size])).collect();
             let txn = Txn { require, put, delete: drawn.delete };

@@ -27,7 +27,10 @@ pub(crate) fn watchers_get_every_change_in_order(subject: Subject) {
     let first = early.next(SOON).unwrap().unwrap();
     assert_eq!((first.revision, &first.changes), (Revision(1), &vec![change("a", false)]));
     let second = early.next(SOON).unwrap().unwrap();
-    assert_eq!((second.revision, &second.changes), (Revision(2), &vec![change("a", true), change("b", false)]));
+    assert_eq!(
+        (second.revision, &second.changes),
+        (Revision(2), &vec![change("a", true), change("b", false)])
+    );
     assert_eq!(early.next(Duration::ZERO), Ok(None));
     // What an event announces can be got.
     engine.commit(vec![put("c", b"3")]).unwrap();
@@ -83,7 +86,9 @@ pub(crate) fn readers_and_writers_at_once_see_whole_transactions(subject: Subjec
                     let (right, at_right) = get("right");
                     assert!(seen <= at_left && at_left <= at_right && at_right <= engine.revision());
                     assert!(left[..4] <= right[..4]);
-                    assert!(left.chunks(4).all(|c| c == &left[..4]) && right.chunks(4).all(|c| c == &right[..4]));
+                    assert!(
+                        left.chunks(4).all(|c| c == &left[..4]) && right.chunks(4).all(|c| c == &right[..4])
+                    );
                     let scanned = engine.scan(key("").tree, b"", None, 9).unwrap();
                     assert_eq!(scanned.len(), 2);
                     assert_eq!(scanned[0].revision, scanned[1].revision);

@@ -115,7 +115,7 @@ fn ops(plan: &Plan, olds: &Olds) -> Vec<Op> {
         match write {
             Write::Delete => ops.push(Op { tree, key: key.bytes.clone(), value: None }),
             Write::Put(value, revision) => {
-                let (raw, chunks) = encode(value.clone(), *revision);
+                let (raw, chunks) = encode(value, *revision);
                 let numbered = (0..).zip(chunks);
                 let chunk = |(n, chunk)| Op {
                     tree: Trees::CHUNKS,

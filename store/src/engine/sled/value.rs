@@ -71,7 +71,7 @@ pub(super) fn chunk_key(key: &Key, revision: Revision, number: u32) -> Vec<u8> {
 }
 
 /// What goes into sled for a value: the bytes under its own key, and its chunks.
-pub(super) fn encode(value: Vec<u8>, revision: Revision) -> (Vec<u8>, Vec<Vec<u8>>) {
+pub(super) fn encode(value: &[u8], revision: Revision) -> (Vec<u8>, Vec<Vec<u8>>) {
     let chunked = value.len() > CHUNK;
     let mut raw = Vec::with_capacity(HEAD + if chunked { 4 } else { value.len() });
     raw.push(if chunked { CHUNKED } else { INLINE });
@@ -81,7 +81,7 @@ pub(super) fn encode(value: Vec<u8>, revision: Revision) -> (Vec<u8>, Vec<Vec<u8
         raw.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
         (raw, value.chunks(CHUNK).map(<[u8]>::to_vec).collect())
     } else {
-        raw.extend_from_slice(&value);
+        raw.extend_from_slice(value);
         (raw, Vec::new())
     }
 }

@@ -1,0 +1,181 @@
+//! Appending to a shard's chain.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::audit::chain::ChainHead;
+use crate::audit::segment_file::{HEADER, SegmentName, Tail, header, list, record, walk};
+use crate::audit::{AuditError, AuditFacts, ChainId};
+use crate::domain::DomainKeys;
+use crate::files;
+
+/// Size in bytes at which a new segment is begun: some 50 000 records, read in a fraction of a second when the
+/// broker starts.
+const FULL: u64 = 16 << 20;
+
+/// How far a shard's chain is on the disk, for certain: made only by [`SegmentWriter::sync`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHead {
+    shard: u16,
+    head: ChainHead,
+}
+
+impl SegmentHead {
+    /// Whose chain.
+    pub fn shard(&self) -> u16 {
+        self.shard
+    }
+
+    /// How many records it has.
+    pub fn records(&self) -> u64 {
+        self.head.next
+    }
+
+    pub(crate) fn chain_head(&self) -> (ChainId, ChainHead) {
+        (ChainId::Shard(self.shard), self.head)
+    }
+}
+
+/// Appends to one shard's chain of one domain. Owned by the shard; there is one at a time.
+pub struct SegmentWriter {
+    dir: PathBuf,
+    keys: Arc<DomainKeys>,
+    shard: u16,
+    segment: Segment,
+    head: ChainHead,
+    dirty: bool,
+    stopped: bool,
+}
+
+/// The segment that is being appended to.
+struct Segment {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl SegmentWriter {
+    /// Goes on with the chain of `shard` under `audit_dir` ([`crate::DataDir::audit_dir`]), or starts it. After
+    /// a torn or broken end a new segment is begun; the old one stays as it is, for the verification.
+    pub fn open(audit_dir: &Path, keys: Arc<DomainKeys>, shard: u16) -> Result<Self, AuditError> {
+        if keys.is_destroyed() {
+            return Err(AuditError::Deleted);
+        }
+        let dir = audit_dir.join(keys.audit_dir_name());
+        files::create_dir(&dir).map_err(|error| io("make", &dir, error))?;
+        let (segments, _) = list(&dir).map_err(|error| io("list", &dir, error))?;
+        let newest = segments.into_iter().rfind(|name| name.shard == shard);
+        let (segment, head) = match newest {
+            None => {
+                let head = ChainHead::empty(&keys, ChainId::Shard(shard));
+                (Segment::create(&dir, &keys, shard, &head)?, head)
+            }
+            Some(name) => Segment::resume(&dir, &keys, name)?,
+        };
+        Ok(Self { dir, keys, shard, segment, head, dirty: false, stopped: false })
+    }
+
+    /// Appends one record with one write(2): it survives the process, not yet the machine. Returns its number.
+    /// After an error the record isn't there, and the request must fail.
+    pub fn append(&mut self, facts: &AuditFacts) -> Result<u64, AuditError> {
+        if self.stopped {
+            return Err(AuditError::Stopped);
+        }
+        if self.keys.is_destroyed() {
+            return Err(AuditError::Deleted);
+        }
+        if self.segment.length >= FULL {
+            self.roll()?;
+        }
+        let chain = ChainId::Shard(self.shard);
+        let body = facts.clone().encode();
+        let sealed = self.head.seal(&self.keys, chain, &body).map_err(|_| AuditError::Randomness)?;
+        let after = self.head.after(&sealed, 1);
+        let bytes = record(&sealed, &after).ok_or(AuditError::TooLarge)?;
+        self.dirty = true;
+        if let Err(error) = self.segment.write(&bytes) {
+            // Without the rest of a partly written record gone, nothing could follow it.
+            self.stopped = self.segment.file.set_len(self.segment.length).is_err();
+            return Err(io("append to", &self.segment.path, error));
+        }
+        let number = self.head.next;
+        self.head = after;
+        Ok(number)
+    }
+
+    /// Whether there are records that [`SegmentWriter::sync`] hasn't made durable.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Makes what was appended durable (fdatasync), and says how far that is.
+    pub fn sync(&mut self) -> Result<SegmentHead, AuditError> {
+        if self.stopped {
+            return Err(AuditError::Stopped);
+        }
+        if self.dirty {
+            let synced = self.segment.file.sync_data();
+            // A disk that failed to flush once can't be asked whether it did after all.
+            self.stopped = synced.is_err();
+            synced.map_err(|error| io("flush", &self.segment.path, error))?;
+            self.dirty = false;
+        }
+        Ok(SegmentHead { shard: self.shard, head: self.head })
+    }
+
+    fn roll(&mut self) -> Result<(), AuditError> {
+        self.sync()?;
+        self.segment = Segment::create(&self.dir, &self.keys, self.shard, &self.head)?;
+        Ok(())
+    }
+}
+
+impl Segment {
+    fn create(dir: &Path, keys: &DomainKeys, shard: u16, from: &ChainHead) -> Result<Self, AuditError> {
+        let path = dir.join(SegmentName { shard, start: from.next }.file_name());
+        // Put in place whole, so that a header is never torn.
+        files::replace(&path, &header(keys, shard, from)).map_err(|error| io("make", &path, error))?;
+        Self::reopen(path, HEADER as u64)
+    }
+
+    fn reopen(path: PathBuf, length: u64) -> Result<Self, AuditError> {
+        let file = OpenOptions::new().append(true).open(&path).map_err(|error| io("open", &path, error))?;
+        Ok(Self { path, file, length })
+    }
+
+    /// Goes on with the newest segment, or after it.
+    fn resume(dir: &Path, keys: &DomainKeys, name: SegmentName) -> Result<(Self, ChainHead), AuditError> {
+        let path = dir.join(name.file_name());
+        let bytes = std::fs::read(&path).map_err(|error| io("read", &path, error))?;
+        let walked = walk(keys, name, &bytes, &mut |_, _| {})
+            .map_err(|_| AuditError::Unusable { path: path.clone() })?;
+        let mut head = walked.to;
+        if walked.tail == Tail::Clean {
+            let length = bytes.len() as u64;
+            return Ok((Self::reopen(path, length)?, head));
+        }
+        // The record that didn't make it keeps its number, so that the new segment has a name of its own.
+        head.next += 1;
+        Ok((Self::create(dir, keys, name.shard, &head)?, head))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = loop {
+            match self.file.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if written != bytes.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.length += written as u64;
+        Ok(())
+    }
+}
+
+fn io(what: &'static str, path: &Path, error: io::Error) -> AuditError {
+    AuditError::Io { what, path: path.to_owned(), error }
+}

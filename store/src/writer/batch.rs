@@ -1,0 +1,117 @@
+//! A batch: what its commands come to, before anything is written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use claviger_acl::Action;
+
+use crate::DomainKeys;
+use crate::audit::TrailHead;
+use crate::engine::Txn;
+use crate::error::StoreError;
+use crate::layout::Generation;
+use crate::store::{Store, check_permit};
+use crate::writer::domain_plan::DomainPlan;
+use crate::writer::{CheckpointDomain, Done, PutEntry, UpdateDomain};
+
+/// A command that can share a commit.
+pub(super) enum Grouped {
+    Put(PutEntry),
+    Update(UpdateDomain),
+    Checkpoint(CheckpointDomain),
+}
+
+/// What a command came to, and which domain it is about if it counts on that domain's transaction.
+pub(super) type Outcome = (Option<Generation>, Result<Done, StoreError>);
+
+/// What a batch comes to.
+pub(super) struct Planned {
+    pub(super) outcomes: Vec<Outcome>,
+    /// One for each domain, in the same order as `trails`.
+    pub(super) txns: Vec<Txn>,
+    pub(super) trails: Vec<(Generation, TrailHead)>,
+}
+
+/// A batch on its way.
+pub(super) struct Batch<'a> {
+    store: &'a Store,
+    trails: &'a HashMap<Generation, TrailHead>,
+    domains: HashMap<Generation, DomainPlan>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(store: &'a Store, trails: &'a HashMap<Generation, TrailHead>) -> Self {
+        Self { store, trails, domains: HashMap::new() }
+    }
+
+    /// Plans all commands, each on top of those before it. Fails as a whole only when the engine can't be read
+    /// or there is no randomness.
+    pub(super) fn plan(mut self, commands: Vec<Grouped>) -> Result<Planned, StoreError> {
+        let mut outcomes = Vec::with_capacity(commands.len());
+        let mut checkpoints = Vec::new();
+        for command in commands {
+            let planned = match command {
+                Grouped::Put(put) => Some(self.put(put)),
+                Grouped::Update(update) => Some(self.update(update)),
+                // It joins the head that the trail has after this batch.
+                Grouped::Checkpoint(checkpoint) => {
+                    checkpoints.push((outcomes.len(), checkpoint));
+                    None
+                }
+            };
+            outcomes.push(planned.unwrap_or((None, Err(StoreError::Signing))));
+        }
+        for plan in self.domains.values_mut() {
+            plan.append_records()?;
+        }
+        for (at, checkpoint) in checkpoints {
+            outcomes[at] = self.checkpoint(checkpoint);
+        }
+        // A command that couldn't be sealed may have left half of itself in the plan.
+        let spoils = |error: &&StoreError| error.is_fatal() || matches!(error, StoreError::Randomness);
+        if let Some(error) = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).find(spoils) {
+            return Err(error.clone());
+        }
+        let mut planned = Planned { outcomes, txns: Vec::new(), trails: Vec::new() };
+        for (generation, plan) in self.domains {
+            let (txn, trail) = plan.finish()?;
+            planned.txns.push(txn);
+            planned.trails.push((generation, trail));
+        }
+        Ok(planned)
+    }
+
+    fn domain(&mut self, keys: &Arc<DomainKeys>) -> Result<&mut DomainPlan, StoreError> {
+        if keys.is_destroyed() {
+            return Err(StoreError::NotFound);
+        }
+        let generation = *keys.generation();
+        if !self.domains.contains_key(&generation) {
+            let known = self.trails.get(&generation).copied();
+            self.domains.insert(generation, DomainPlan::new(self.store, Arc::clone(keys), known)?);
+        }
+        self.domains.get_mut(&generation).ok_or(StoreError::NotFound)
+    }
+
+    fn put(&mut self, put: PutEntry) -> Outcome {
+        let generation = *put.keys.generation();
+        let store = self.store;
+        let outcome = check_permit(&put.keys, &put.permit, Action::Store)
+            .and_then(|()| self.domain(&put.keys))
+            .and_then(|plan| plan.put(store.engine(), put));
+        (Some(generation), outcome)
+    }
+
+    fn update(&mut self, update: UpdateDomain) -> Outcome {
+        let generation = *update.keys.generation();
+        let store = self.store;
+        let outcome = self.domain(&update.keys).and_then(|plan| plan.update(store.engine(), update));
+        (Some(generation), outcome)
+    }
+
+    fn checkpoint(&mut self, checkpoint: CheckpointDomain) -> Outcome {
+        let generation = *checkpoint.keys.generation();
+        let outcome = self.domain(&checkpoint.keys).and_then(|plan| plan.checkpoint(checkpoint));
+        (Some(generation), outcome)
+    }
+}

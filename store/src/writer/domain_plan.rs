@@ -1,0 +1,119 @@
+//! What a batch comes to in one domain: one transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use claviger_proto::ResourceName;
+use claviger_proto::limits::MAX_DATA;
+
+use crate::audit::{AuditFacts, Checkpoint, TrailHead, load_head};
+use crate::domain::DomainKeys;
+use crate::domain::record::{DomainBody, KeyOf, load_body, put_body, put_key};
+use crate::engine::{AnyEngine, Key, Revision, Txn};
+use crate::error::StoreError;
+use crate::layout;
+use crate::store::Store;
+use crate::writer::name_plan::NamePlan;
+use crate::writer::{CheckpointDomain, DomainChange, Done, PutEntry, UpdateDomain};
+
+/// What a batch comes to in one domain.
+pub(super) struct DomainPlan {
+    keys: Arc<DomainKeys>,
+    trail: TrailHead,
+    /// The trail's record as the engine has it.
+    trail_was: Option<Revision>,
+    facts: Vec<AuditFacts>,
+    names: HashMap<ResourceName, NamePlan>,
+    body: Option<(DomainBody, Revision)>,
+    put: Vec<(Key, Vec<u8>)>,
+}
+
+impl DomainPlan {
+    pub(super) fn new(
+        store: &Store,
+        keys: Arc<DomainKeys>,
+        known: Option<TrailHead>,
+    ) -> Result<Self, StoreError> {
+        let trail = match known {
+            Some(trail) => trail,
+            None => load_head(store.engine(), &keys)?,
+        };
+        let (facts, put) = (Vec::new(), Vec::new());
+        Ok(Self { keys, trail, trail_was: trail.revision, facts, names: HashMap::new(), body: None, put })
+    }
+
+    pub(super) fn put(&mut self, engine: &AnyEngine, put: PutEntry) -> Result<Done, StoreError> {
+        if put.blob.is_empty() || put.blob.len() > MAX_DATA {
+            return Err(StoreError::BlobSize);
+        }
+        let name = put.permit.name();
+        if !self.names.contains_key(name) {
+            self.names.insert(name.clone(), NamePlan::load(engine, &self.keys, name)?);
+        }
+        let plan = self.names.get_mut(name).ok_or(StoreError::NotFound)?;
+        let (version, repeated) = plan.put(engine, &self.keys, &put)?;
+        let name = Some(name.to_string());
+        self.facts.push(AuditFacts { name, version: Some(version.get()), ..put.audit });
+        Ok(Done::Stored { version, repeated })
+    }
+
+    pub(super) fn update(&mut self, engine: &AnyEngine, update: UpdateDomain) -> Result<Done, StoreError> {
+        let (mut body, revision) = match self.body.take() {
+            Some(body) => body,
+            None => load_body(engine, &self.keys)?,
+        };
+        body.serial += 1;
+        match update.change {
+            DomainChange::Preset(preset) => body.preset = preset,
+            DomainChange::References(references) => body.references = references,
+            DomainChange::BrokerIdentity(identity) => {
+                self.put.push(put_key(&self.keys, KeyOf::Broker, body.serial, &identity.key)?);
+                body.broker_certificate = identity.certificate;
+                body.broker_key_serial = body.serial;
+            }
+        }
+        self.trail.domain_serial = body.serial;
+        self.body = Some((body, revision));
+        self.facts.push(update.audit);
+        Ok(Done::DomainUpdated)
+    }
+
+    /// Adds what was done to the trail.
+    pub(super) fn append_records(&mut self) -> Result<(), StoreError> {
+        let facts = std::mem::take(&mut self.facts);
+        self.put.extend(self.trail.append(&self.keys, facts)?);
+        Ok(())
+    }
+
+    pub(super) fn checkpoint(&mut self, command: CheckpointDomain) -> Result<Done, StoreError> {
+        let sequence = self.trail.checkpoint + 1;
+        let previous = self.trail.checkpoint_digest;
+        let checkpoint = Checkpoint::new(sequence, command.now, previous, self.trail.chain, &command.heads);
+        let bytes = checkpoint.signed_bytes(&self.keys);
+        let signature = (command.sign)(&bytes).ok_or(StoreError::Signing)?;
+        let digest = Checkpoint::digest(&bytes);
+        self.put.push(checkpoint.seal(&self.keys, signature)?);
+        self.trail.checkpoint = sequence;
+        self.trail.checkpoint_digest = digest;
+        Ok(Done::Checkpointed { sequence, digest })
+    }
+
+    /// The transaction, and where the trail is after it.
+    pub(super) fn finish(self) -> Result<(Txn, TrailHead), StoreError> {
+        let Self { keys, trail, trail_was, names, body, put, .. } = self;
+        let mut txn = Txn { put, ..Txn::default() };
+        for (name, plan) in names {
+            plan.finish(&keys, &name, &mut txn)?;
+        }
+        if let Some((body, revision)) = body {
+            txn.require.push((layout::domain_record(keys.generation()), Some(revision)));
+            txn.put.push(put_body(&keys, &body)?);
+        }
+        // When every command was refused there is nothing to write, the trail's head included.
+        if !txn.put.is_empty() {
+            txn.require.push((layout::audit_head(keys.generation()), trail_was));
+            txn.put.push(trail.seal(&keys)?);
+        }
+        Ok((txn, trail))
+    }
+}

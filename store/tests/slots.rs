@@ -1,0 +1,181 @@
+//! Key slots, as an agent or a broker uses them.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use claviger_store::seal::Aad;
+use claviger_store::slot::{SlotContext, SlotError, Slots};
+use claviger_store::{RootKey, SlotSpec, StoreId};
+
+const STORE: [u8; 16] = [7; 16];
+
+fn context() -> SlotContext<'static> {
+    SlotContext { purpose: "agent", store: StoreId::from_bytes(STORE) }
+}
+
+struct Made {
+    dir: tempfile::TempDir,
+    root: RootKey,
+}
+
+impl Made {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = RootKey::generate().unwrap();
+        let spec = format!("file:{}", dir.path().join("key").display()).parse().unwrap();
+        Slots::create(&dir.path().join("slots.json"), &context(), &root, &spec).unwrap();
+        Self { dir, root }
+    }
+
+    fn slots(&self) -> PathBuf {
+        self.dir.path().join("slots.json")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.dir.path().join("key")
+    }
+
+    fn open(&self) -> Result<RootKey, SlotError> {
+        Slots::read(&self.slots())?.open(&context())
+    }
+
+    /// Changes the text of `slots.json`.
+    fn edit(&self, change: impl Fn(&mut serde_json::Value)) {
+        let mut table = serde_json::from_slice(&fs::read(self.slots()).unwrap()).unwrap();
+        change(&mut table);
+        fs::write(self.slots(), serde_json::to_vec(&table).unwrap()).unwrap();
+    }
+}
+
+fn error(outcome: Result<RootKey, SlotError>) -> SlotError {
+    outcome.err().unwrap()
+}
+
+fn same(a: &RootKey, b: &RootKey) -> bool {
+    let sealed = a.seal_key("t").seal(&Aad::default(), b"x").unwrap();
+    b.seal_key("t").open(&Aad::default(), &sealed).is_ok()
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn the_root_key_comes_back_and_t23_the_files_are_private() {
+    let made = Made::new();
+    assert!(same(&made.open().unwrap(), &made.root));
+    assert_eq!((mode(&made.key()), mode(&made.slots())), (0o600, 0o600));
+    assert_eq!(fs::read(made.key()).unwrap().len(), 32);
+}
+
+#[test]
+fn an_existing_key_file_is_the_key_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    fs::write(&key, [9; 40]).unwrap();
+    set_mode(&key, 0o400);
+    let root = RootKey::generate().unwrap();
+    let slots = dir.path().join("slots.json");
+    Slots::create(&slots, &context(), &root, &SlotSpec::File { path: key.clone() }).unwrap();
+    assert_eq!(fs::read(&key).unwrap(), [9; 40]);
+    assert!(same(&Slots::read(&slots).unwrap().open(&context()).unwrap(), &root));
+}
+
+#[test]
+fn t23_a_key_file_that_others_can_use_is_refused() {
+    let made = Made::new();
+    for bad in [0o640, 0o604, 0o620, 0o602] {
+        set_mode(&made.key(), bad);
+        let error = error(made.open());
+        assert!(matches!(error, SlotError::KeyFileMode { mode, .. } if mode == bad));
+        assert!(error.to_string().contains("chmod 600"));
+    }
+    set_mode(&made.key(), 0o400);
+    made.open().unwrap();
+}
+
+#[test]
+fn a_missing_a_strange_a_short_and_a_long_key_file_are_told_apart() {
+    let made = Made::new();
+    for length in [0, 31, 4097] {
+        fs::write(made.key(), vec![1; length]).unwrap();
+        let wanted = u64::try_from(length).unwrap();
+        assert!(matches!(error(made.open()), SlotError::KeyFileSize { found, .. } if found == wanted));
+    }
+    fs::remove_file(made.key()).unwrap();
+    assert!(matches!(error(made.open()), SlotError::KeyFileMissing { path } if path == made.key()));
+    fs::create_dir(made.key()).unwrap();
+    set_mode(&made.key(), 0o700);
+    assert!(matches!(error(made.open()), SlotError::KeyFileKind { .. }));
+}
+
+#[test]
+fn a_wrong_key_is_told_from_a_damaged_slot() {
+    let made = Made::new();
+    let right = fs::read(made.key()).unwrap();
+    fs::write(made.key(), [1; 32]).unwrap();
+    assert!(matches!(error(made.open()), SlotError::WrongKey { .. }));
+    fs::write(made.key(), &right).unwrap();
+    made.edit(|table| {
+        let sealed = table["slots"][0]["sealed"].as_str().unwrap();
+        let flipped = if sealed.ends_with('0') { "1" } else { "0" };
+        table["slots"][0]["sealed"] = format!("{}{flipped}", &sealed[..sealed.len() - 1]).into();
+    });
+    assert!(matches!(error(made.open()), SlotError::Damaged { .. }));
+    fs::write(made.slots(), "{").unwrap();
+    assert!(matches!(error(made.open()), SlotError::Damaged { .. }));
+}
+
+#[test]
+fn a_commitment_is_checked() {
+    let made = Made::new();
+    made.edit(|table| table["slots"][0]["commitment"] = "00".repeat(32).into());
+    assert!(matches!(error(made.open()), SlotError::WrongKey { .. }));
+}
+
+#[test]
+fn t30_the_slots_of_another_store_or_purpose_are_refused_even_when_relabelled() {
+    let made = Made::new();
+    let slots = Slots::read(&made.slots()).unwrap();
+    let other_store = SlotContext { store: StoreId::from_bytes([8; 16]), ..context() };
+    let other_purpose = SlotContext { purpose: "broker", ..context() };
+    for other in [other_store, other_purpose] {
+        assert!(matches!(error(slots.open(&other)), SlotError::OtherStore { .. }));
+    }
+    made.edit(|table| table["store"] = "08".repeat(16).into());
+    let relabelled = Slots::read(&made.slots()).unwrap();
+    assert!(matches!(error(relabelled.open(&other_store)), SlotError::Damaged { .. }));
+    made.edit(|table| {
+        table["store"] = "07".repeat(16).into();
+        table["purpose"] = "broker".into();
+    });
+    let relabelled = Slots::read(&made.slots()).unwrap();
+    assert!(matches!(error(relabelled.open(&other_purpose)), SlotError::Damaged { .. }));
+}
+
+#[test]
+fn an_unknown_format_is_refused_and_slots_are_never_overwritten() {
+    let made = Made::new();
+    let again = Slots::create(&made.slots(), &context(), &made.root, &SlotSpec::File { path: made.key() });
+    assert!(matches!(again.err().unwrap(), SlotError::Exists { .. }));
+    made.edit(|table| {
+        *table = serde_json::json!({"format": 2, "whatever": true});
+    });
+    assert!(matches!(error(made.open()), SlotError::UnknownFormat { found: 2, .. }));
+}
+
+#[test]
+fn a_slot_is_written_as_on_the_command_line() {
+    assert_eq!(SlotSpec::File { path: "/a b".into() }, "file:/a b".parse().unwrap());
+    assert_eq!("file:x".parse::<SlotSpec>().unwrap().to_string(), "file:x");
+    for bad in ["", "file", "file:", "passphrase:", "/etc/key"] {
+        assert!(matches!(bad.parse::<SlotSpec>(), Err(SlotError::Spec)));
+    }
+}
