@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use claviger_attest::{Issuer, KeyAlgorithm, Measurement, PolicyCertificate, Role, SigningKey, self_signed_policy};
+use claviger_attest::{
+    Issuer, KeyAlgorithm, Measurement, PolicyCertificate, Role, SigningKey, self_signed_policy,
+};
 use claviger_broker::domain::issue_leaf;
 use claviger_client::{Connector, Identity, Options};
 use claviger_proto::key::PrivateKey;
 use claviger_proto::{DomainName, Secret};
-use claviger_store::{
-    AuditFacts, BrokerIdentity, Command, DataDir, DomainRecord, NewDomain, SlotSpec, Store,
-};
+use claviger_store::{AuditFacts, BrokerIdentity, Command, DataDir, DomainRecord, NewDomain, SlotSpec};
 use rustls::pki_types::UnixTime;
 
 use crate::error::BenchError;
@@ -62,7 +62,7 @@ impl Domain {
         let path = dir.join("broker");
         let data_dir = DataDir::create(&path, &SlotSpec::File { path: dir.join("root.key") })?;
         let root = data_dir.unlock()?;
-        let store = Store::open(data_dir.engine()?.into(), &root, data_dir.id())?;
+        let store = data_dir.store(&root)?;
         let now = UnixTime::now().as_secs().cast_signed();
         let record = DomainRecord {
             policy_certificate: self.policy.der().to_vec(),

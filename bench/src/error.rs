@@ -52,7 +52,8 @@ impl From<claviger_client::Error> for BenchError {
 
 impl From<BenchError> for Failure {
     fn from(error: BenchError) -> Self {
-        let next = "nothing is left behind; look at the cause and start again, with --dir on a disk with room";
+        let next =
+            "nothing is left behind; look at the cause and start again, with --dir on a disk with room";
         Self::new("bench", 1, error.to_string(), next)
     }
 }

@@ -100,12 +100,7 @@ pub(crate) fn drive<W: Work>(
 const SETTLE: Duration = Duration::from_millis(10);
 
 /// One thread of the load. Whatever fails, it goes through every gate, so that nobody waits for it.
-fn worker<W: Work>(
-    work: &Arc<W>,
-    share: Vec<usize>,
-    until: Until,
-    gates: &Gates,
-) -> Result<u64, BenchError> {
+fn worker<W: Work>(work: &Arc<W>, share: Vec<usize>, until: Until, gates: &Gates) -> Result<u64, BenchError> {
     let opened = open(work, share);
     gates.ready();
     gates.begin();
@@ -153,7 +148,11 @@ fn run<W: Work>(
     })
 }
 
-async fn repeat<W: Work>(work: Arc<W>, mut state: W::State, until: Until) -> Result<(W::State, u64), BenchError> {
+async fn repeat<W: Work>(
+    work: Arc<W>,
+    mut state: W::State,
+    until: Until,
+) -> Result<(W::State, u64), BenchError> {
     let began = Instant::now();
     let mut count = 0;
     let goes_on = |count| match until {

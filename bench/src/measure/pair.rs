@@ -84,7 +84,9 @@ fn retrieved(answer: &[u8]) -> Result<(), BenchError> {
     match decode_response(answer, None)?.outcome {
         Outcome::Retrieved(entry) if entry.blob.len() == ENTRY_BYTES => Ok(()),
         Outcome::Refused(_) => Err(BenchError::Answer("a retrieve was refused")),
-        Outcome::Retrieved(_) | Outcome::Stored(_) => Err(BenchError::Answer("another entry than was stored")),
+        Outcome::Retrieved(_) | Outcome::Stored(_) => {
+            Err(BenchError::Answer("another entry than was stored"))
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use claviger_client::Identity;
 use claviger_proto::{DomainName, ResourceName};
 use rustls::ClientConfig;
 
+use super::Plan;
 use super::engine::{self, Shape};
 use super::pair::{put, stored};
-use super::Plan;
 use crate::compare::{Comparison, Named, Target};
 use crate::domain::Domain;
 use crate::error::BenchError;
