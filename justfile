@@ -24,8 +24,9 @@ deny:
 advisories:
     cargo deny check advisories
 
-# The API documentation and the book, both into target/.
+# The API documentation and the book, both into target/; and whether the threat model names real tests.
 docs:
+    .ci/threats
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
     mdbook build docs
 

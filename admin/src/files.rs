@@ -45,3 +45,20 @@ fn undo(paths: &[PathBuf]) {
         let _ = fs::remove_file(path);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_goes_again_when_the_next_can_t_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [
+            NewFile { name: "first", bytes: b"1", private: true },
+            NewFile { name: "no/such/directory", bytes: b"2", private: true },
+        ];
+        assert_eq!(write_all_new(dir.path(), &files).unwrap_err().exit_status(), 1);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

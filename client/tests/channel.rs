@@ -30,7 +30,7 @@ async fn refused(client: &Domain, leaf: &support::Leaf) -> Error {
 #[tokio::test]
 async fn many_requests_go_over_one_channel() {
     let domain = Domain::new("fleet");
-    let served = domain.name.clone();
+    let name = domain.name.clone();
     let server = serve(tls(&domain.leaf(Role::Broker), None), |stream| async move {
         let (_, tls) = stream.get_ref();
         assert_eq!(tls.server_name(), Some("fleet"));
@@ -38,10 +38,10 @@ async fn many_requests_go_over_one_channel() {
         assert_eq!(tls.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
         assert_eq!(tls.handshake_kind(), Some(HandshakeKind::Full));
         assert_eq!(
-            tls.negotiated_key_exchange_group().map(|group| group.name()),
+            tls.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name),
             Some(rustls::NamedGroup::X25519MLKEM768)
         );
-        broker(served, stream).await;
+        broker(name, stream).await;
     })
     .await;
     let mut channel = Channel::connect(&server, &domain.agent(), &Options::default()).await.unwrap();
@@ -56,8 +56,8 @@ async fn many_requests_go_over_one_channel() {
 #[tokio::test]
 async fn the_largest_secret_fits_and_a_refusal_ends_nothing() {
     let domain = Domain::new("fleet");
-    let served = domain.name.clone();
-    let server = serve(tls(&domain.leaf(Role::Broker), None), |stream| broker(served, stream)).await;
+    let name = domain.name.clone();
+    let server = serve(tls(&domain.leaf(Role::Broker), None), |stream| broker(name, stream)).await;
     let mut channel = Channel::connect(&server, &domain.agent(), &Options::default()).await.unwrap();
     let largest = vec![7; claviger_proto::limits::MAX_DATA];
     assert!(channel.store(store("disk", largest)).await.is_ok());

@@ -4,107 +4,17 @@
 
 mod support;
 
-use std::fs;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use claviger_attest::{
-    AdmissionIssuer, Binding, EXPORTER_LEN, Expected, KeyAlgorithm, Purpose, ReferenceValue, ReferenceValues,
-    Role, SimulatedPlatform, exporter_label, verify,
-};
+use claviger_attest::{KeyAlgorithm, ReferenceValues, Role};
 use claviger_client::evidence::SimulatedEnclave;
 use claviger_client::{Address, Admitted, Collector, Enrollment, Error, ProtocolFault, enroll};
 use claviger_proto::ErrorCode;
-use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
-use claviger_proto::trust::{TrustRequest, TrustResponse};
+use claviger_proto::trust::TrustResponse;
 use rustls_pki_types::UnixTime;
+use support::admission::{NONCE, admit, challenge, platform, spki_of};
 use support::{Domain, Leaf, hasty, linger, measurement, read_frame, serve, tls, write_frame};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
-
-const NONCE: [u8; 32] = [9; 32];
-
-/// A simulated platform's directory, and the reference values that trust it.
-fn platform() -> (tempfile::TempDir, ReferenceValues) {
-    let dir = tempfile::tempdir().unwrap();
-    let platform = SimulatedPlatform::generate(measurement(), None, UnixTime::now()).unwrap();
-    for (name, bytes) in platform.files().unwrap() {
-        fs::write(dir.path().join(name), bytes.expose()).unwrap();
-    }
-    let root = platform.root().unwrap().clone();
-    let kind = claviger_attest::EvidenceKind::SimulatedEnclave;
-    let mut references = ReferenceValues::default();
-    references.add(ReferenceValue::new(kind, measurement(), None, vec![root]).unwrap());
-    (dir, references)
-}
-
-fn sha384(bytes: &[u8]) -> [u8; 48] {
-    digest::digest(&digest::SHA384, bytes).as_ref().try_into().unwrap()
-}
-
-/// What a broker computes for this channel.
-fn binding(domain: &Domain, stream: &TlsStream<TcpStream>, server: &[u8], spki: &[u8]) -> [u8; 64] {
-    let (_, tls) = stream.get_ref();
-    let client = tls.peer_certificates().unwrap()[0].clone();
-    let exporter =
-        tls.export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(&NONCE)).unwrap();
-    let binding = Binding {
-        role: Role::Agent,
-        purpose: Purpose::Enroll,
-        policy_digest: domain.policy.digest(),
-        nonce: &NONCE,
-        client_leaf: &sha384(&client),
-        server_leaf: &sha384(server),
-        new_spki: Some(&sha384(spki)),
-        exporter: &exporter,
-    };
-    binding.digest()
-}
-
-/// The key that the client's certificate on this channel names.
-fn client_key(stream: &TlsStream<TcpStream>) -> PublicKey {
-    let client = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
-    let parsed = webpki_spki(&client);
-    PublicKey::from_spki_der(&parsed).unwrap()
-}
-
-fn webpki_spki(certificate: &[u8]) -> Vec<u8> {
-    rustls::server::ParsedCertificate::try_from(&certificate.to_vec().into())
-        .unwrap()
-        .subject_public_key_info()
-        .to_vec()
-}
-
-async fn challenge(stream: &mut TlsStream<TcpStream>) {
-    write_frame(stream, &TrustResponse::Challenge(NONCE).encode_body(Some("r1"))).await;
-}
-
-/// Admits as a broker does.
-async fn admit(
-    domain: Arc<Domain>,
-    leaf: Vec<u8>,
-    references: ReferenceValues,
-    mut stream: TlsStream<TcpStream>,
-) {
-    challenge(&mut stream).await;
-    let body = read_frame(&mut stream).await.unwrap();
-    let (request, evidence) = TrustRequest::decode_body(&body).unwrap();
-    assert_eq!(request.purpose, "authentication");
-    let spki = client_key(&stream).spki_der().to_vec();
-    let binding = binding(&domain, &stream, &leaf, &spki);
-    let expected = Expected { binding: &binding, spki: &spki };
-    let now = UnixTime::now();
-    let answer = match verify(&request.submitted_evidence_type, &evidence, &references, &expected, now) {
-        Ok(attested) => {
-            let issuer: AdmissionIssuer = domain.issuer.clone().into_admission();
-            TrustResponse::Admitted(issuer.admit(&attested, now).unwrap())
-        }
-        Err(error) => TrustResponse::Refused(Refusal::new(ErrorCode::AttestationRefused, error.to_string())),
-    };
-    write_frame(&mut stream, &answer.encode_body(Some("r2"))).await;
-    linger(stream).await;
-}
 
 async fn enrolled(domain: &Domain, dir: &tempfile::TempDir, admission: &Address) -> Result<Admitted, Error> {
     let enrollment = Enrollment {
@@ -136,12 +46,12 @@ async fn evidence_bound_to_the_channel_is_admitted() {
     let domain = Arc::new(Domain::new("fleet"));
     let (dir, references) = platform();
     let leaf = domain.leaf(Role::Broker);
-    let (config, certificate, served) = (tls(&leaf, None), leaf.certificate, domain.clone());
-    let server = serve(config, |stream| admit(served, certificate, references, stream)).await;
+    let (config, certificate, of) = (tls(&leaf, None), leaf.certificate, domain.clone());
+    let server = serve(config, |stream| admit(of, certificate, references, stream)).await;
     let Admitted { identity, peer } = enrolled(&domain, &dir, &server).await.unwrap();
     assert_eq!(peer.measurement(), Some(&measurement()));
     assert_eq!(peer.challenge_fresh(), Some(true));
-    assert_eq!(identity.key().public().unwrap().spki_der(), webpki_spki(identity.certificate()));
+    assert_eq!(identity.key().public().unwrap().spki_der(), spki_of(identity.certificate()));
     assert!(identity.verify(UnixTime::now()).is_ok());
 }
 
@@ -155,8 +65,8 @@ async fn an_unknown_measurement_or_root_is_refused_with_the_broker_s_word() {
         (of_another_root, "not from a platform with this root"),
     ] {
         let leaf = domain.leaf(Role::Broker);
-        let (config, certificate, served) = (tls(&leaf, None), leaf.certificate, domain.clone());
-        let server = serve(config, |stream| admit(served, certificate, references, stream)).await;
+        let (config, certificate, of) = (tls(&leaf, None), leaf.certificate, domain.clone());
+        let server = serve(config, |stream| admit(of, certificate, references, stream)).await;
         let error = enrolled(&domain, &dir, &server).await.err().unwrap();
         assert_eq!((error.code(), error.exit_status()), ("attestation-refused", 6));
         assert!(error.to_string().contains(word), "{error}");

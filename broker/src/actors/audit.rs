@@ -155,7 +155,7 @@ impl Handler<SyncDomain> for AuditActor {
             let Some(sync) = sync else { return Ok(None) };
             let sync = sync?;
             let run = actix_rt::task::spawn_blocking(move || sync.run());
-            run.await.unwrap_or(Err(AuditError::Interrupted)).map(Some)
+            run.await.unwrap_or(Err(AuditError::Stopped)).map(Some)
         })
     }
 }

@@ -132,14 +132,12 @@ mod tests {
 
     #[actix_rt::test]
     async fn hints_that_disagree_are_refused() {
-        let (a, b, domains) = two();
-        let with = |name, of: &Made| Hello {
-            server_name: Some(name),
-            authorities: vec![of.domain.policy.subject_der()],
-            alpn: None,
-        };
-        assert_eq!(choose(&domains, &with("alpha", &a)).map(|d| d.name.to_string()), Ok("alpha".to_owned()));
-        assert_eq!(choose(&domains, &with("alpha", &b)).err().map(|r| r.reason), Some("hints-disagree"));
+        let (a, _b, domains) = two();
+        let mut hello = hinted(&[&a]);
+        hello.server_name = Some("alpha");
+        assert_eq!(chosen(&domains, &hello), Ok("alpha".to_owned()));
+        hello.server_name = Some("beta");
+        assert_eq!(chosen(&domains, &hello), Err("hints-disagree"));
     }
 
     #[actix_rt::test]

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::chain::ChainHead;
 use crate::audit::segment_file::{HEADER, SegmentName, Tail, header, list, record, walk};
@@ -46,7 +47,8 @@ pub struct SegmentWriter {
     segment: Segment,
     head: ChainHead,
     dirty: bool,
-    stopped: bool,
+    /// Set for good when an append or a flush left the file in doubt.
+    stopped: Arc<AtomicBool>,
 }
 
 /// The segment that is being appended to.
@@ -74,13 +76,13 @@ impl SegmentWriter {
             }
             Some(name) => Segment::resume(&dir, &keys, name)?,
         };
-        Ok(Self { dir, keys, shard, segment, head, dirty: false, stopped: false })
+        Ok(Self { dir, keys, shard, segment, head, dirty: false, stopped: Arc::default() })
     }
 
     /// Appends one record with one write(2): it survives the process, not yet the machine. Returns its number.
     /// After an error the record isn't there, and the request must fail.
     pub fn append(&mut self, facts: &AuditFacts) -> Result<u64, AuditError> {
-        if self.stopped {
+        if self.is_stopped() {
             return Err(AuditError::Stopped);
         }
         if self.keys.is_destroyed() {
@@ -97,7 +99,8 @@ impl SegmentWriter {
         self.dirty = true;
         if let Err(error) = self.segment.write(&bytes) {
             // Without the rest of a partly written record gone, nothing could follow it.
-            self.stopped = self.segment.file.set_len(self.segment.length).is_err();
+            let mended = self.segment.file.set_len(self.segment.length).is_ok();
+            self.stopped.store(!mended, Ordering::Release);
             return Err(io("append to", &self.segment.path, error));
         }
         let number = self.head.next;
@@ -112,23 +115,50 @@ impl SegmentWriter {
 
     /// Makes what was appended durable (fdatasync), and says how far that is.
     pub fn sync(&mut self) -> Result<SegmentHead, AuditError> {
-        if self.stopped {
+        self.begin_sync()?.run()
+    }
+
+    /// The same, for a caller that must not wait for the disk: what comes back can be run on another thread,
+    /// while more is appended here.
+    pub fn begin_sync(&mut self) -> Result<PendingSync, AuditError> {
+        if self.is_stopped() {
             return Err(AuditError::Stopped);
         }
-        if self.dirty {
-            let synced = self.segment.file.sync_data();
-            // A disk that failed to flush once can't be asked whether it did after all.
-            self.stopped = synced.is_err();
-            synced.map_err(|error| io("flush", &self.segment.path, error))?;
-            self.dirty = false;
-        }
-        Ok(SegmentHead { shard: self.shard, head: self.head })
+        let (path, stopped) = (self.segment.path.clone(), Arc::clone(&self.stopped));
+        let file = self.segment.file.try_clone().map_err(|error| io("open", &path, error))?;
+        self.dirty = false;
+        let head = SegmentHead { shard: self.shard, head: self.head };
+        Ok(PendingSync { file, path, head, stopped })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     fn roll(&mut self) -> Result<(), AuditError> {
         self.sync()?;
         self.segment = Segment::create(&self.dir, &self.keys, self.shard, &self.head)?;
         Ok(())
+    }
+}
+
+/// A flush that was begun ([`SegmentWriter::begin_sync`]).
+pub struct PendingSync {
+    file: File,
+    path: PathBuf,
+    head: SegmentHead,
+    stopped: Arc<AtomicBool>,
+}
+
+impl PendingSync {
+    /// Waits for the disk, and says how far it is.
+    pub fn run(self) -> Result<SegmentHead, AuditError> {
+        self.file.sync_data().map_err(|error| {
+            // A disk that failed to flush once can't be asked whether it did after all.
+            self.stopped.store(true, Ordering::Release);
+            io("flush", &self.path, error)
+        })?;
+        Ok(self.head)
     }
 }
 

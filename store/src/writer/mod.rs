@@ -46,7 +46,7 @@ impl Writer {
                 Sorted::Shared(command) => group.push(command),
                 Sorted::Create(new) => {
                     outcomes.extend(self.commit_group(std::mem::take(&mut group)));
-                    outcomes.push(self.create_domain(*new));
+                    outcomes.push(self.create_domain(new));
                 }
                 Sorted::Delete(delete) => {
                     outcomes.extend(self.commit_group(std::mem::take(&mut group)));
@@ -115,9 +115,10 @@ impl Drop for Writer {
 }
 
 /// Commands by whether they share a commit.
+#[allow(clippy::large_enum_variant, reason = "taken apart at once; a box would cost every store")]
 enum Sorted {
     Shared(Grouped),
-    Create(Box<NewDomain>),
+    Create(NewDomain),
     Delete(DeleteDomain),
 }
 
@@ -126,7 +127,7 @@ fn sort(command: Command) -> Sorted {
         Command::Put(put) => Sorted::Shared(Grouped::Put(put)),
         Command::UpdateDomain(update) => Sorted::Shared(Grouped::Update(update)),
         Command::Checkpoint(checkpoint) => Sorted::Shared(Grouped::Checkpoint(checkpoint)),
-        Command::CreateDomain(new) => Sorted::Create(Box::new(new)),
+        Command::CreateDomain(new) => Sorted::Create(new),
         Command::DeleteDomain(delete) => Sorted::Delete(delete),
     }
 }

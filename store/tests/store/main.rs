@@ -1,0 +1,14 @@
+//! The store as a whole: entries, domains, the writer, what tampering does.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+mod crash;
+mod data_dir;
+mod domains;
+mod entries;
+mod faults;
+mod model;
+mod secrecy;
+mod tampering;
+mod trail;
