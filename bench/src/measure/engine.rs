@@ -58,7 +58,7 @@ fn commit(engine: &SledEngine, waiting: &mpsc::Receiver<Put>, shape: Shape) -> R
         commits += 1;
         for done in done {
             // A writer that is gone has counted what it needed.
-            drop(done.send(()));
+            let _ = done.send(());
         }
     }
     Ok(())
@@ -151,7 +151,7 @@ fn entry_key(writer: u64, name: u32, kind: u8, number: u32) -> Key {
     Key::new(Tree::Entry, key)
 }
 
-/// SplitMix64: spreads names over the keys as a digest does, at no cost.
+/// `SplitMix64` spreads names over the keys as a digest does, at no cost.
 fn scrambled(state: u64) -> u64 {
     let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -94,7 +94,7 @@ fn retrieved(answer: &[u8]) -> Result<(), BenchError> {
 mod tests {
     use super::*;
     use claviger_proto::frame::HEADER;
-    use claviger_proto::key_service::{Refusal, decode_request, encode_response};
+    use claviger_proto::key_service::{Echo, Refusal, decode_request, encode_response};
     use claviger_proto::{Entry, ErrorCode, Version};
 
     fn domain() -> DomainName {
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        let answer = |outcome| encode_response(Default::default(), Some("1-0-1"), outcome);
+        let answer = |outcome| encode_response(Echo::default(), Some("1-0-1"), outcome);
         let refused = answer(Outcome::Refused(Refusal::new(ErrorCode::NotFound, "no")));
         let done = answer(Outcome::Stored(Version::FIRST));
         let entry = |bytes| Entry {
