@@ -162,7 +162,7 @@ fn t23_files_are_their_owner_s_alone_whatever_the_umask() {
     let fleet = Fleet::generate(broker.dir(), "fleet", "--algorithm p256");
     fleet.create_on(&broker, "members").ok();
     let machine = fleet.admitted(&broker, "vm");
-    store(&broker, &machine.state, "a", &[7; 200_000]).run().ok();
+    store(&broker, &machine.state, "a", &vec![7; 200_000]).run().ok();
     retrieve(&broker, &machine.state, "a").run().ok();
     let out = broker.dir().join("out");
     // An existing file that everybody could read doesn't stay so.
