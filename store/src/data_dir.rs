@@ -169,6 +169,11 @@ impl DataDir {
         self.id
     }
 
+    /// Key files that others than their owner can read, with their modes; whoever runs the broker should be told.
+    pub fn exposed_key_files(&self) -> Result<Vec<(PathBuf, u32)>, DataDirError> {
+        Ok(Slots::read(&self.slots())?.exposed_key_files())
+    }
+
     /// Gets the root key out of a slot.
     pub fn unlock(&self) -> Result<RootKey, DataDirError> {
         Ok(Slots::read(&self.slots())?.open(&self.context())?)

@@ -1,11 +1,18 @@
 //! Files and directories of ours: private, and durable once made.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+#[cfg(feature = "engine")]
+use std::fs::{DirBuilder, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt as _;
+#[cfg(feature = "engine")]
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::Path;
+#[cfg(feature = "engine")]
+use std::path::PathBuf;
 
 /// Makes a directory that only its owner can use, durably. It is no error if it is there.
+#[cfg(feature = "engine")]
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => sync_parent(path),
@@ -24,6 +31,7 @@ pub(crate) fn create_new(path: &Path, content: &[u8]) -> io::Result<File> {
 }
 
 /// Puts a file in place that only its owner can use, wholly or not at all, durably.
+#[cfg(feature = "engine")]
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = beside(path);
     // A leftover of a crash; it was never the file itself.
@@ -36,6 +44,7 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_parent(path)
 }
 
+#[cfg(feature = "engine")]
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
@@ -56,6 +65,7 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Takes everybody else's rights on everything under a directory, and on itself.
+#[cfg(feature = "engine")]
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
     for entry in std::fs::read_dir(path)? {

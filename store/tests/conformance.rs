@@ -1,6 +1,8 @@
 //! What every engine must do, run over each of them.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::needless_pass_by_value, reason = "each test owns its engine, and some open it again")]
+#![allow(clippy::large_stack_arrays, reason = "contents of values, in tests")]
 
 mod conformance_suite;
 

@@ -161,7 +161,9 @@ fn not_found() -> Refusal {
 
 fn open(domain: &Domain, permit: Permit, retrieve: &Retrieve, facts: &mut AuditFacts) -> Outcome {
     match domain.storage.store.retrieve(&domain.keys, permit, retrieve.version) {
-        Ok(entry) => {
+        Ok(mut entry) => {
+            // As the peer has to send it, should it store it again.
+            entry.tag = retrieve.name.to_wire(&domain.name);
             facts.version = entry.version.map(claviger_proto::Version::get);
             Outcome::Retrieved(entry)
         }

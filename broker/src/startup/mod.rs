@@ -99,6 +99,7 @@ impl Broker {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         raise_file_limit();
         let data_dir = DataDir::open(&config.data_dir)?;
+        warn_of_exposed_keys(&data_dir)?;
         let root = unseal::root_key(&data_dir)?;
         let mut sockets = Sockets::bind(&config)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -227,6 +228,15 @@ fn metrics_recorder() -> Option<metrics_exporter_prometheus::PrometheusHandle> {
         }
     });
     Some(handle)
+}
+
+/// Key files on mounts of secrets often can be read by a group, so this isn't refused.
+fn warn_of_exposed_keys(data_dir: &DataDir) -> Result<(), StartError> {
+    for (path, mode) in data_dir.exposed_key_files()? {
+        let (path, mode) = (path.display(), format!("{mode:o}"));
+        tracing::warn!(%path, mode, "others than its owner can read this key file; run chmod 600 on it");
+    }
+    Ok(())
 }
 
 fn random_start() -> Result<u32, StartError> {

@@ -168,6 +168,6 @@ mod tests {
         feed.publish(vec![event(8)]);
         assert_eq!(ahead.next(Duration::ZERO).map(|e| e.map(|e| e.revision.0)), Ok(Some(8)));
         drop(feed);
-        assert_eq!(ahead.next(Duration::from_secs(60)), Err(WatchError::Closed));
+        assert_eq!(ahead.next(Duration::from_mins(1)), Err(WatchError::Closed));
     }
 }

@@ -27,7 +27,7 @@ pub(super) type Outcome = (Option<Generation>, Result<Done, StoreError>);
 /// What a batch comes to.
 pub(super) struct Planned {
     pub(super) outcomes: Vec<Outcome>,
-    /// One for each domain, in the same order as `trails`.
+    /// One for each domain that changes, in the same order as `trails`.
     pub(super) txns: Vec<Txn>,
     pub(super) trails: Vec<(Generation, TrailHead)>,
 }
@@ -74,9 +74,10 @@ impl<'a> Batch<'a> {
         }
         let mut planned = Planned { outcomes, txns: Vec::new(), trails: Vec::new() };
         for (generation, plan) in self.domains {
-            let (txn, trail) = plan.finish()?;
-            planned.txns.push(txn);
-            planned.trails.push((generation, trail));
+            if let Some((txn, trail)) = plan.finish()? {
+                planned.txns.push(txn);
+                planned.trails.push((generation, trail));
+            }
         }
         Ok(planned)
     }

@@ -98,8 +98,9 @@ impl DomainPlan {
         Ok(Done::Checkpointed { sequence, digest })
     }
 
-    /// The transaction, and where the trail is after it.
-    pub(super) fn finish(self) -> Result<(Txn, TrailHead), StoreError> {
+    /// The transaction, and where the trail is after it; `None` when every command was refused, for then there
+    /// is nothing to write.
+    pub(super) fn finish(self) -> Result<Option<(Txn, TrailHead)>, StoreError> {
         let Self { keys, trail, trail_was, names, body, put, .. } = self;
         let mut txn = Txn { put, ..Txn::default() };
         for (name, plan) in names {
@@ -109,11 +110,11 @@ impl DomainPlan {
             txn.require.push((layout::domain_record(keys.generation()), Some(revision)));
             txn.put.push(put_body(&keys, &body)?);
         }
-        // When every command was refused there is nothing to write, the trail's head included.
-        if !txn.put.is_empty() {
-            txn.require.push((layout::audit_head(keys.generation()), trail_was));
-            txn.put.push(trail.seal(&keys)?);
+        if txn.put.is_empty() {
+            return Ok(None);
         }
-        Ok((txn, trail))
+        txn.require.push((layout::audit_head(keys.generation()), trail_was));
+        txn.put.push(trail.seal(&keys)?);
+        Ok(Some((txn, trail)))
     }
 }

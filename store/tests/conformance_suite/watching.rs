@@ -60,7 +60,7 @@ pub(crate) fn a_slow_watcher_never_holds_up_a_commit(subject: Subject) {
         engine.commit(batch).unwrap();
         number += 5_000;
     }
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < Duration::from_mins(1));
     let resume = engine.revision();
     assert_eq!(sleeping.next(Duration::ZERO), Err(WatchError::Lagged { resume }));
     engine.commit(vec![put("x", b"")]).unwrap();

@@ -30,7 +30,7 @@ impl Member {
         let now = UnixTime::since_unix_epoch(Duration::from_secs(NOW.unsigned_abs()));
         let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         let policy = self_signed_policy(&key, &domain, now, 30).unwrap();
-        let issuer = Issuer::new(key, policy.clone()).unwrap();
+        let issuer = Issuer::new(key, policy.clone(), &domain).unwrap();
         let agent = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         let measurement = Measurement::from_bytes(&[4; 32]).unwrap();
         let leaf =

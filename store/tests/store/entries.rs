@@ -197,6 +197,16 @@ fn t15_domains_share_names_and_nothing_else() {
 }
 
 #[test]
+fn a_batch_that_is_refused_wholly_does_not_hinder_the_next() {
+    let mut world = World::new();
+    world.put("a", 0, b"1").unwrap();
+    // The engine's revision goes on without this domain.
+    create_domain(&mut world.writer, "beta").unwrap();
+    assert_eq!(conflict(&world.put("a", 1, b"x")), Some((1, 2)));
+    assert_eq!(world.put("a", 0, b"2").unwrap(), 2);
+}
+
+#[test]
 fn gets_beside_puts_are_never_damaged_and_never_go_back() {
     let mut world = World::new();
     world.put("a", 0, &1_u32.to_be_bytes()).unwrap();

@@ -300,7 +300,7 @@ fn a_shard_goes_on_after_a_broken_segment_and_the_damage_stays_visible() {
     assert_eq!(trail.findings(), [FindingKind::Broken { record: 0 }]);
     // A header that isn't ours is never built upon.
     bytes[10] ^= 1;
-    fs::write(trail.segments().remove(1), &bytes).unwrap();
+    fs::write(trail.segments().remove(2), &bytes).unwrap();
     let outcome = SegmentWriter::open(trail.dir.path(), Arc::clone(&trail.world.keys), 0);
     assert!(matches!(outcome.err(), Some(AuditError::Unusable { .. })));
     assert!(trail.findings().contains(&FindingKind::Foreign));
