@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use claviger_tests::broker::{Broker, Setup};
 use claviger_tests::fleet::Fleet;
@@ -17,6 +18,12 @@ struct Call {
     result: i64,
     /// Where in the trace it began, and where it ended.
     lines: (usize, usize),
+}
+
+impl Call {
+    fn is(&self, names: &[&str]) -> bool {
+        names.contains(&self.name.as_str())
+    }
 }
 
 /// Reads strace's output: `PID NAME(ARGUMENTS) = RESULT`, or the two halves of a call that others interrupted.
@@ -49,35 +56,50 @@ fn calls(trace: &str) -> Vec<Call> {
     calls
 }
 
-/// Stores a value of this size; whether an fdatasync of the database came after the request and before the answer.
+const SENDS: [&str; 4] = ["sendto", "sendmsg", "write", "writev"];
+const READS: [&str; 4] = ["recvfrom", "recvmsg", "read", "readv"];
+const SYNCS: [&str; 2] = ["fdatasync", "fsync"];
+
+/// The calls after `skip` lines, as soon as one of them sent something on the channel to `peer`: strace writes a
+/// call down when it is over, and its bytes are here before that.
+fn calls_until_answer(trace: &Path, skip: usize, peer: &str) -> Vec<Call> {
+    let end = Instant::now() + Duration::from_mins(1);
+    loop {
+        let mut calls = calls(&fs::read_to_string(trace).unwrap());
+        calls.retain(|call| call.lines.0 >= skip && call.result >= 0);
+        if calls.iter().any(|call| call.is(&SENDS) && call.arguments.contains(peer)) {
+            return calls;
+        }
+        assert!(Instant::now() < end, "no answer to {peer} in {} calls", calls.len());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Stores a value of this size; an fdatasync of the database came after the request and before the answer.
 fn store_is_synced(broker: &Broker, fleet: &Fleet, trace: &Path, size: usize) {
     let mut channel = fleet.channel(broker);
+    let peer = channel.local_address().to_string();
     // The handshake and a first request are over before the one that counts.
     channel.request(&message::retrieve("absent")).refused("not-found");
+    calls_until_answer(trace, 0, &peer);
     let skip = fs::read_to_string(trace).unwrap().lines().count();
     channel.request(&message::store("a", &vec![7; size])).ok();
-    let peer = channel.local_address().to_string();
-    let calls = calls(&fs::read_to_string(trace).unwrap());
-    let recent = || calls.iter().filter(|call| call.lines.0 >= skip && call.result >= 0);
+    let calls = calls_until_answer(trace, skip, &peer);
     let on_channel = |call: &&Call| call.arguments.contains(&peer);
-    let sends = ["sendto", "sendmsg", "write", "writev"];
-    let answer = recent().filter(on_channel).find(|call| sends.contains(&call.name.as_str()));
-    let answer = answer.unwrap_or_else(|| panic!("no answer in {calls:#?}")).lines.0;
-    let reads = ["recvfrom", "recvmsg", "read", "readv"];
-    let request = recent()
+    let answer = calls.iter().filter(on_channel).find(|call| call.is(&SENDS)).unwrap().lines.0;
+    let request = calls
+        .iter()
         .filter(on_channel)
-        .filter(|call| reads.contains(&call.name.as_str()) && call.result > 0 && call.lines.1 < answer)
+        .filter(|call| call.is(&READS) && call.result > 0 && call.lines.1 < answer)
         .map(|call| call.lines.1)
         .max()
         .expect("the request was read");
     let database = broker.data_dir().join("store");
-    let synced = recent().any(|call| {
-        ["fdatasync", "fsync"].contains(&call.name.as_str())
-            && call.arguments.contains(database.to_str().unwrap())
-            && call.lines.0 > request
-            && call.lines.1 < answer
-    });
-    assert!(synced, "{size} bytes: nothing was synced between lines {request} and {answer} of {calls:#?}");
+    let synced = calls
+        .iter()
+        .filter(|call| call.is(&SYNCS) && call.arguments.contains(database.to_str().unwrap()))
+        .any(|call| call.lines.0 > request && call.lines.1 < answer);
+    assert!(synced, "{size} bytes: nothing was synced between lines {request} and {answer}");
 }
 
 #[test]

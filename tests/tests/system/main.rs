@@ -2,6 +2,8 @@
 //!
 //! Names that begin with `t` and two digits are rows of the threat list in `docs/threat-model.md`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod durability;
 mod entries;
 mod quickstart;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use claviger_attest::Role;
 use claviger_tests::broker::Broker;
-use claviger_tests::channel::Channel;
+use claviger_tests::channel::{Channel, Credentials, Hello};
 use claviger_tests::fleet::{Fleet, Machine, retrieve, store};
 use claviger_tests::message;
 use claviger_tests::programs::{PROGRAMS, command};
@@ -124,7 +124,7 @@ fn a_certificate_that_the_owner_signed_makes_a_member() {
     let issue = command("key-admin").args("identity issue --domain fleet --new-key p256");
     let issue = issue.with("--policy-key", &fleet.policy_key).with("--policy-cert", &fleet.policy_cert);
     issue.with("--measurement", &measurement).with("--out-dir", &dir).run().ok();
-    let own = claviger_tests::channel::Credentials {
+    let own = Credentials {
         certificate: claviger_tests::certificate::unpem(&fs::read(dir.join("identity-cert.pem")).unwrap()),
         key: claviger_tests::certificate::unpem(&fs::read(dir.join("identity-key.pem")).unwrap()),
     };
@@ -164,7 +164,7 @@ fn requests_under_way_are_finished_when_the_broker_stops() {
     channel.send_bytes(first).unwrap();
     broker.signal(rustix::process::Signal::TERM);
     // The rest comes after the broker stopped accepting.
-    while Channel::connect(broker.listen, &Default::default(), None).is_ok() {}
+    while Channel::connect(broker.listen, &Hello::default(), None).is_ok() {}
     channel.send_bytes(rest).unwrap();
     message::Response::read(channel.receive().unwrap()).ok();
     assert!(channel.is_closed());

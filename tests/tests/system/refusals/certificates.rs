@@ -48,7 +48,7 @@ fn a_stock_certificate_is_accepted_and_each_of_these_breaks_one_thing_of_it() {
     let short = Leaf { organization: Some("Measured-abcd".to_owned()), ..good.clone() };
     for broken in [server_only, unmeasured, upper, short] {
         let own = authority.issue(&broken);
-        assert_eq!(alert(&broker, &fleet, &own), AlertDescription::CertificateUnknown, "{broken:?}");
+        assert_eq!(alert(&broker, &fleet, &own), AlertDescription::AccessDenied, "{broken:?}");
     }
     // Without extended key usages it may be used for anything.
     let free = authority.issue(&Leaf { usages: Vec::new(), ..good });

@@ -8,7 +8,6 @@ use claviger_tests::broker::Broker;
 use claviger_tests::certificate::Authority;
 use claviger_tests::fleet::{Fleet, retrieve};
 use claviger_tests::message::TrustResponse;
-use claviger_tests::programs::Failure;
 use time::Duration;
 
 use super::undisturbed;
@@ -82,25 +81,16 @@ fn a_domain_that_is_not_there_is_named() {
 #[test]
 fn a_policy_certificate_that_is_not_one_or_has_expired_is_refused_by_the_agent() {
     let broker = Broker::start();
-    let fleet = fleet(&broker);
+    let mut fleet = fleet(&broker);
     let machine = fleet.machine("vm");
     fleet.trust(&broker, &machine, "vm");
-    let enroll = |policy_cert: &std::path::Path| -> Failure {
-        let machine = &machine;
-        let fleet = Fleet {
-            name: fleet.name.clone(),
-            policy_key: fleet.policy_key.clone(),
-            policy_cert: policy_cert.to_owned(),
-            ..Fleet::of(broker.dir(), "unused", &Authority::policy("x", KeyAlgorithm::P256, Duration::DAY))
-        };
-        fleet.enroll(&broker, machine).run().failed(3)
-    };
     let file = broker.dir().join("policy.pem");
+    fleet.policy_cert.clone_from(&file);
     let expired = Authority::policy("fleet", KeyAlgorithm::P256, -Duration::MINUTE);
     fs::write(&file, expired.certificate_pem()).unwrap();
-    enroll(&file).says(&["expired"]);
+    fleet.enroll(&broker, &machine).run().failed(3).says(&["expired"]);
     fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-    enroll(&file).is("refused").says(&["policy.pem"]);
+    fleet.enroll(&broker, &machine).run().failed(3).is("refused").says(&["policy.pem"]);
     assert!(!machine.state.exists());
 }
 

@@ -98,7 +98,7 @@ fn frames_that_are_too_large_are_answered_and_end_the_connection() {
         message::Response::read(announced.receive().unwrap()).refused("too-large");
     });
     // One byte above a secret's limit, in a frame that is not too large.
-    refused(&broker, &fleet, &message::store("a", &body[..(1 << 20) + 1]), "too-large");
+    refused(&broker, &fleet, &message::store("a", &body[..=1 << 20]), "too-large");
 }
 
 #[test]

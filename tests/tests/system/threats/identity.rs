@@ -110,7 +110,7 @@ fn t36_a_broker_s_certificate_makes_no_agent() {
     for own in [fleet.issue(Role::Broker, Some(&measurement)), fleet.issue(Role::Broker, None)] {
         for hello in [Hello::ours("fleet"), Hello::stock(fleet.policy.subject_der())] {
             let told = refusal(broker.listen, &hello, Some(&own));
-            assert_eq!(told, AlertDescription::CertificateUnknown);
+            assert_eq!(told, AlertDescription::AccessDenied);
         }
     }
     // The same key's word for an agent is accepted.
