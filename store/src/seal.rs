@@ -6,6 +6,8 @@
 //! of records wears a key out, and there is no nonce to repeat. [`Aad`] says what and where the record is; one
 //! that was moved, renamed or relabelled doesn't open.
 
+use std::cell::RefCell;
+
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut as _, Aes256Gcm, KeyInit as _, Nonce, Tag};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
@@ -139,8 +141,7 @@ impl SealKey {
     pub fn seal(&self, aad: &Aad<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut sealed = Vec::with_capacity(plaintext.len() + OVERHEAD);
         sealed.push(FORMAT);
-        sealed.extend_from_slice(&[0; SALT]);
-        aws_lc_rs::rand::fill(&mut sealed[1..HEAD]).map_err(|_| SealError::Randomness)?;
+        sealed.extend_from_slice(&salt()?);
         sealed.extend_from_slice(plaintext);
         let cipher = self.record_cipher(&sealed[1..HEAD])?;
         let body = InOutBuf::from(&mut sealed[HEAD..]);
@@ -178,6 +179,24 @@ impl SealKey {
         let key = expand::<32>(&self.0, &[RECORD_LABEL, salt]);
         Aes256Gcm::new_from_slice(&*key).map_err(|_| SealError::Damaged)
     }
+}
+
+/// Salts that one draw of randomness gives. They aren't secret, and a draw costs more than its bytes.
+const SALTS: usize = 32;
+
+/// A fresh salt.
+fn salt() -> Result<[u8; SALT], SealError> {
+    thread_local! {
+        static DRAWN: RefCell<Vec<[u8; SALT]>> = const { RefCell::new(Vec::new()) };
+    }
+    DRAWN.with_borrow_mut(|drawn| {
+        if drawn.is_empty() {
+            let mut fresh = [[0; SALT]; SALTS];
+            aws_lc_rs::rand::fill(fresh.as_flattened_mut()).map_err(|_| SealError::Randomness)?;
+            drawn.extend_from_slice(&fresh);
+        }
+        drawn.pop().ok_or(SealError::Randomness)
+    })
 }
 
 /// `N` bytes of HKDF-Expand with SHA-256.

@@ -12,6 +12,15 @@ use crate::seal::{Aad, RecordKind};
 /// Versions that share a page. A head has between 1 and this many, some 40 bytes each.
 const PAGE: u32 = 32;
 
+/// How a head's value in the engine is laid out: this byte, the sealed head's length, the sealed head, and
+/// the record of the newest version or nothing.
+const LAYOUT: u8 = 1;
+const PREFIX: usize = 1 + 4;
+
+/// Largest sealed record, in bytes, that lies beside its head: a disk key with room. It keeps the value
+/// within one piece of an engine's page, and names with few small versions within one record.
+pub(crate) const LARGEST_BESIDE: usize = 2 << 10;
+
 /// The state of a version that can be got.
 const THERE: u8 = 1;
 
@@ -93,6 +102,9 @@ pub(crate) struct Head {
     /// The versions of the newest page.
     #[prost(message, repeated, tag = "3")]
     recent: Vec<VersionMeta>,
+    /// Whether the newest version lies beside the head, and not in a record of its own.
+    #[prost(bool, tag = "4")]
+    pub(crate) latest_beside: bool,
 }
 
 /// A page of versions that the head no longer has.
@@ -147,26 +159,57 @@ impl Head {
         Aad { name: name.as_str(), ..keys.aad(RecordKind::Head) }
     }
 
+    /// A version whose own record would show that this head is an older one put back: it gets one no later
+    /// than with the next version.
+    pub(crate) fn telltale(head: Option<&Self>) -> Option<Version> {
+        match head {
+            None => Some(Version::FIRST),
+            Some(head) if head.latest_beside => head.highest(),
+            Some(head) => head.next(),
+        }
+    }
+
+    /// Seals the head; `latest` is the newest version's record, when it lies beside the head.
     pub(crate) fn seal(
         &self,
         keys: &DomainKeys,
         name: &ResourceName,
         at: &EntryPlace,
+        latest: Option<&[u8]>,
     ) -> Result<(Key, Vec<u8>), StoreError> {
         let key = at.head();
-        let raw =
+        let head =
             keys.seal(&Self::aad(keys, name), &self.encode_to_vec()).map_err(|e| sealed(e, "head", &key))?;
+        let latest = latest.unwrap_or_default();
+        let mut raw = Vec::with_capacity(PREFIX + head.len() + latest.len());
+        raw.push(LAYOUT);
+        // Some kilobytes at most: a page of versions.
+        raw.extend_from_slice(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes());
+        raw.extend_from_slice(&head);
+        raw.extend_from_slice(latest);
         Ok((key, raw))
     }
 
+    /// Opens a head; gives the record of the newest version with it, still sealed, when it lies there.
     pub(crate) fn open(
         keys: &DomainKeys,
         name: &ResourceName,
         key: &Key,
         raw: &[u8],
-    ) -> Result<Self, StoreError> {
-        let opened = keys.open(&Self::aad(keys, name), raw).map_err(|e| sealed(e, "head", key))?;
-        Self::decode(opened.expose()).map_err(|_| damaged("head", key))
+    ) -> Result<(Self, Option<Vec<u8>>), StoreError> {
+        let broken = || damaged("head", key);
+        match raw.first() {
+            Some(&LAYOUT) => {}
+            Some(&found) => return Err(StoreError::UnknownFormat { found }),
+            None => return Err(broken()),
+        }
+        let (length, rest) = raw[1..].split_first_chunk().ok_or_else(broken)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| broken())?;
+        let (head, latest) = rest.split_at_checked(length).ok_or_else(broken)?;
+        let opened = keys.open(&Self::aad(keys, name), head).map_err(|e| sealed(e, "head", key))?;
+        let head = Self::decode(opened.expose()).map_err(|_| broken())?;
+        let latest = head.latest_beside.then(|| latest.to_vec());
+        Ok((head, latest))
     }
 }
 

@@ -1,12 +1,13 @@
 //! Entries: how the versions of a name are kept.
 //!
-//! A sealed head says which versions a name has had and what they are; each version's secret is a record of its
-//! own, sealed together with what the head says of it. So a get is two reads, and neither can be exchanged
-//! for another. The head keeps the newest versions only; older ones go to pages, so that a name with
-//! thousands of versions costs no more to store to than one with two.
+//! A sealed head says which versions a name has had and what they are; each version's secret is sealed for
+//! itself, together with what the head says of it, so neither can be exchanged for another. The newest
+//! version, if it is small, lies beside its head until the next one comes: one record to write for a name's
+//! first version, one to read for its latest. The head keeps what is known of the newest versions only; older
+//! ones go to pages, so that a name with thousands of versions costs no more to store to than one with two.
 
 mod head;
 mod read;
 
-pub(crate) use head::{Head, VersionMeta, seal_page};
-pub(crate) use read::{find, has_successor, load_head, open_version, retrieve};
+pub(crate) use head::{Head, LARGEST_BESIDE, VersionMeta, seal_page};
+pub(crate) use read::{find, is_put_back, load, open_version, retrieve};

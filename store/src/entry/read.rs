@@ -12,16 +12,38 @@ use crate::layout::EntryPlace;
 /// come between two reads, so even twice is rare.
 const ATTEMPTS: usize = 16;
 
+/// A head as the engine has it.
+pub(crate) struct Loaded {
+    pub(crate) head: Head,
+    /// The record of the newest version, sealed, when it lies beside the head.
+    pub(crate) latest: Option<Vec<u8>>,
+    pub(crate) revision: Revision,
+}
+
 /// Loads a name's head; `None` when it has never had a version.
-pub(crate) fn load_head(
+pub(crate) fn load(
     engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     at: &EntryPlace,
-) -> Result<Option<(Head, Revision)>, StoreError> {
+) -> Result<Option<Loaded>, StoreError> {
     let key = at.head();
     let Some((raw, revision)) = engine.get(&key)? else { return Ok(None) };
-    Ok(Some((Head::open(keys, name, &key, &raw)?, revision)))
+    let (head, latest) = Head::open(keys, name, &key, &raw)?;
+    Ok(Some(Loaded { head, latest, revision }))
+}
+
+/// Whether there is a record that can't be there yet: the head is an older one, put back. Or a store has
+/// come between the two reads, so whoever isn't the writer must look again.
+pub(crate) fn is_put_back(
+    engine: &AnyEngine,
+    loaded: Option<&Loaded>,
+    at: &EntryPlace,
+) -> Result<bool, StoreError> {
+    match Head::telltale(loaded.map(|loaded| &loaded.head)) {
+        Some(version) => Ok(engine.get(&at.version(version.get()))?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Opens one version of a name, or its latest; an entry that may not leave isn't found.
@@ -33,41 +55,25 @@ pub(crate) fn retrieve(
 ) -> Result<Entry, StoreError> {
     let at = EntryPlace::new(keys, name);
     for _ in 0..ATTEMPTS {
-        let head = load_head(engine, keys, name, &at)?;
-        // An older head put back would make an older version the latest. The versions that it doesn't know
-        // give it away; unless it is older only because a store came in between.
-        if has_successor(engine, head.as_ref().map(|(head, _)| head), &at)? {
-            let again = load_head(engine, keys, name, &at)?;
-            if revision(head.as_ref()) == revision(again.as_ref()) {
+        let loaded = load(engine, keys, name, &at)?;
+        if is_put_back(engine, loaded.as_ref(), &at)? {
+            let again = load(engine, keys, name, &at)?;
+            if loaded.map(|loaded| loaded.revision) == again.map(|again| again.revision) {
                 return Err(gone_or_damaged(keys, "head", &at));
             }
             continue;
         }
-        let (head, _) = head.ok_or(StoreError::NotFound)?;
-        let wanted = version.or_else(|| head.highest()).ok_or(StoreError::NotFound)?;
-        let meta = find(engine, keys, name, &at, &head, wanted)?.ok_or(StoreError::NotFound)?;
+        let loaded = loaded.ok_or(StoreError::NotFound)?;
+        let wanted = version.or_else(|| loaded.head.highest()).ok_or(StoreError::NotFound)?;
+        let meta = find(engine, keys, name, &at, &loaded.head, wanted)?.ok_or(StoreError::NotFound)?;
         if !meta.is_releasable() {
             return Err(StoreError::NotFound);
         }
-        return to_entry(name, &meta, wanted, open_version(engine, keys, name, &at, &meta)?, &at);
+        let beside = loaded.latest.filter(|_| loaded.head.highest() == Some(wanted));
+        let blob = open_version(engine, keys, name, &at, &meta, beside.as_deref())?;
+        return to_entry(name, &meta, wanted, blob, &at);
     }
     Err(gone_or_damaged(keys, "head", &at))
-}
-
-fn revision(head: Option<&(Head, Revision)>) -> Option<Revision> {
-    head.map(|(_, revision)| *revision)
-}
-
-/// Whether there is a version that the head doesn't know of.
-pub(crate) fn has_successor(
-    engine: &AnyEngine,
-    head: Option<&Head>,
-    at: &EntryPlace,
-) -> Result<bool, StoreError> {
-    match head.map_or(Some(Version::FIRST), Head::next) {
-        Some(next) => Ok(engine.get(&at.version(next.get()))?.is_some()),
-        None => Ok(false),
-    }
 }
 
 /// What is known of a version, if there is one of that number.
@@ -90,17 +96,21 @@ pub(crate) fn find(
     }
 }
 
-/// Opens the secret of a version.
+/// Opens the secret of a version: from its own record, unless that lies beside the head.
 pub(crate) fn open_version(
     engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     at: &EntryPlace,
     meta: &VersionMeta,
+    beside: Option<&[u8]>,
 ) -> Result<Secret, StoreError> {
     let key = at.version(meta.version);
-    let (raw, _) = engine.get(&key)?.ok_or_else(|| gone_or_damaged(keys, "entry", at))?;
-    keys.open(&meta.aad(keys, name), &raw).map_err(|e| sealed(e, "entry", &key))
+    let open = |raw: &[u8]| keys.open(&meta.aad(keys, name), raw).map_err(|e| sealed(e, "entry", &key));
+    match beside {
+        Some(raw) => open(raw),
+        None => open(&engine.get(&key)?.ok_or_else(|| gone_or_damaged(keys, "entry", at))?.0),
+    }
 }
 
 /// A record that must be there isn't: because the domain is being removed, or because somebody took it.

@@ -1,10 +1,10 @@
 //! What a batch comes to for one name.
 
-use claviger_proto::{ResourceName, Secret, Version};
+use claviger_proto::{ResourceName, Version};
 
 use crate::domain::DomainKeys;
 use crate::engine::{AnyEngine, Key, Revision, Txn};
-use crate::entry::{Head, VersionMeta, find, has_successor, load_head, open_version, seal_page};
+use crate::entry::{Head, LARGEST_BESIDE, VersionMeta, find, is_put_back, load, open_version, seal_page};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout::EntryPlace;
 use crate::writer::PutEntry;
@@ -15,9 +15,12 @@ pub(super) struct NamePlan {
     head: Head,
     /// The head's record as the engine has it.
     head_was: Option<Revision>,
-    /// The versions put by this batch, sealed.
-    versions: Vec<(VersionMeta, Key, Vec<u8>)>,
-    /// The pages that became full by this batch.
+    /// The newest version's record, sealed, while it lies beside the head.
+    latest: Option<Vec<u8>>,
+    changed: bool,
+    /// The versions that get a record of their own, sealed.
+    versions: Vec<(u32, Key, Vec<u8>)>,
+    /// The pages that became full.
     pages: Vec<(u32, Vec<VersionMeta>)>,
 }
 
@@ -28,13 +31,16 @@ impl NamePlan {
         name: &ResourceName,
     ) -> Result<Self, StoreError> {
         let at = EntryPlace::new(keys, name);
-        let head = load_head(engine, keys, name, &at)?;
-        if has_successor(engine, head.as_ref().map(|(head, _)| head), &at)? {
-            // An older head put back; storing on top of it would use a version twice.
+        let loaded = load(engine, keys, name, &at)?;
+        if is_put_back(engine, loaded.as_ref(), &at)? {
+            // Storing on top of an older head would use a version twice.
             return Err(damaged("head", &at.head()));
         }
-        let (head, head_was) = head.map_or_else(Default::default, |(head, was)| (head, Some(was)));
-        Ok(Self { at, head, head_was, versions: Vec::new(), pages: Vec::new() })
+        let (head, latest, head_was) = match loaded {
+            Some(loaded) => (loaded.head, loaded.latest, Some(loaded.revision)),
+            None => (Head::default(), None, None),
+        };
+        Ok(Self { at, head, head_was, latest, changed: false, versions: Vec::new(), pages: Vec::new() })
     }
 
     /// Puts a version; gives which, and whether it was there already.
@@ -53,15 +59,32 @@ impl NamePlan {
             Some(asked) if self.is_same(engine, keys, put, asked)? => return Ok((asked, true)),
             Some(asked) => return Err(StoreError::Conflict { asked, next: next? }),
         };
-        let name = put.permit.name();
         let entry_type = put.entry_type.to_string();
         let meta = VersionMeta::new(keys, version, entry_type, put.exportable, put.now);
         let key = self.at.version(version.get());
-        let raw =
-            keys.seal(&meta.aad(keys, name), put.blob.expose()).map_err(|e| sealed(e, "entry", &key))?;
-        self.versions.push((meta.clone(), key, raw));
-        self.pages.extend(self.head.add(meta));
+        let aad = meta.aad(keys, put.permit.name());
+        let raw = keys.seal(&aad, put.blob.expose()).map_err(|e| sealed(e, "entry", &key))?;
+        self.add(meta, key, raw);
         Ok((version, false))
+    }
+
+    /// Adds the next version, as the newest. The one before it gets a record of its own, if it has none: that
+    /// is also what shows an older head put back. For the same reason a version lies beside the head only
+    /// when the one before it did, or there was none.
+    fn add(&mut self, meta: VersionMeta, key: Key, raw: Vec<u8>) {
+        let before = self.head.highest();
+        let beside = (before.is_none() || self.head.latest_beside) && raw.len() <= LARGEST_BESIDE;
+        if let (Some(before), Some(raw)) = (before, self.latest.take()) {
+            self.versions.push((before.get(), self.at.version(before.get()), raw));
+        }
+        if beside {
+            self.latest = Some(raw);
+        } else {
+            self.versions.push((meta.version, key, raw));
+        }
+        self.head.latest_beside = beside;
+        self.pages.extend(self.head.add(meta));
+        self.changed = true;
     }
 
     /// Whether exactly this is stored already, under this version.
@@ -73,21 +96,16 @@ impl NamePlan {
         version: Version,
     ) -> Result<bool, StoreError> {
         let name = put.permit.name();
-        let by_this_batch = self.versions.iter().find(|(meta, ..)| meta.version == version.get());
-        let (meta, blob): (VersionMeta, Secret) = if let Some((meta, key, raw)) = by_this_batch {
-            let blob = keys.open(&meta.aad(keys, name), raw).map_err(|e| sealed(e, "entry", key))?;
-            (meta.clone(), blob)
-        } else if let Some(meta) = self.find_stored(engine, keys, name, version)? {
-            let blob = open_version(engine, keys, name, &self.at, &meta)?;
-            (meta, blob)
-        } else {
-            return Ok(false);
-        };
+        let Some(meta) = self.find(engine, keys, name, version)? else { return Ok(false) };
+        let newest = self.head.highest() == Some(version);
+        let own = self.versions.iter().find(|(number, ..)| *number == version.get());
+        let raw = self.latest.as_deref().filter(|_| newest).or(own.map(|(_, _, raw)| raw.as_slice()));
+        let blob = open_version(engine, keys, name, &self.at, &meta, raw)?;
         let same = meta.entry_type == put.entry_type.as_str() && meta.exportable == put.exportable;
         Ok(same && meta.is_there() && blob == put.blob)
     }
 
-    fn find_stored(
+    fn find(
         &self,
         engine: &AnyEngine,
         keys: &DomainKeys,
@@ -108,10 +126,10 @@ impl NamePlan {
         name: &ResourceName,
         txn: &mut Txn,
     ) -> Result<(), StoreError> {
-        if self.versions.is_empty() {
+        if !self.changed {
             return Ok(());
         }
-        let (head_key, raw) = self.head.seal(keys, name, &self.at)?;
+        let (head_key, raw) = self.head.seal(keys, name, &self.at, self.latest.as_deref())?;
         txn.require.push((head_key.clone(), self.head_was));
         txn.put.push((head_key, raw));
         for (number, versions) in self.pages {

@@ -4,7 +4,7 @@ use claviger_proto::ResourceName;
 
 use crate::audit::verify::Verification;
 use crate::audit::{AuditError, FindingKind};
-use crate::entry::{Head, load_head};
+use crate::entry::load;
 use crate::error::StoreError;
 use crate::layout::EntryPlace;
 
@@ -17,9 +17,9 @@ impl Verification<'_> {
             let Ok(name) = name.parse::<ResourceName>() else { continue };
             let at = EntryPlace::new(self.keys, &name);
             let place = || format!("entry {}", hex::encode(&at.head().bytes[..SHOWN]));
-            match load_head(self.engine, self.keys, &name, &at) {
-                Ok(head) => {
-                    let highest = head.as_ref().and_then(|(head, _)| Head::highest(head));
+            match load(self.engine, self.keys, &name, &at) {
+                Ok(loaded) => {
+                    let highest = loaded.and_then(|loaded| loaded.head.highest());
                     if highest.map_or(0, claviger_proto::Version::get) < recorded {
                         self.find(place(), FindingKind::EntryRolledBack);
                     }
