@@ -46,6 +46,9 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report, BenchError> {
+    if cfg!(debug_assertions) {
+        progress("a debug build, whose figures mean nothing: build with --release");
+    }
     let plan = Plan { rounds: args.rounds, window: Duration::from_secs_f64(args.seconds) };
     let parent = args.dir.clone().unwrap_or_else(std::env::temp_dir);
     let dir = tempfile::Builder::new().prefix("claviger-bench-").tempdir_in(parent)?;

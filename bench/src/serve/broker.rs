@@ -12,7 +12,8 @@ use super::control::{self, Ready};
 use crate::error::BenchError;
 
 pub(crate) fn run(data_dir: PathBuf) -> Result<(), BenchError> {
-    claviger_broker::logging::install("info");
+    // What `serve` logs by default on the measured paths is logged here too: nothing.
+    claviger_broker::logging::install("warn");
     claviger_broker::runtime::panics::install_hook();
     claviger_broker::runtime::block_on(serve(data_dir))
 }

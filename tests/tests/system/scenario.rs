@@ -4,12 +4,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use claviger_attest::Role;
 use claviger_tests::broker::Broker;
+use claviger_tests::certificate::unpem;
 use claviger_tests::channel::{Channel, Credentials, Hello};
 use claviger_tests::fleet::{Fleet, Machine, retrieve, store};
 use claviger_tests::message;
 use claviger_tests::programs::{PROGRAMS, command};
+use claviger_tests::server::Impostor;
+use claviger_tests::tools;
 
 /// A disk key, as `head -c 64 /dev/urandom` makes one.
 const DISK_KEY: [u8; 64] = *b"\x00\xff\n\r0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab";
@@ -124,10 +126,7 @@ fn a_certificate_that_the_owner_signed_makes_a_member() {
     let issue = command("key-admin").args("identity issue --domain fleet --new-key p256");
     let issue = issue.with("--policy-key", &fleet.policy_key).with("--policy-cert", &fleet.policy_cert);
     issue.with("--measurement", &measurement).with("--out-dir", &dir).run().ok();
-    let own = Credentials {
-        certificate: claviger_tests::certificate::unpem(&fs::read(dir.join("identity-cert.pem")).unwrap()),
-        key: claviger_tests::certificate::unpem(&fs::read(dir.join("identity-key.pem")).unwrap()),
-    };
+    let own = identity_in(&dir);
     let mut channel = Channel::ours(broker.listen, "fleet", &own);
     channel.request(&message::store("a", b"secret")).ok();
     assert_eq!(channel.request(&message::retrieve("a")).ok().blob(), b"secret");
@@ -174,16 +173,53 @@ fn requests_under_way_are_finished_when_the_broker_stops() {
 }
 
 #[test]
-fn a_broker_certificate_can_come_from_the_owner() {
+fn the_owner_signs_a_certificate_that_agents_take_for_a_broker_s() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
     let dir = broker.dir().join("broker-identity");
     let issue = command("key-admin").args("identity issue --domain fleet --role broker --new-key p256");
     let issue = issue.with("--policy-key", &fleet.policy_key).with("--policy-cert", &fleet.policy_cert);
-    let issued = issue.with("--out-dir", &dir).run().ok();
-    assert_eq!(issued["role"], "broker");
+    issue.with("--out-dir", &dir).run().ok();
     assert_eq!(mode(&dir.join("identity-key.pem")), 0o600);
-    assert!(!fleet.issue(Role::Broker, None).certificate.is_empty());
+    let server = Impostor::start(&identity_in(&dir));
+    let state = fleet.state_of("member", &fleet.member());
+    let client = command("key-client").args("store a --in -").stdin("told to a broker");
+    let client = client.with("--broker", server.address.to_string()).with("--state-dir", state);
+    // It listens, and never answers.
+    client.run().failed(8);
+    assert!(server.heard().windows(16).any(|window| window == b"told to a broker"));
+}
+
+#[test]
+fn the_owner_signs_a_machine_s_request() {
+    if !tools::have("openssl", "openssl") {
+        return;
+    }
+    let broker = Broker::start();
+    let fleet = Fleet::create(&broker, "fleet", "members");
+    let here = |name: &str| broker.dir().join(name);
+    let request = std::process::Command::new("openssl")
+        .args(["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=machine", "-keyout", "key.pem"])
+        .args(["-out", "machine.csr"])
+        .current_dir(broker.dir())
+        .output()
+        .unwrap();
+    assert!(request.status.success(), "{}", String::from_utf8_lossy(&request.stderr));
+    let issue = command("key-admin").args("identity issue --domain fleet").with("--csr", here("machine.csr"));
+    let issue = issue.with("--policy-key", &fleet.policy_key).with("--policy-cert", &fleet.policy_cert);
+    issue.with("--measurement", "ab".repeat(32)).with("--out-dir", here("signed")).run().ok();
+    assert!(!here("signed").join("identity-key.pem").exists(), "the machine keeps its key");
+    let own = Credentials {
+        certificate: unpem(&fs::read(here("signed").join("identity-cert.pem")).unwrap()),
+        key: unpem(&fs::read(here("key.pem")).unwrap()),
+    };
+    Channel::ours(broker.listen, "fleet", &own).request(&message::store("a", b"secret")).ok();
+}
+
+/// What `identity issue --new-key` wrote.
+fn identity_in(dir: &Path) -> Credentials {
+    let read = |name: &str| unpem(&fs::read(dir.join(name)).unwrap());
+    Credentials { certificate: read("identity-cert.pem"), key: read("identity-key.pem") }
 }
 
 #[test]

@@ -234,8 +234,11 @@ fn a_client_in_python_stores_and_retrieves() {
 fn s_client(broker: &Broker, fleet: &Fleet, options: &[&str], request: &[u8]) -> (bool, Vec<u8>, String) {
     let dir = broker.dir();
     let own = member(fleet);
-    fs::write(dir.join("own.pem"), pem("CERTIFICATE", &own.certificate) + pem("PRIVATE KEY", &own.key).as_str())
-        .unwrap();
+    fs::write(
+        dir.join("own.pem"),
+        pem("CERTIFICATE", &own.certificate) + pem("PRIVATE KEY", &own.key).as_str(),
+    )
+    .unwrap();
     fs::write(dir.join("policy.pem"), pem("CERTIFICATE", fleet.policy.der())).unwrap();
     let mut child = Command::new("openssl")
         .args(["s_client", "-connect", &broker.listen.to_string(), "-quiet", "-noservername"])
