@@ -22,8 +22,9 @@ use crate::setting::{ENTRY_BYTES, MAX_BATCH, VERSIONS_PER_NAME, WRITERS};
 pub(super) enum Shape {
     /// One value of the entry's size.
     OneRecord,
-    /// What the broker writes, about as large: the version, and its name's head again; for all stores of a
-    /// commit together a block of the trail, and the trail's head again.
+    /// What the broker writes, about as large: the name's head with the newest version beside it, and the record
+    /// of the version that lay there before; for all stores of a commit together a block of the trail, and the
+    /// trail's head again.
     AsTheBroker,
 }
 
@@ -114,11 +115,10 @@ impl Shape {
         let put = match self {
             Self::OneRecord => vec![(key(2, version), vec![0xa5; ENTRY_BYTES])],
             Self::AsTheBroker => {
-                let versions = version as usize + 1;
-                vec![
-                    (key(0, 0), vec![0xa5; SEAL + IN_HEAD * versions]),
-                    (key(2, version), vec![0xa5; SEAL + ENTRY_BYTES]),
-                ]
+                let head = SEAL + IN_HEAD * (version as usize + 1) + SEAL + ENTRY_BYTES;
+                let head = (key(0, 0), vec![0xa5; head]);
+                let before = (version > 0).then(|| (key(2, version - 1), vec![0xa5; SEAL + ENTRY_BYTES]));
+                std::iter::once(head).chain(before).collect()
             }
         };
         Txn { put, ..Txn::default() }
@@ -176,7 +176,7 @@ mod tests {
         let txns = (0..3).map(|n| Shape::AsTheBroker.store(1, n)).collect();
         let joined = Shape::AsTheBroker.joined(txns, 0);
         assert_eq!(joined.len(), 1);
-        assert_eq!(joined[0].put.len(), 2 * 3 + 2);
+        assert_eq!(joined[0].put.len(), 3 + 2 + 2, "heads, what lay beside the first two, the trail");
         let heads = joined[0].put.iter().filter(|(key, _)| *key == entry_key(1, 0, 0, 0));
         assert_eq!(heads.count(), 3, "the head of one name, three times");
     }
