@@ -92,7 +92,7 @@ impl SegmentWriter {
             self.roll()?;
         }
         let chain = ChainId::Shard(self.shard);
-        let body = facts.clone().encode();
+        let body = facts.encode();
         let sealed = self.head.seal(&self.keys, chain, &body).map_err(|_| AuditError::Randomness)?;
         let after = self.head.after(&sealed, 1);
         let bytes = record(&sealed, &after).ok_or(AuditError::TooLarge)?;

@@ -32,8 +32,9 @@ impl NamePlan {
     ) -> Result<Self, StoreError> {
         let at = EntryPlace::new(keys, name);
         let loaded = load(engine, keys, name, &at)?;
-        if is_put_back(engine, loaded.as_ref(), &at)? {
-            // Storing on top of an older head would use a version twice.
+        // Storing on top of an older head would use a version twice. (What a lost head leaves behind shows at
+        // the next read: the telltale record of a first version.)
+        if loaded.is_some() && is_put_back(engine, loaded.as_ref(), &at)? {
             return Err(damaged("head", &at.head()));
         }
         let (head, latest, head_was) = match loaded {
