@@ -12,9 +12,10 @@ fmt:
     cargo fmt --all --check
     cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 
-# Every lint of the workspace, warnings as errors.
+# Every lint of the workspace, warnings as errors; and of the store as an agent builds it.
 clippy:
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy -p claviger-store --no-default-features -- -D warnings
 
 # Walls between the houses, licences, sources (deny.toml).
 deny:

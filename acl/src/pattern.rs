@@ -67,17 +67,15 @@ impl fmt::Display for Pattern {
 }
 
 /// Whether a pattern's text matches a name's text, segment by segment: the function that casbin's matcher
-/// calls. (The index holds patterns in another form and is tested against this one.) An empty pattern, which
-/// casbin hands over when a policy has no rule at all, matches nothing.
+/// calls. (The index holds patterns in another form and is tested against this one.)
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let mut pieces = pattern.split('/').map(piece);
     let mut segments = name.split('/');
     loop {
         match (pieces.next(), segments.next()) {
-            (Some(Piece::Rest), Some(_)) => return true,
+            (Some(Piece::Rest), Some(_)) | (None, None) => return true,
             (Some(Piece::Any), Some(_)) => {}
             (Some(Piece::Literal(literal)), Some(segment)) if literal == segment => {}
-            (None, None) => return !pattern.is_empty(),
             _ => return false,
         }
     }

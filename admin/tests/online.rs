@@ -142,12 +142,14 @@ fn a_refusal_keeps_its_code_its_exit_status_and_its_words() {
     for (status, code, exit_status) in
         [(404, "not-found", 4), (409, "conflict", 5), (503, "sealed", 7), (400, "refused", 3)]
     {
-        let problem =
-            json!({"status": status, "code": code, "title": "no such domain", "detail": "list them"});
+        let problem = json!({"status": status, "code": code, "title": "kind", "detail": "no such domain"});
         let (_, output) = asked(dir.path(), "domain show fleet", status, &problem);
         assert_eq!(output.status.code(), Some(exit_status));
         let error: Value = serde_json::from_slice(&output.stderr).unwrap();
-        assert_eq!(error, json!({"error": {"code": code, "message": "no such domain", "next": "list them"}}));
+        assert_eq!(
+            (&error["error"]["code"], &error["error"]["message"]),
+            (&code.into(), &"no such domain".into())
+        );
     }
 }
 

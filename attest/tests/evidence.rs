@@ -180,7 +180,7 @@ fn the_signers_must_be_the_keys_that_are_spoken_of() {
     malformed("claim without a signing key", |f| f.tamper_claim = |c| c.signing_key = None);
     malformed("report without a signing key", |f| f.tamper_report = |r| r.signing_key = None);
     statement("a private signing key", |f| {
-        f.tamper_claim = |c| c.signing_key = Some(private_message(&KEYS.platform))
+        f.tamper_claim = |c| c.signing_key = Some(private_message(&KEYS.platform));
     });
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use claviger_attest::{
-    AttestError, BrokerMeasurements, CertificateError, EvidenceKind, Expected, Issuer, Measurement, Peer,
-    PolicyCertificate, ReferenceValue, ReferenceValues, Role, SigningKey, SimulatedPlatform, verify,
-    verify_agent, verify_broker,
+    AttestError, BrokerMeasurements, CertificateError, EvidenceKind, Expected, IssueError, Issuer, KeyError,
+    Measurement, Peer, PolicyCertificate, PolicyError, ReferenceError, ReferenceValue, ReferenceValues, Role,
+    SigningKey, SimulatedPlatform, verify, verify_agent, verify_broker,
 };
 use claviger_proto::DomainName;
 use claviger_proto::evidence::{Claim, Clause, ReportInfo, SignedClaim, SignedReport, UserData};
@@ -30,8 +30,10 @@ const ADMISSIONS: [(&str, &[u8]); 4] = [
 ];
 
 /// When all of it is valid: 2026-12-11.
+const NOW: u64 = 1_797_000_000;
+
 fn now() -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_secs(1_797_000_000))
+    UnixTime::since_unix_epoch(Duration::from_secs(NOW))
 }
 
 fn domain() -> DomainName {
@@ -192,4 +194,23 @@ fn a_platform_whose_files_do_not_belong_together_is_refused() {
     let malformed = |result| matches!(result, Err(AttestError::Malformed { .. }));
     assert!(malformed(from(&ATTEST_KEY[1..], MEASUREMENT, ENDORSEMENT)), "no key");
     assert!(malformed(from(ATTEST_KEY, MEASUREMENT, &ENDORSEMENT[1..])), "no endorsement");
+}
+
+#[test]
+fn keys_too_short_are_used_for_nothing() {
+    let private = KeyMessage::decode(include_bytes!("data/stock/rsa-1024-private.key_message.pb"));
+    let MessageKey::Private(key) = private.expect("a key").key else { panic!("it is a private key") };
+    assert_eq!(SigningKey::from_private(&key).map(|_| ()), Err(KeyError::Unsupported));
+
+    let root = read_public(include_bytes!("data/stock/rsa-1024-public.key_message.pb")).expect("a key");
+    let measurement = Measurement::from_bytes(MEASUREMENT).expect("32 bytes");
+    let value = ReferenceValue::new(EvidenceKind::SimulatedEnclave, measurement, None, vec![root.clone()]);
+    assert_eq!(value.map(|_| ()), Err(ReferenceError::Root));
+
+    let issuer = Issuer::new(policy_key(), policy(), &domain()).expect("a pair");
+    let leaf = issuer.identity(Role::Agent, root.spki_der(), Some(&measurement), now(), 30);
+    assert_eq!(leaf, Err(IssueError::SubjectKey));
+
+    let policy = PolicyCertificate::from_der(include_bytes!("data/made/rsa1024_policy.der"));
+    assert_eq!(policy.map(|_| ()), Err(PolicyError::Key));
 }

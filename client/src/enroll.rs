@@ -1,9 +1,8 @@
 //! Admission: a machine proves what it runs and gets a certificate for a key that it just made.
 
-use aws_lc_rs::digest;
 use claviger_attest::{
     Binding, EXPORTER_LEN, KeyAlgorithm, Peer, PolicyCertificate, Purpose, Role, SigningKey, exporter_label,
-    self_signed_agent, verify_agent,
+    self_signed_agent, sha384, verify_agent,
 };
 use claviger_proto::DomainName;
 use claviger_proto::key::PublicKey;
@@ -99,7 +98,7 @@ async fn receive(wire: &mut Wire, message: Option<&[u8]>) -> Result<TrustRespons
     }
 }
 
-/// What the evidence has to carry, so that it is worth nothing on any other channel (Decision 7).
+/// What the evidence has to carry, so that it is worth nothing on any other channel (`docs/protocol.md`, binding).
 fn bind(
     wire: &Wire,
     enrollment: &Enrollment<'_>,
@@ -140,10 +139,4 @@ fn check(
         Ok(_) => Ok(peer),
         Err(_) => Err(wire.fault(ProtocolFault::OtherKey)),
     }
-}
-
-fn sha384(bytes: &[u8]) -> [u8; 48] {
-    let mut out = [0; 48];
-    out.copy_from_slice(digest::digest(&digest::SHA384, bytes).as_ref());
-    out
 }

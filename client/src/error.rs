@@ -89,6 +89,18 @@ pub enum Error {
         /// The domain that was asked for.
         domain: DomainName,
     },
+    /// The broker answers, but serves nobody now.
+    #[error("the broker at {address} serves nobody now: it is sealed, or it has failed")]
+    NotServing {
+        /// Which broker.
+        address: Address,
+    },
+    /// The broker is at a limit.
+    #[error("the broker at {address} is busy")]
+    Busy {
+        /// Which broker.
+        address: Address,
+    },
     /// No TLS came about, and no certificate is the reason.
     #[error("there is no TLS 1.3 with the server at {address}: {source}")]
     Tls {
@@ -194,6 +206,8 @@ impl Error {
             Self::BrokerRefused { .. } => "broker-refused",
             Self::CertificateRefused { .. } => ErrorCode::CertificateRefused.as_str(),
             Self::UnknownDomain { .. } => "unknown-domain",
+            Self::NotServing { .. } => ErrorCode::Sealed.as_str(),
+            Self::Busy { .. } => ErrorCode::Busy.as_str(),
             Self::Tls { .. } => "tls",
             Self::Refused { refusal, .. } => refusal.code.as_str(),
             Self::Protocol { .. } => "protocol",
@@ -211,6 +225,8 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Closed { .. } => 8,
+            Self::NotServing { .. } => ErrorCode::Sealed.exit_status(),
+            Self::Busy { .. } => ErrorCode::Busy.exit_status(),
             Self::BrokerRefused { .. } | Self::CertificateRefused { .. } | Self::UnknownDomain { .. } => 3,
             Self::Tls { .. }
             | Self::Protocol { .. }
@@ -246,6 +262,8 @@ impl Error {
             Self::UnknownDomain { domain, .. } => {
                 format!("check the domain's spelling, or create it: key-admin domain create {domain}")
             }
+            Self::NotServing { .. } => "the operator unseals it, or finds the reason in its log".into(),
+            Self::Busy { .. } => "try again in a moment".into(),
             Self::Tls { .. } => {
                 "check that this port is the broker's, not a plain or older TLS service".into()
             }

@@ -149,7 +149,7 @@ async fn write_frame(stream: &mut TlsStream<TcpStream>, body: &[u8]) -> io::Resu
 fn classify(address: &Address, session: &Session, phase: Phase, error: io::Error) -> Error {
     let address = address.clone();
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(tls) => classify_tls(address, session, tls),
+        Some(tls) => classify_tls(address, session, phase, tls),
         None => match error.kind() {
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
@@ -161,9 +161,9 @@ fn classify(address: &Address, session: &Session, phase: Phase, error: io::Error
     }
 }
 
-fn classify_tls(address: Address, session: &Session, error: &rustls::Error) -> Error {
+fn classify_tls(address: Address, session: &Session, phase: Phase, error: &rustls::Error) -> Error {
     match error {
-        rustls::Error::AlertReceived(alert) => classify_alert(address, session, *alert),
+        rustls::Error::AlertReceived(alert) => classify_alert(address, session, phase, *alert),
         rustls::Error::InvalidCertificate(TlsCertificateError::Other(other)) => {
             match other.0.downcast_ref::<claviger_attest::CertificateError>() {
                 Some(fault) => {
@@ -179,8 +179,11 @@ fn classify_tls(address: Address, session: &Session, error: &rustls::Error) -> E
     }
 }
 
-fn classify_alert(address: Address, session: &Session, alert: AlertDescription) -> Error {
+fn classify_alert(address: Address, session: &Session, phase: Phase, alert: AlertDescription) -> Error {
     match alert {
+        // Before the broker has shown anything of itself, it has no other words for these.
+        AlertDescription::InternalError if phase == Phase::Handshake => Error::NotServing { address },
+        AlertDescription::UserCanceled if phase == Phase::Handshake => Error::Busy { address },
         AlertDescription::UnrecognisedName => {
             Error::UnknownDomain { address, domain: session.domain.clone() }
         }

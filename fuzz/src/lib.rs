@@ -3,8 +3,10 @@
 //! A reader must not panic, and what it accepts must survive being written and read again: two readings
 //! of one message are how one part of a program decides about something else than another part opens.
 
+pub mod attestation;
 mod keys;
 mod names;
+mod storage;
 mod wire;
 
 /// A target: takes any bytes; panics when it found something.
@@ -12,15 +14,21 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also its file's in `fuzz_targets/` and its folder's in `seeds/`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("admission_extension", attestation::admission_extension),
+    ("certificate", attestation::certificate),
     ("entry", wire::entry),
+    ("evidence", attestation::evidence),
     ("frame", wire::frame),
     ("key_certificate", keys::certificate),
     ("key_message", keys::key_message),
     ("key_private", keys::private),
     ("key_public", keys::public),
     ("names", names::names),
+    ("policy_certificate", attestation::policy_certificate),
     ("request", wire::request),
     ("response", wire::response),
+    ("sealed", storage::sealed),
+    ("slots", storage::slots),
     ("trust_request", wire::trust_request),
     ("trust_response", wire::trust_response),
 ];

@@ -4,10 +4,14 @@
 
 mod common;
 
-use claviger_proto::ParseError;
-use claviger_proto::key::{KeyKind, PublicKey, read_certificate, read_private, read_public};
+use claviger_proto::key::{KeyKind, PrivateKey, PublicKey, read_certificate, read_private, read_public};
+use claviger_proto::{ParseError, Secret};
 use common::data;
+use der::asn1::OctetStringRef;
+use der::{Decode as _, Encode as _};
+use pkcs8::PrivateKeyInfoRef;
 use proptest::prelude::*;
+use sec1::{EcParameters, EcPrivateKey};
 
 fn text(path: &str) -> String {
     String::from_utf8(data(path)).unwrap()
@@ -86,7 +90,12 @@ fn an_encrypted_key_is_called_so() {
 
 #[test]
 fn keys_of_other_kinds_are_refused() {
-    for file in ["files/ed25519.pkcs8.pem", "files/p521.pkcs8.pem", "files/p384.no-public.pem"] {
+    for file in [
+        "files/ed25519.pkcs8.pem",
+        "files/p521.pkcs8.pem",
+        "files/p384.no-public.pem",
+        "files/rsa.three-primes.pem",
+    ] {
         assert!(matches!(refused(read_private(&data(file))), ParseError::Key(_)), "{file}");
     }
     assert!(matches!(refused(read_public(&data("files/p384.compressed.pem"))), ParseError::Key(_)));
@@ -106,6 +115,33 @@ fn one_key_has_one_public_form() {
     let mut trailing = der;
     trailing.push(0);
     assert!(PublicKey::from_spki_der(&trailing).is_err());
+}
+
+#[test]
+fn a_point_says_that_it_is_uncompressed() {
+    let der = read_public(&data("files/p384.public.pem")).unwrap().spki_der().to_vec();
+    let at = der.len() - 97;
+    assert_eq!(der[at], 4);
+    // 6 and 7 are the hybrid forms: as long, and the same numbers.
+    for prefix in [0, 2, 3, 5, 6, 7] {
+        let mut other = der.clone();
+        other[at] = prefix;
+        assert!(PublicKey::from_spki_der(&other).is_err(), "{prefix}");
+    }
+}
+
+#[test]
+fn an_ec_key_is_on_one_curve() {
+    let (key, _) = read_private(&data("files/p384.pkcs8.pem")).unwrap();
+    let info = PrivateKeyInfoRef::from_der(key.pkcs8_der()).unwrap();
+    for (curve, good) in [("1.3.132.0.34", true), ("1.2.840.10045.3.1.7", false), ("1.3.132.0.35", false)] {
+        let mut inner = EcPrivateKey::from_der(info.private_key.as_bytes()).unwrap();
+        inner.parameters = Some(EcParameters::NamedCurve(curve.parse().unwrap()));
+        let inner = inner.to_der().unwrap();
+        let outer = PrivateKeyInfoRef::new(info.algorithm, OctetStringRef::new(&inner).unwrap());
+        let read = PrivateKey::from_pkcs8_der(Secret::new(outer.to_der().unwrap()));
+        assert_eq!(read.is_ok(), good, "{curve}");
+    }
 }
 
 #[test]

@@ -119,6 +119,7 @@ impl DataDir {
     /// Makes a data directory with a root key in one slot and an empty store. The directory must be empty or not
     /// exist. What is left of an attempt that was cut short isn't taken for one.
     pub fn create(path: &Path, spec: &SlotSpec) -> Result<Self, DataDirError> {
+        let is_new = !path.exists();
         files::create_dir(path).map_err(|error| io("make", path, error))?;
         let mut entries = std::fs::read_dir(path).map_err(|error| io("read", path, error))?;
         if path.join("broker.json").exists() {
@@ -131,15 +132,36 @@ impl DataDir {
         let id = StoreId::generate().ok_or(DataDirError::Randomness)?;
         let root = RootKey::generate().ok_or(DataDirError::Randomness)?;
         let dir = Self { path: path.to_owned(), audit: path.join("audit"), id, _lock: lock(path)? };
-        Slots::create(&dir.slots(), &dir.context(), &root, spec)?;
-        files::create_dir(&dir.audit).map_err(|error| io("make", &dir.audit, error))?;
-        Store::create(Arc::new(dir.engine()?), &root, id)?;
-        // Last, so that only a whole directory has it.
-        let marker = Marker { format: FORMAT, broker: id.to_string() };
-        let marker_path = path.join("broker.json");
-        let text = serde_json::to_vec(&marker).map_err(|_| DataDirError::Randomness)?;
-        files::replace(&marker_path, &text).map_err(|error| io("make", &marker_path, error))?;
+        if let Err(error) = dir.fill(&root, spec) {
+            dir.clear(is_new);
+            return Err(error);
+        }
         Ok(dir)
+    }
+
+    fn fill(&self, root: &RootKey, spec: &SlotSpec) -> Result<(), DataDirError> {
+        Slots::create(&self.slots(), &self.context(), root, spec)?;
+        files::create_dir(&self.audit).map_err(|error| io("make", &self.audit, error))?;
+        Store::create(Arc::new(self.engine()?), root, self.id)?;
+        // Last, so that only a whole directory has it.
+        let marker = Marker { format: FORMAT, broker: self.id.to_string() };
+        let marker_path = self.path.join("broker.json");
+        let text = serde_json::to_vec(&marker).map_err(|_| DataDirError::Randomness)?;
+        files::replace(&marker_path, &text).map_err(|error| io("make", &marker_path, error))
+    }
+
+    /// Takes away what a failed `fill` made, so that all is as it was. The error that made it necessary is the one
+    /// to tell.
+    fn clear(&self, is_new: bool) {
+        for made in [self.slots(), self.path.join("broker.json.new"), self.path.join("lock")] {
+            drop(std::fs::remove_file(made));
+        }
+        for made in [self.audit.clone(), self.path.join("store")] {
+            drop(std::fs::remove_dir_all(made));
+        }
+        if is_new {
+            drop(std::fs::remove_dir(&self.path));
+        }
     }
 
     /// Opens and locks one.
@@ -167,6 +189,11 @@ impl DataDir {
     /// The store's id.
     pub fn id(&self) -> StoreId {
         self.id
+    }
+
+    /// Key files that others than their owner can read, with their modes; whoever runs the broker should be told.
+    pub fn exposed_key_files(&self) -> Result<Vec<(PathBuf, u32)>, DataDirError> {
+        Ok(Slots::read(&self.slots())?.exposed_key_files())
     }
 
     /// Gets the root key out of a slot.

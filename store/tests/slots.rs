@@ -89,16 +89,33 @@ fn an_existing_key_file_is_the_key_and_stays_as_it_is() {
 }
 
 #[test]
-fn t23_a_key_file_that_others_can_use_is_refused() {
+fn t23_a_key_file_that_everybody_can_change_is_refused_and_one_that_others_can_read_is_told() {
     let made = Made::new();
-    for bad in [0o640, 0o604, 0o620, 0o602] {
+    for bad in [0o602, 0o666] {
         set_mode(&made.key(), bad);
         let error = error(made.open());
         assert!(matches!(error, SlotError::KeyFileMode { mode, .. } if mode == bad));
         assert!(error.to_string().contains("chmod 600"));
     }
+    let exposed = || Slots::read(&made.slots()).unwrap().exposed_key_files();
+    for told in [0o640, 0o604] {
+        set_mode(&made.key(), told);
+        made.open().unwrap();
+        assert_eq!(exposed(), [(made.key(), told)]);
+    }
     set_mode(&made.key(), 0o400);
     made.open().unwrap();
+    assert!(exposed().is_empty());
+}
+
+#[test]
+fn a_directory_with_its_own_key_file_can_be_moved() {
+    let made = Made::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let moved = |from: PathBuf| elsewhere.path().join(from.file_name().unwrap());
+    fs::rename(made.key(), moved(made.key())).unwrap();
+    fs::rename(made.slots(), moved(made.slots())).unwrap();
+    assert!(same(&Slots::read(&moved(made.slots())).unwrap().open(&context()).unwrap(), &made.root));
 }
 
 #[test]

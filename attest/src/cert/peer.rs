@@ -141,7 +141,8 @@ pub fn verify_broker(
     Ok(peer(domain, Role::Broker, measurement, leaf, &view, extension))
 }
 
-// The chain is policy certificate → leaf, without anything between: there is nothing to build.
+// The chain is policy certificate → leaf, without anything between: there is nothing to build. The policy
+// certificate itself can't be the leaf: it is always a CA's, and webpki takes no CA for an end entity.
 fn verify_chain<'a>(
     policy: &PolicyCertificate,
     leaf: &'a [u8],
@@ -150,9 +151,6 @@ fn verify_chain<'a>(
     usage: KeyUsage,
 ) -> Result<(View<'a>, EndEntityCert<'a>), CertificateError> {
     policy.check_dates(now)?;
-    if leaf == policy.der() {
-        return Err(CertificateError::Authority);
-    }
     let view = View::parse(leaf)?;
     let parsed = EndEntityCert::try_from(leaf_der).map_err(|error| from_webpki(&error))?;
     let anchors = std::slice::from_ref(policy.anchor());

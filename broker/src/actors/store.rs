@@ -101,7 +101,10 @@ fn commit_batches(
 ) {
     let _watch = failure.on_panic("the committer thread panicked");
     let size = metrics::histogram!("claviger_commit_batch_size");
-    while let Ok(batch) = batches.recv() {
+    // A process that ended while a domain was being removed left something to sweep.
+    let mut sweeping = true;
+    while let Some(batch) = next_batch(&mut writer, batches, &mut sweeping) {
+        sweeping |= batch.iter().any(|commit| matches!(commit.command, Command::DeleteDomain(_)));
         #[allow(clippy::cast_precision_loss, reason = "a batch has at most MAX_BATCH commands")]
         size.record(batch.len() as f64);
         let mut commands = Vec::with_capacity(batch.len());
@@ -123,4 +126,26 @@ fn commit_batches(
             drop(reply.send(result));
         }
     }
+}
+
+/// Waits for a batch. While nobody waits for a commit, records of deleted domains are removed; their keys are
+/// gone already.
+fn next_batch(
+    writer: &mut Writer,
+    batches: &mpsc::Receiver<Vec<Commit>>,
+    sweeping: &mut bool,
+) -> Option<Vec<Commit>> {
+    while *sweeping {
+        match batches.try_recv() {
+            Ok(batch) => return Some(batch),
+            Err(mpsc::TryRecvError::Disconnected) => return None,
+            Err(mpsc::TryRecvError::Empty) => {
+                *sweeping = writer.sweep().unwrap_or_else(|error| {
+                    tracing::error!(%error, "records of a deleted domain could not be removed");
+                    false
+                });
+            }
+        }
+    }
+    batches.recv().ok()
 }

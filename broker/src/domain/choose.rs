@@ -95,7 +95,7 @@ mod tests {
         (a, b, domains)
     }
 
-    fn named<'a>(server_name: &'a str) -> Hello<'a> {
+    fn named(server_name: &str) -> Hello<'_> {
         Hello { server_name: Some(server_name), alpn: Some(vec![ALPN]), ..Hello::default() }
     }
 

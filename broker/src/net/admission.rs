@@ -96,6 +96,10 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     let body = response.encode_body(Some(&id.to_string()));
     if write_frame(&mut channel.stream, &body, shard.config.limits.body).await.is_ok() {
         drop(channel.stream.shutdown().await);
+        if result.is_err() {
+            // What is refused may still be on its way, as a request that is too large is.
+            linger(&mut channel.stream).await;
+        }
     }
 }
 

@@ -52,17 +52,38 @@ pub struct Frame<'p> {
     _large: Option<SemaphorePermit<'p>>,
 }
 
+/// The first bytes of a frame.
+#[derive(Debug)]
+pub struct Begun {
+    head: [u8; HEADER],
+    have: usize,
+}
+
 /// Reads one frame.
 pub async fn read_frame<'p, S: AsyncRead + Unpin>(
     stream: &mut S,
     bounds: Bounds<'p>,
 ) -> Result<Frame<'p>, ReadError> {
+    let begun = begin_frame(stream, bounds.first).await?;
+    finish_frame(stream, begun, bounds).await
+}
+
+/// Waits for a frame to begin. May be dropped without losing a byte.
+pub async fn begin_frame<S: AsyncRead + Unpin>(stream: &mut S, within: Duration) -> Result<Begun, ReadError> {
     let mut head = [0; HEADER];
-    let read = timeout_at(Instant::now() + bounds.first, stream.read(&mut head)).await;
-    let have = read.map_err(|_| ReadError::Deadline("a request"))?.map_err(as_close)?;
-    if have == 0 {
-        return Err(ReadError::Closed);
+    let read = timeout_at(Instant::now() + within, stream.read(&mut head)).await;
+    match read.map_err(|_| ReadError::Deadline("a request"))?.map_err(as_close)? {
+        0 => Err(ReadError::Closed),
+        have => Ok(Begun { head, have }),
     }
+}
+
+/// Reads the rest of a frame that has begun.
+pub async fn finish_frame<'p, S: AsyncRead + Unpin>(
+    stream: &mut S,
+    Begun { mut head, have }: Begun,
+    bounds: Bounds<'p>,
+) -> Result<Frame<'p>, ReadError> {
     let end = Instant::now() + bounds.rest;
     let whole = async {
         if have < HEADER {

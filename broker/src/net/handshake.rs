@@ -76,7 +76,8 @@ async fn negotiate(
         .map_err(|_| HandshakeError::Deadline("hello"))??;
     // The place is taken only now: silent connections, of which there may be many, hold none.
     let Some(_place) = shard.permits.handshakes.take() else {
-        alert(&mut start, AlertDescription::InternalError).await;
+        // Not `internal_error`, which says that trying again is of no use.
+        alert(&mut start, AlertDescription::UserCanceled).await;
         return Err(HandshakeError::Busy);
     };
     let chosen = choose(&shard.view.domains(), &read(&start.client_hello()));

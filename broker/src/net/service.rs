@@ -10,7 +10,7 @@ use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
 
 use super::Shard;
-use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
+use super::frame_io::{Bounds, ReadError, begin_frame, finish_frame, linger, write_frame};
 use super::handshake::{Channel, handshake};
 use crate::actors::router::Route;
 use crate::request_id::RequestId;
@@ -50,11 +50,15 @@ impl Conversation<'_> {
         loop {
             let large = &self.shard.permits.large_bodies;
             let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
-            let read = read_frame(&mut self.channel.stream, bounds);
-            let frame = tokio::select! {
+            // A broker that drains takes no new request, and finishes one that has begun to arrive.
+            let begun = tokio::select! {
                 biased;
-                frame = read => frame,
+                begun = begin_frame(&mut self.channel.stream, bounds.first) => begun,
                 _ = draining.wait_for(|draining| *draining) => break,
+            };
+            let frame = match begun {
+                Ok(begun) => finish_frame(&mut self.channel.stream, begun, bounds).await,
+                Err(error) => Err(error),
             };
             let more = match frame {
                 Ok(frame) => self.answer(&frame.body).await && ours,
@@ -112,6 +116,8 @@ impl Conversation<'_> {
         let id = self.shard.ids.next();
         tracing::info!(%id, domain = %self.channel.domain.name, error = %refusal, "refused");
         if self.send(Echo::default(), id, Outcome::Refused(refusal)).await {
+            // The peer learns that it is over as soon as it has its answer.
+            drop(self.channel.stream.shutdown().await);
             linger(&mut self.channel.stream).await;
         }
     }

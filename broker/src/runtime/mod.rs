@@ -3,3 +3,8 @@
 pub mod failure;
 pub mod panics;
 pub mod shard;
+
+/// Runs a broker's whole life on an actor system of this thread, for programs that know no actors.
+pub fn block_on<F: Future>(life: F) -> F::Output {
+    actix_rt::System::new().block_on(life)
+}

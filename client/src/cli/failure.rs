@@ -99,8 +99,16 @@ impl From<Error> for Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        // A problem's detail says what happened here and what to do next.
-        Self::coded(problem.code, problem.title, problem.detail)
+        let next = match problem.code {
+            ErrorCode::NotFound => "check the names (key-admin domain list, key-admin trust list)",
+            ErrorCode::Sealed => "give the broker its root key again",
+            ErrorCode::Busy | ErrorCode::Deadline => "try again in a moment",
+            ErrorCode::Unavailable => "look at the broker's log",
+            _ => "correct it and try again",
+        };
+        // The detail says what happened here; the title only of which kind it is.
+        let message = if problem.detail.is_empty() { problem.title } else { problem.detail };
+        Self::coded(problem.code, message, next)
     }
 }
 

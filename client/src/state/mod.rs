@@ -146,16 +146,9 @@ impl StateDir {
         let (Some(id), Some(root)) = (StoreId::generate(), RootKey::generate()) else {
             return Err(StateError::Randomness);
         };
-        let spec = SlotSpec::File { path: self.slot_key_path()? };
+        let spec = SlotSpec::File { path: self.path.join(SLOT_KEY) };
         Slots::create(&slots, &context(id), &root, &spec)?;
         Ok(Keys { id, root })
-    }
-
-    /// Absolute, because the slot remembers it and the next command may run elsewhere.
-    fn slot_key_path(&self) -> Result<PathBuf, StateError> {
-        let dir = fs::canonicalize(&self.path);
-        let dir = dir.map_err(|source| FileError::system("looking for", &self.path, source))?;
-        Ok(dir.join(SLOT_KEY))
     }
 }
 

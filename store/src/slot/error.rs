@@ -16,8 +16,8 @@ pub enum SlotError {
         /// The key file.
         path: PathBuf,
     },
-    /// Others may read the key file.
-    #[error("the key file {path} can be used by others (mode {mode:o}); run: chmod 600 {path}")]
+    /// Everybody may change the key file.
+    #[error("the key file {path} can be changed by everybody (mode {mode:o}); run: chmod 600 {path}")]
     KeyFileMode {
         /// The key file.
         path: PathBuf,

@@ -16,7 +16,7 @@ const SHORTEST: u64 = 32;
 /// Most bytes of a key file: beyond this it isn't meant as one.
 const LONGEST: u64 = 4096;
 
-/// Reads a key file, refusing one that others can use.
+/// Reads a key file, refusing one that everybody can change.
 pub(super) fn read(path: &Path) -> Result<Secret, SlotError> {
     // Before it is opened: opening a pipe would wait for its writer.
     check(path, &std::fs::metadata(path).map_err(|error| reading(path, error))?)?;
@@ -27,6 +27,12 @@ pub(super) fn read(path: &Path) -> Result<Secret, SlotError> {
     let mut bytes = Zeroizing::new(vec![0; length]);
     file.read_exact(&mut bytes).map_err(|error| reading(path, error))?;
     Ok(Secret::new(std::mem::take(&mut *bytes)))
+}
+
+/// The mode of a key file that others than its owner can read, if it is one.
+pub(super) fn exposed_mode(path: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o077 != 0).then_some(mode)
 }
 
 /// Reads a key file, or makes it with 32 random bytes when it isn't there.
@@ -47,7 +53,7 @@ fn check(path: &Path, metadata: &std::fs::Metadata) -> Result<(), SlotError> {
     let mode = metadata.permissions().mode() & 0o7777;
     if !metadata.is_file() {
         Err(SlotError::KeyFileKind { path })
-    } else if mode & 0o077 != 0 {
+    } else if mode & 0o002 != 0 {
         Err(SlotError::KeyFileMode { path, mode })
     } else if !(SHORTEST..=LONGEST).contains(&metadata.len()) {
         Err(SlotError::KeyFileSize { path, found: metadata.len() })

@@ -51,7 +51,7 @@ impl Slots {
         root: &RootKey,
         spec: &SlotSpec,
     ) -> Result<Self, SlotError> {
-        let slot = Slot::create(context, root, spec)?;
+        let slot = Slot::create(path, context, root, spec)?;
         let table = Table {
             format: FORMAT,
             purpose: context.purpose.to_owned(),
@@ -81,6 +81,13 @@ impl Slots {
         Ok(Self { path: path.to_owned(), table })
     }
 
+    /// Key files that others than their owner can read, with their modes. They are used all the same, for mounts
+    /// of secrets often have such modes; who runs the store should be told.
+    pub fn exposed_key_files(&self) -> Vec<(PathBuf, u32)> {
+        let files = self.table.slots.iter().map(|Slot::File { path, .. }| resolve(&self.path, path));
+        files.filter_map(|path| file::exposed_mode(&path).map(|mode| (path, mode))).collect()
+    }
+
     /// Gets the root key out of the first slot that opens; when none does, the last slot's error.
     pub fn open(&self, context: &SlotContext<'_>) -> Result<RootKey, SlotError> {
         let store: StoreId = self.table.store.parse().map_err(|_| damaged(&self.path))?;
@@ -99,19 +106,18 @@ impl Slots {
 }
 
 impl Slot {
-    fn create(context: &SlotContext<'_>, root: &RootKey, spec: &SlotSpec) -> Result<Self, SlotError> {
+    fn create(
+        table: &Path,
+        context: &SlotContext<'_>,
+        root: &RootKey,
+        spec: &SlotSpec,
+    ) -> Result<Self, SlotError> {
         match spec {
             SlotSpec::File { path } => {
-                // The broker may be started from another directory than this one.
-                let path = std::path::absolute(path).map_err(|error| SlotError::Io {
-                    what: "find",
-                    path: path.clone(),
-                    error,
-                })?;
-                let factor = file::read_or_create(&path)?;
+                let factor = file::read_or_create(path)?;
                 let wrapped =
                     Wrapped::new(context, "file", &factor, root).map_err(|_| SlotError::Randomness)?;
-                Ok(Self::File { path, wrapped })
+                Ok(Self::File { path: placed(table, path)?, wrapped })
             }
         }
     }
@@ -119,6 +125,7 @@ impl Slot {
     fn open(&self, table: &Path, context: &SlotContext<'_>) -> Result<RootKey, SlotError> {
         match self {
             Self::File { path, wrapped } => {
+                let path = &resolve(table, path);
                 let factor: Secret = file::read(path)?;
                 wrapped.open(context, "file", &factor).map_err(|error| match error {
                     Unwrap::WrongKey => SlotError::WrongKey { path: path.clone() },
@@ -127,6 +134,27 @@ impl Slot {
             }
         }
     }
+}
+
+/// How the table names a key file: one that lies beside it by its name alone, so that the directory can be
+/// moved or mounted elsewhere; any other absolutely, for the program may be started from another directory.
+fn placed(table: &Path, path: &Path) -> Result<PathBuf, SlotError> {
+    let absolute = |path: &Path| {
+        std::path::absolute(path).map_err(|error| SlotError::Io {
+            what: "find",
+            path: path.to_owned(),
+            error,
+        })
+    };
+    let (table, path) = (absolute(table)?, absolute(path)?);
+    match path.file_name() {
+        Some(name) if path.parent() == table.parent() => Ok(name.into()),
+        _ => Ok(path),
+    }
+}
+
+fn resolve(table: &Path, path: &Path) -> PathBuf {
+    table.parent().unwrap_or(Path::new("")).join(path)
 }
 
 fn damaged(path: &Path) -> SlotError {

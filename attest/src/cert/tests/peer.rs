@@ -1,4 +1,5 @@
 use super::*;
+use crate::cert::view::View;
 
 #[test]
 fn a_measured_certificate_without_anything_else_makes_a_member() {
@@ -251,6 +252,8 @@ fn anything_before_in_or_after_a_certificate_is_refused() {
     assert!(WORLD.agent(&good).is_ok());
     let longer = [good.as_slice(), &[0]].concat();
     assert_eq!(refused(WORLD.agent(&longer)), CertificateError::Malformed);
+    assert!(View::parse(&good).is_ok());
+    assert!(View::parse(&longer).is_err());
     assert_eq!(refused(WORLD.agent(&good[..good.len() - 1])), CertificateError::Malformed);
     assert_eq!(refused(WORLD.agent(&[])), CertificateError::Malformed);
     for bit in 0..good.len() * 8 {

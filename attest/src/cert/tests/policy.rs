@@ -137,25 +137,41 @@ fn every_flipped_bit_of_a_policy_certificate_is_refused() {
     }
 }
 
-#[test]
-fn a_version_1_policy_certificate_is_refused() {
+/// The good policy certificate again, by hand: with this version field, and this algorithm for its name.
+fn by_hand(version: &[u8], algorithm: u8) -> Vec<u8> {
     let fake = authority();
-    let algorithm = tlv(der::SEQUENCE, &[&tlv(der::OID, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])]);
+    let algorithm = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, algorithm];
+    let algorithm = tlv(der::SEQUENCE, &[&tlv(der::OID, &[&algorithm])]);
     let dates = [der::time(NOW - DAY).expect("a time"), der::time(NOW + DAY).expect("a time")].concat();
+    let extensions = tlv(der::SEQUENCE, &[&fake.extensions.concat()]);
     let tbs = tlv(
         der::SEQUENCE,
         &[
+            version,
             &tlv(der::INTEGER, &[&[1]]),
             &algorithm,
             &fake.issuer,
             &tlv(der::SEQUENCE, &[&dates]),
             &fake.subject,
             WORLD.policy_key.public().spki_der(),
+            &tlv(der::context_constructed(3), &[&extensions]),
         ],
     );
     let signature = WORLD.policy_key.sign(&tbs).expect("signed");
-    let der = tlv(der::SEQUENCE, &[&tbs, &algorithm, &tlv(der::BIT_STRING, &[&[0], &signature])]);
-    assert_eq!(read(&der).map(|_| ()), Err(PolicyError::Version));
+    tlv(der::SEQUENCE, &[&tbs, &algorithm, &tlv(der::BIT_STRING, &[&[0], &signature])])
+}
+
+#[test]
+fn versions_below_3_and_algorithms_other_than_the_signatures_are_refused() {
+    const V2: &[u8] = &[0xa0, 3, 2, 1, 1];
+    const V3: &[u8] = &[0xa0, 3, 2, 1, 2];
+    const ECDSA_SHA256: u8 = 2;
+    const ECDSA_SHA384: u8 = 3;
+    assert!(read(&by_hand(V3, ECDSA_SHA256)).is_ok());
+    assert_eq!(read(&by_hand(&[], ECDSA_SHA256)).map(|_| ()), Err(PolicyError::Version));
+    assert_eq!(read(&by_hand(V2, ECDSA_SHA256)).map(|_| ()), Err(PolicyError::Version));
+    // Signed with SHA-256 all the same: peers that go by the name would refuse it.
+    assert_eq!(read(&by_hand(V3, ECDSA_SHA384)).map(|_| ()), Err(PolicyError::Signature));
 }
 
 #[test]

@@ -68,6 +68,14 @@ impl Registry {
             self.reload(name).await?;
             return Err(error.into());
         }
+        let trail = self.storage.audit_dir.join(domain.keys.audit_dir_name());
+        let removed = actix_rt::task::spawn_blocking(move || std::fs::remove_dir_all(trail)).await;
+        if let Ok(Err(error)) = removed
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            // Nobody can read it any more, so the deletion stands.
+            tracing::warn!(domain = %name, %error, "the files of a deleted domain's trail are left behind");
+        }
         tracing::info!(domain = %name, "a domain is deleted, and its key destroyed");
         Ok(())
     }

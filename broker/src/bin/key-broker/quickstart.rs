@@ -23,7 +23,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: OutputMode) -> ExitCode {
     // The refusals in the scenario are the point of it, so the log keeps to what is not expected.
     claviger_broker::logging::install("error");
-    match actix_rt::System::new().block_on(quickstart(args, output)) {
+    match claviger_broker::runtime::block_on(quickstart(args, output)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => super::serve::failure(&error).exit(output),

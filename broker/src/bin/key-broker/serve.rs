@@ -37,7 +37,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, output: OutputMode) -> ExitCode {
     claviger_broker::logging::install("info");
-    match actix_rt::System::new().block_on(serve(args, output)) {
+    match claviger_broker::runtime::block_on(serve(args, output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ended::Start(error)) => failure(&error).exit(output),
         Err(Ended::Failed(reason)) => {

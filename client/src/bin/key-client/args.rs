@@ -22,8 +22,8 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 done, 2 usage, 3 refused, 4 not found or not allowed, 5 conflict, 6 attestation refused, 7 sealed,
-  8 unreachable, 1 other
+  0 done, 2 usage, 3 refused, 4 not found or not allowed, 5 conflict,
+  6 attestation refused, 7 sealed, 8 unreachable, 1 other
 
 A first time, step by step:
   key-client enroll --domain fleet --policy-cert policy-cert.pem --admission broker:8123 \\

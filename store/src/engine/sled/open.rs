@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -34,7 +35,7 @@ impl SledEngine {
     pub(super) fn open_with(path: &Path, sync_data: SyncData) -> Result<Self, EngineError> {
         files::create_dir(path).map_err(|error| EngineError::Io { what: "make its directory", error })?;
         let config = ::sled::Config::new().path(path).flush_every_ms(None).cache_capacity(CACHE);
-        let db = config.open().map_err(|error| opening(path, error))?;
+        let db = open_when_free(&config, path)?;
         let trees = Trees::open(db)?;
         let file = make_files_durable(path).map_err(|error| EngineError::Io { what: "open", error })?;
         let last = trees.last_revision()?;
@@ -87,6 +88,20 @@ fn make_files_durable(path: &Path) -> io::Result<File> {
     file.sync_all()?;
     files::sync_dir(path)?;
     Ok(file)
+}
+
+/// Sled's own threads let go of the lock a moment after the last handle on the database is dropped, so whoever
+/// opens it again in the same process has to wait for them.
+fn open_when_free(config: &::sled::Config, path: &Path) -> Result<::sled::Db, EngineError> {
+    const LONGEST: Duration = Duration::from_secs(1);
+    const LOOK_AGAIN: Duration = Duration::from_millis(10);
+    let until = Instant::now() + LONGEST;
+    loop {
+        match config.open().map_err(|error| opening(path, error)) {
+            Err(EngineError::InUse { .. }) if Instant::now() < until => std::thread::sleep(LOOK_AGAIN),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Sled tells a taken lock only by its text.

@@ -1,0 +1,198 @@
+//! The limit of stores: the engine itself, with as many writers, committed in the same way.
+//!
+//! 64 tasks hand a put each to one committer and wait; the committer commits whatever waits in one call of
+//! [`Engine::commit`], as the broker's does: one flush and one fdatasync for all of them. Nothing is sealed,
+//! named, decided, audited or sent.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use claviger_store::engine::{Engine, Key, SledEngine, Tree, Txn};
+use tokio::runtime;
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+
+use crate::error::BenchError;
+use crate::setting::{ENTRY_BYTES, MAX_BATCH, VERSIONS_PER_NAME, WRITERS};
+
+/// What a store writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One value of the entry's size.
+    OneRecord,
+    /// What the broker writes, about as large: the version, and its name's head again; for all stores of a
+    /// commit together a block of the trail, and the trail's head again.
+    AsTheBroker,
+}
+
+/// A store on its way to the committer.
+struct Put {
+    txn: Txn,
+    done: oneshot::Sender<()>,
+}
+
+/// Stores in a second.
+pub(super) fn rate(window: Duration, shape: Shape, dir: &Path) -> Result<f64, BenchError> {
+    let dir = tempfile::tempdir_in(dir)?;
+    let engine = SledEngine::open(&dir.path().join("store"))?;
+    let (puts, waiting) = mpsc::channel();
+    let committer = thread::spawn(move || commit(&engine, &waiting, shape));
+    let began = Instant::now();
+    let count = produce(puts, shape, began + window);
+    let elapsed = began.elapsed();
+    committer.join().map_err(|_| BenchError::Panicked)??;
+    Ok(f64::from(count?) / elapsed.as_secs_f64())
+}
+
+/// The committer: what waits is one commit.
+fn commit(engine: &SledEngine, waiting: &mpsc::Receiver<Put>, shape: Shape) -> Result<(), BenchError> {
+    let mut commits = 0;
+    while let Ok(first) = waiting.recv() {
+        let batch = std::iter::once(first).chain(waiting.try_iter().take(MAX_BATCH - 1));
+        let (txns, done): (Vec<_>, Vec<_>) = batch.map(|put| (put.txn, put.done)).unzip();
+        for outcome in engine.commit(shape.joined(txns, commits))? {
+            outcome.map_err(|_| BenchError::Answer("a put of the bare engine met a conflict"))?;
+        }
+        commits += 1;
+        for done in done {
+            // A writer that is gone has counted what it needed.
+            let _ = done.send(());
+        }
+    }
+    Ok(())
+}
+
+fn produce(puts: mpsc::Sender<Put>, shape: Shape, until: Instant) -> Result<u32, BenchError> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let mut writers = Vec::new();
+        for writer in 0..WRITERS {
+            writers.push(tokio::task::spawn_local(write(writer as u64, puts.clone(), shape, until)));
+        }
+        drop(puts);
+        let mut count = 0;
+        for writer in writers {
+            count += writer.await.map_err(|_| BenchError::Panicked)??;
+        }
+        Ok(count)
+    })
+}
+
+async fn write(
+    writer: u64,
+    puts: mpsc::Sender<Put>,
+    shape: Shape,
+    until: Instant,
+) -> Result<u32, BenchError> {
+    let mut count = 0;
+    while Instant::now() < until {
+        let (done, answer) = oneshot::channel();
+        let gone = || BenchError::Answer("the bare engine's committer ended");
+        puts.send(Put { txn: shape.store(writer, count), done }).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// What a seal adds to a record, in bytes.
+const SEAL: usize = claviger_store::seal::OVERHEAD;
+/// What a head says of a version, in bytes.
+const IN_HEAD: usize = 29;
+/// What the trail says of a store, in bytes.
+const IN_TRAIL: usize = 150;
+/// The trail's head, in bytes.
+const TRAIL_HEAD: usize = SEAL + 46;
+
+impl Shape {
+    /// The transaction of one store: a writer's next version of its current name.
+    fn store(self, writer: u64, count: u32) -> Txn {
+        let (name, version) = (count / VERSIONS_PER_NAME, count % VERSIONS_PER_NAME);
+        let key = |kind, number| entry_key(writer, name, kind, number);
+        let put = match self {
+            Self::OneRecord => vec![(key(2, version), vec![0xa5; ENTRY_BYTES])],
+            Self::AsTheBroker => {
+                let versions = version as usize + 1;
+                vec![
+                    (key(0, 0), vec![0xa5; SEAL + IN_HEAD * versions]),
+                    (key(2, version), vec![0xa5; SEAL + ENTRY_BYTES]),
+                ]
+            }
+        };
+        Txn { put, ..Txn::default() }
+    }
+
+    /// The transactions of one commit.
+    fn joined(self, txns: Vec<Txn>, commits: u64) -> Vec<Txn> {
+        if self == Self::OneRecord {
+            return txns;
+        }
+        let block = vec![0xa5; SEAL + IN_TRAIL * txns.len()];
+        let trail = |at: &[u8]| Key::new(Tree::Audit, [[7; 16].as_slice(), at].concat());
+        let mut put: Vec<_> = txns.into_iter().flat_map(|txn| txn.put).collect();
+        put.push((trail(&[&b"b"[..], &commits.to_be_bytes()].concat()), block));
+        put.push((trail(b"h"), vec![0xa5; TRAIL_HEAD]));
+        vec![Txn { put, ..Txn::default() }]
+    }
+}
+
+/// A key as the broker's store makes them: a domain's id, a digest of the name, a kind, a number.
+fn entry_key(writer: u64, name: u32, kind: u8, number: u32) -> Key {
+    let mut key = vec![7; 16];
+    let mut state = writer << 32 | u64::from(name);
+    for _ in 0..4 {
+        state = scrambled(state);
+        key.extend_from_slice(&state.to_be_bytes());
+    }
+    key.push(kind);
+    key.extend_from_slice(&number.to_be_bytes());
+    Key::new(Tree::Entry, key)
+}
+
+/// `SplitMix64` spreads names over the keys as a digest does, at no cost.
+fn scrambled(state: u64) -> u64 {
+    let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_record_is_one_put_of_the_entry() {
+        let txns = (0..3).map(|n| Shape::OneRecord.store(1, n)).collect();
+        let joined = Shape::OneRecord.joined(txns, 0);
+        assert_eq!(joined.len(), 3);
+        assert!(joined.iter().all(|txn| txn.put.len() == 1 && txn.put[0].1.len() == ENTRY_BYTES));
+    }
+
+    #[test]
+    fn as_the_broker_is_one_transaction_with_heads_and_a_trail() {
+        let txns = (0..3).map(|n| Shape::AsTheBroker.store(1, n)).collect();
+        let joined = Shape::AsTheBroker.joined(txns, 0);
+        assert_eq!(joined.len(), 1);
+        assert_eq!(joined[0].put.len(), 2 * 3 + 2);
+        let heads = joined[0].put.iter().filter(|(key, _)| *key == entry_key(1, 0, 0, 0));
+        assert_eq!(heads.count(), 3, "the head of one name, three times");
+    }
+
+    #[test]
+    fn every_store_has_a_key_of_its_own() {
+        let keys = |writer| (0..40).map(move |n| Shape::OneRecord.store(writer, n).put.remove(0).0);
+        let all: std::collections::BTreeSet<_> = (0..8).flat_map(keys).collect();
+        assert_eq!(all.len(), 320);
+    }
+
+    #[test]
+    fn a_short_run_stores_something() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for shape in [Shape::OneRecord, Shape::AsTheBroker] {
+            assert!(rate(Duration::from_millis(50), shape, dir.path()).expect("a rate") > 0.0);
+        }
+    }
+}

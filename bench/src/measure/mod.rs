@@ -1,0 +1,18 @@
+//! The measurements, one file each.
+
+pub(crate) mod engine;
+pub(crate) mod full;
+pub(crate) mod kept;
+pub(crate) mod pair;
+pub(crate) mod store;
+
+use std::time::Duration;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// How often each side is measured, in turn.
+    pub(crate) rounds: u32,
+    /// How long each time.
+    pub(crate) window: Duration,
+}

@@ -1,0 +1,112 @@
+//! `store64_vs_engine`: how many durable stores a second 64 writers get done.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use claviger_client::Identity;
+use claviger_proto::{DomainName, ResourceName};
+use rustls::ClientConfig;
+
+use super::Plan;
+use super::engine::{self, Shape};
+use super::pair::{put, stored};
+use crate::compare::{Comparison, Named, Target};
+use crate::domain::Domain;
+use crate::error::BenchError;
+use crate::load::{Connection, Run, Until, Work, client_tls, drive};
+use crate::server::Server;
+use crate::setting::{ENTRY_BYTES, VERSIONS_PER_NAME, WRITERS};
+
+const ONE_RECORD: Named = Named {
+    ratio: "store64_vs_engine",
+    ours: "store64_broker_rate",
+    limit: "store64_engine_rate",
+    unit: "stores/s",
+    target: Target::AtLeast(0.7),
+};
+
+const SAME_RECORDS: Named = Named {
+    ratio: "store64_vs_engine_same_records",
+    ours: "store64_broker_rate",
+    limit: "store64_engine_same_records_rate",
+    unit: "stores/s",
+    target: Target::None,
+};
+
+/// Writers, each with names of its own.
+struct Writers {
+    tls: Vec<Arc<ClientConfig>>,
+    server: SocketAddr,
+    domain: DomainName,
+}
+
+/// One of them.
+struct Writer {
+    connection: Connection,
+    index: usize,
+    stores: Cell<u32>,
+}
+
+impl Work for Writers {
+    type State = Writer;
+
+    async fn open(&self, index: usize) -> Result<Writer, BenchError> {
+        let tls = Arc::clone(&self.tls[index % self.tls.len()]);
+        let connection = Connection::open(self.server, tls).await?;
+        Ok(Writer { connection, index, stores: Cell::new(0) })
+    }
+
+    async fn step(&self, writer: &mut Writer) -> Result<(), BenchError> {
+        let done = writer.stores.replace(writer.stores.get() + 1);
+        let name = name_of(writer.index, done)?;
+        let answer = writer.connection.exchange(&put(&self.domain, name, ENTRY_BYTES)).await?;
+        if stored(answer)? == done % VERSIONS_PER_NAME + 1 {
+            Ok(())
+        } else {
+            Err(BenchError::Answer("another version was stored than the next"))
+        }
+    }
+}
+
+fn name_of(writer: usize, stores: u32) -> Result<ResourceName, BenchError> {
+    Ok(format!("writer-{writer}/disk-{}", stores / VERSIONS_PER_NAME).parse()?)
+}
+
+/// Broker, engine, engine with the broker's records; each round in fresh directories on the same file system.
+pub(crate) fn measure(
+    plan: Plan,
+    domain: &Domain,
+    agents: &[Identity],
+    dir: &Path,
+) -> Result<[Comparison; 2], BenchError> {
+    let tls = agents.iter().map(client_tls).collect::<Result<Vec<_>, _>>()?;
+    let (mut one_record, mut same_records) = (Vec::new(), Vec::new());
+    for _ in 0..plan.rounds {
+        let ours = broker(plan, domain, &tls, dir)?.rate();
+        one_record.push((ours, engine::rate(plan.window, Shape::OneRecord, dir)?));
+        same_records.push((ours, engine::rate(plan.window, Shape::AsTheBroker, dir)?));
+    }
+    Ok([Comparison::of(ONE_RECORD, &one_record), Comparison::of(SAME_RECORDS, &same_records)])
+}
+
+fn broker(plan: Plan, domain: &Domain, tls: &[Arc<ClientConfig>], dir: &Path) -> Result<Run, BenchError> {
+    let dir = tempfile::tempdir_in(dir)?;
+    let mut server = Server::broker(&domain.data_dir(dir.path())?)?;
+    let work = Writers { tls: tls.to_vec(), server: server.listen, domain: domain.name.clone() };
+    drive(&Arc::new(work), WRITERS, Until::Elapsed(plan.window), &mut server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_gets_its_versions_then_comes_the_next() {
+        let name = |stores| name_of(3, stores).expect("a name").to_string();
+        assert_eq!(name(0), "writer-3/disk-0");
+        assert_eq!(name(VERSIONS_PER_NAME - 1), name(0));
+        assert_eq!(name(VERSIONS_PER_NAME), "writer-3/disk-1");
+    }
+}

@@ -1,0 +1,34 @@
+//! The broker, as `key-broker serve` runs it, on a free port.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread;
+
+use claviger_broker::Broker;
+use claviger_broker::config::{Config, Overrides};
+use tokio::sync::oneshot;
+
+use super::control::{self, Ready};
+use crate::error::BenchError;
+
+pub(crate) fn run(data_dir: PathBuf) -> Result<(), BenchError> {
+    // What `serve` logs by default on the measured paths is logged here too: nothing.
+    claviger_broker::logging::install("warn");
+    claviger_broker::runtime::panics::install_hook();
+    claviger_broker::runtime::block_on(serve(data_dir))
+}
+
+async fn serve(data_dir: PathBuf) -> Result<(), BenchError> {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let flags = Overrides { data_dir: Some(data_dir), listen: Some(listen), ..Overrides::default() };
+    // Every limit is the product's default, and so is the number of shards.
+    let config = Config::load(None, flags).map_err(claviger_broker::StartError::from)?;
+    let broker = Broker::start(config).await?;
+    control::say(&Ready { listen: broker.addresses.listen })?;
+    let (end, ended) = oneshot::channel();
+    thread::Builder::new().name("control".to_owned()).spawn(move || drop(end.send(control::answer())))?;
+    tokio::select! {
+        ended = ended => ended.unwrap_or(Err(BenchError::Panicked)),
+        reason = broker.failed() => Err(BenchError::Stopped(reason)),
+    }
+}

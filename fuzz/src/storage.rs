@@ -1,0 +1,31 @@
+//! What lies on a disk that others may have written to.
+
+use std::fs;
+use std::sync::LazyLock;
+
+use claviger_store::seal::{Aad, RecordKind, SealKey};
+use claviger_store::slot::Slots;
+
+/// A sealed record: nothing opens that wasn't sealed here.
+pub fn sealed(data: &[u8]) {
+    let key = SealKey::new(&[9; 32]);
+    let aad = Aad { kind: RecordKind::Entry, name: "storage-disk-key", version: 1, ..Aad::default() };
+    assert!(key.open(&aad, data).is_err());
+    let sealed = key.seal(&aad, data).expect("randomness");
+    assert!(key.open(&aad, &sealed).expect("its own seal").expose() == data);
+    let elsewhere = Aad { version: 2, ..aad };
+    assert!(key.open(&elsewhere, &sealed).is_err());
+}
+
+/// A file of key slots, read and not opened: its key files are paths, and not of this machine.
+pub fn slots(data: &[u8]) {
+    static DIR: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let memory = std::path::Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        dir.expect("a temporary directory")
+    });
+    let path = DIR.path().join(format!("slots-{:?}.json", std::thread::current().id()));
+    fs::write(&path, data).expect("a file");
+    // Either answer is right; a panic isn't.
+    drop(Slots::read(&path));
+}

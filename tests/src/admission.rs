@@ -1,0 +1,119 @@
+//! An admission by hand, step by step, so that a test can break one of the steps.
+
+use std::fs;
+
+use claviger_attest::{
+    Binding, EXPORTER_LEN, KeyAlgorithm, Purpose, Role, SigningKey, SimulatedPlatform, exporter_label,
+    self_signed_agent, sha384,
+};
+use claviger_proto::trust::{EvidencePackage, TrustRequest};
+use rustls::pki_types::UnixTime;
+
+use crate::broker::Broker;
+use crate::channel::{Channel, Credentials, Hello};
+use crate::fleet::{Fleet, Machine};
+use crate::message::TrustResponse;
+
+/// An admission that has come to its challenge.
+pub struct Admission {
+    channel: Channel,
+    nonce: [u8; 32],
+    leaf: Vec<u8>,
+    key: SigningKey,
+    policy: [u8; 48],
+}
+
+impl Admission {
+    /// Makes a key, connects with it, and waits for the challenge.
+    pub fn begin(broker: &Broker, fleet: &Fleet) -> Self {
+        let key = SigningKey::generate(KeyAlgorithm::P256).expect("a key");
+        let leaf = self_signed_agent(&key, UnixTime::now()).expect("a certificate");
+        let own = Credentials { certificate: leaf.clone(), key: key.pkcs8_der().to_vec() };
+        let mut channel =
+            Channel::connect(broker.admission, &Hello::ours(&fleet.name), Some(&own)).expect("a channel");
+        let challenge = TrustResponse::read(&channel.receive().expect("a challenge"));
+        assert_eq!(challenge.status(), "request-further-authentication");
+        let nonce = challenge.artifact().and_then(|nonce| nonce.try_into().ok()).expect("a nonce");
+        Self { channel, nonce, leaf, key, policy: *fleet.policy.digest() }
+    }
+
+    /// The SPKI of the key that is to be certified.
+    pub fn spki(&self) -> Vec<u8> {
+        self.key.public().spki_der().to_vec()
+    }
+
+    /// What evidence has to carry on this channel.
+    pub fn binding(&self) -> [u8; 64] {
+        self.binding_with(&self.nonce)
+    }
+
+    /// The same for another nonce than this channel's.
+    pub fn binding_with(&self, nonce: &[u8; 32]) -> [u8; 64] {
+        let exporter = self
+            .channel
+            .tls()
+            .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
+            .expect("an exporter");
+        let binding = Binding {
+            role: Role::Agent,
+            purpose: Purpose::Enroll,
+            policy_digest: &self.policy,
+            nonce,
+            client_leaf: &sha384(&self.leaf),
+            server_leaf: &sha384(&self.channel.server_leaf()),
+            new_spki: Some(&sha384(self.key.public().spki_der())),
+            exporter: &exporter,
+        };
+        binding.digest()
+    }
+
+    /// The channel's nonce.
+    pub fn nonce(&self) -> [u8; 32] {
+        self.nonce
+    }
+
+    /// Sends a message, whatever it is, and reads the answer.
+    pub fn send(&mut self, body: &[u8]) -> TrustResponse {
+        self.channel.send(body).expect("it is sent");
+        TrustResponse::read(&self.channel.receive().expect("an answer"))
+    }
+
+    /// Submits evidence and reads the answer.
+    pub fn submit(&mut self, evidence: EvidencePackage) -> TrustResponse {
+        self.send(&request(evidence, "authentication"))
+    }
+
+    /// The channel, for what comes after.
+    pub fn channel(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+
+    /// The key, with a certificate that names it.
+    pub fn credentials(&self, certificate: &[u8]) -> Credentials {
+        Credentials { certificate: certificate.to_vec(), key: self.key.pkcs8_der().to_vec() }
+    }
+}
+
+/// A request for a certificate.
+pub fn request(evidence: EvidencePackage, purpose: &str) -> Vec<u8> {
+    let request = TrustRequest {
+        requesting_enclave_tag: "requesting-enclave".to_owned(),
+        providing_enclave_tag: "providing-enclave".to_owned(),
+        submitted_evidence_type: "vse-attestation-package".to_owned(),
+        purpose: purpose.to_owned(),
+        support: Some(evidence),
+    };
+    request.encode_body()
+}
+
+impl Machine {
+    /// What its platform signs about this key and binding.
+    pub fn evidence(&self, spki: &[u8], binding: &[u8; 64]) -> EvidencePackage {
+        let file = |name: &str| fs::read(self.platform.join(name)).expect(name);
+        let (key, endorsement) = (file("attest_key_file.bin"), file("platform_attest_endorsement.bin"));
+        SimulatedPlatform::from_files(&key, &file("cf_utility.measurement"), &endorsement)
+            .expect("a platform")
+            .evidence(spki, binding, UnixTime::now())
+            .expect("evidence")
+    }
+}

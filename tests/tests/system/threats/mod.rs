@@ -1,0 +1,10 @@
+//! Attacks and failures; each test carries the row of the threat list that it stands for.
+
+mod crash;
+mod exclusive;
+mod identity;
+mod impostors;
+mod load;
+mod names;
+mod secrets;
+mod tenants;
