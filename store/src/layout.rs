@@ -83,6 +83,7 @@ pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
 
 /// Where the entries of one name lie: side by side, under the domain's generation id and a keyed digest of
 /// the name.
+#[derive(Clone, Copy)]
 pub(crate) struct EntryPlace([u8; 48]);
 
 impl EntryPlace {

@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 
 use crate::domain::{DomainKeys, StoredDomain, record, root};
 use crate::engine::{AnyEngine, Engine as _, Found, Key, Tree, Txn};
-use crate::entry;
+use crate::entry::{self, HeadCache};
 use crate::error::{StoreError, damaged};
 use crate::layout::{self, Generation};
 use crate::seal::{Aad, RecordKind, SealError, SealKey};
@@ -36,6 +36,7 @@ struct Inner {
     /// Every domain there is. One `DomainKeys` each, so that a deletion reaches all who hold it.
     domains: RwLock<BTreeMap<DomainName, Arc<DomainKeys>>>,
     has_writer: AtomicBool,
+    heads: HeadCache,
 }
 
 impl Store {
@@ -68,7 +69,8 @@ impl Store {
 
     fn new(engine: Arc<AnyEngine>, root: SealKey, domains: BTreeMap<DomainName, Arc<DomainKeys>>) -> Self {
         let domains = RwLock::new(domains);
-        Self { inner: Arc::new(Inner { engine, root, domains, has_writer: AtomicBool::new(false) }) }
+        let (has_writer, heads) = (AtomicBool::new(false), HeadCache::new());
+        Self { inner: Arc::new(Inner { engine, root, domains, has_writer, heads }) }
     }
 
     /// All domains, with what describes them.
@@ -98,7 +100,7 @@ impl Store {
         version: Option<Version>,
     ) -> Result<Entry, StoreError> {
         check_permit(keys, &permit, Action::Retrieve)?;
-        entry::retrieve(&self.inner.engine, keys, permit.name(), version)
+        entry::retrieve(&self.inner.engine, &self.inner.heads, keys, permit.name(), version)
     }
 
     /// The one writer of this store, until it is dropped; a second one meanwhile is an error.

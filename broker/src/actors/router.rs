@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, Response};
 use claviger_acl::{Action, Denied, Permit};
 use claviger_attest::Peer;
 use claviger_proto::error::ErrorCode;
@@ -37,14 +37,14 @@ pub struct Route {
 /// See the module.
 pub struct Router {
     view: View,
-    segments: Segments,
+    recorder: Recorder,
     permits: Permits,
 }
 
 impl Router {
     /// A router that decides by `view` and records in `segments`.
     pub fn new(view: View, segments: Segments, permits: Permits) -> Self {
-        Self { view, segments, permits }
+        Self { view, recorder: Recorder { segments, counters: Counters::new() }, permits }
     }
 }
 
@@ -69,19 +69,20 @@ struct Pending {
 }
 
 impl Handler<Route> for Router {
-    type Result = ResponseFuture<Outcome>;
+    /// What is answered at once needs no future and no task.
+    type Result = Response<Outcome>;
 
     fn handle(&mut self, route: Route, _: &mut Context<Self>) -> Self::Result {
         let id = route.id;
         let internal = || Step::Answered(refuse(ErrorCode::Unavailable, "the broker failed on this request"));
         let step = panics::contain("router", || self.decide(route)).unwrap_or_else(internal);
-        let segments = self.segments.clone();
-        Box::pin(async move {
-            match step {
-                Step::Answered(outcome) => outcome,
-                Step::Committing(pending) => commit(*pending, &segments, id).await,
+        match step {
+            Step::Answered(outcome) => Response::reply(outcome),
+            Step::Committing(pending) => {
+                let recorder = self.recorder.clone();
+                Response::fut(async move { commit(*pending, &recorder, id).await })
             }
-        })
+        }
     }
 }
 
@@ -102,18 +103,18 @@ impl Router {
         let permit = match authorise(&domain, &peer, &request, now) {
             Ok(permit) => permit,
             Err(refusal) => {
-                return Step::Answered(self.record(&domain, facts, id, Outcome::Refused(refusal)));
+                return Step::Answered(self.recorder.record(&domain, facts, id, Outcome::Refused(refusal)));
             }
         };
         match request {
             Request::Retrieve(retrieve) => {
                 let outcome = open(&domain, permit, &retrieve, &mut facts);
-                Step::Answered(self.record(&domain, facts, id, outcome))
+                Step::Answered(self.recorder.record(&domain, facts, id, outcome))
             }
             Request::Store(store) => match self.permits.stores.take() {
                 None => {
                     let busy = refuse(ErrorCode::Busy, "too many stores are waiting; try again in a second");
-                    Step::Answered(self.record(&domain, facts, id, busy))
+                    Step::Answered(self.recorder.record(&domain, facts, id, busy))
                 }
                 Some(place) => {
                     let command = put(&domain, permit, store, now, facts.clone());
@@ -128,10 +129,6 @@ impl Router {
         let domains = self.view.domains();
         let now = domains.get(&channel.name)?;
         (now.keys.generation() == channel.keys.generation()).then(|| Arc::clone(now))
-    }
-
-    fn record(&self, domain: &Domain, facts: AuditFacts, id: RequestId, outcome: Outcome) -> Outcome {
-        record(&self.segments, domain, facts, id, outcome)
     }
 }
 
@@ -186,16 +183,16 @@ fn put(domain: &Domain, permit: Permit, store: Store, now: UnixTime, audit: Audi
 }
 
 /// The commit itself records a store that succeeds; one that doesn't is recorded here.
-async fn commit(pending: Pending, segments: &Segments, id: RequestId) -> Outcome {
+async fn commit(pending: Pending, recorder: &Recorder, id: RequestId) -> Outcome {
     let Pending { domain, command, place, facts } = pending;
     match domain.storage.commit(command, Some(place)).await {
         Ok(Done::Stored { version, .. }) => {
-            count(facts.action.as_ref(), "ok");
+            recorder.counters.count(facts.action.as_ref(), "ok");
             tracing::debug!(%id, domain = %domain.name, %version, "stored");
             Outcome::Stored(version)
         }
         Ok(_) => refuse(ErrorCode::Unavailable, "the broker failed on this request"),
-        Err(error) => record(segments, &domain, facts, id, Outcome::Refused(refusal(&error))),
+        Err(error) => recorder.record(&domain, facts, id, Outcome::Refused(refusal(&error))),
     }
 }
 
@@ -218,33 +215,57 @@ fn refuse(code: ErrorCode, message: &str) -> Outcome {
     Outcome::Refused(Refusal::new(code, message))
 }
 
-/// Appends the record; if that fails, so does the request.
-fn record(
-    segments: &Segments,
-    domain: &Domain,
-    mut facts: AuditFacts,
-    id: RequestId,
-    outcome: Outcome,
-) -> Outcome {
-    let result = match &outcome {
-        Outcome::Refused(refusal) => refusal.code.as_str(),
-        _ => "ok",
-    };
-    facts.outcome = result.into();
-    count(facts.action.as_ref(), result);
-    if let Outcome::Refused(refusal) = &outcome {
-        tracing::info!(%id, domain = %domain.name, code = %refusal.code, "refused");
-    }
-    match segments.append(domain, &facts) {
-        Ok(()) => outcome,
-        Err(error) => {
-            tracing::error!(%id, domain = %domain.name, %error, "a request could not be recorded");
-            refuse(ErrorCode::Unavailable, "the broker can't keep its audit; try again later")
+/// Where outcomes are recorded: the audit, the log, the metrics.
+#[derive(Clone)]
+struct Recorder {
+    segments: Segments,
+    counters: Counters,
+}
+
+impl Recorder {
+    /// Appends the audit's record; if that fails, so does the request.
+    fn record(&self, domain: &Domain, mut facts: AuditFacts, id: RequestId, outcome: Outcome) -> Outcome {
+        let result = match &outcome {
+            Outcome::Refused(refusal) => refusal.code.as_str(),
+            _ => "ok",
+        };
+        facts.outcome = result.into();
+        self.counters.count(facts.action.as_ref(), result);
+        if let Outcome::Refused(refusal) = &outcome {
+            tracing::info!(%id, domain = %domain.name, code = %refusal.code, "refused");
+        }
+        match self.segments.append(domain, &facts) {
+            Ok(()) => outcome,
+            Err(error) => {
+                tracing::error!(%id, domain = %domain.name, %error, "a request could not be recorded");
+                refuse(ErrorCode::Unavailable, "the broker can't keep its audit; try again later")
+            }
         }
     }
 }
 
-fn count(kind: &str, outcome: &'static str) {
-    let kind = if kind == "store" { "store" } else { "retrieve" };
-    metrics::counter!("claviger_requests_total", "kind" => kind, "outcome" => outcome).increment(1);
+/// The counters of what usually happens, looked up once: a look-up costs more than a decision.
+#[derive(Clone)]
+struct Counters {
+    stored: metrics::Counter,
+    retrieved: metrics::Counter,
+}
+
+impl Counters {
+    fn new() -> Self {
+        Self { stored: Self::of("store", "ok"), retrieved: Self::of("retrieve", "ok") }
+    }
+
+    fn of(kind: &'static str, outcome: &'static str) -> metrics::Counter {
+        metrics::counter!("claviger_requests_total", "kind" => kind, "outcome" => outcome)
+    }
+
+    fn count(&self, kind: &str, outcome: &'static str) {
+        match (kind, outcome) {
+            ("store", "ok") => self.stored.increment(1),
+            ("store", _) => Self::of("store", outcome).increment(1),
+            (_, "ok") => self.retrieved.increment(1),
+            _ => Self::of("retrieve", outcome).increment(1),
+        }
+    }
 }

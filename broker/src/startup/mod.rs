@@ -10,6 +10,7 @@ use actix::{Actor as _, Addr, SyncArbiter};
 use actix_web::dev::ServerHandle;
 use claviger_proto::admin::State;
 use claviger_store::DataDir;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 
 use crate::actors::attestor::Attestor;
@@ -98,6 +99,8 @@ impl Broker {
     /// sealed: it listens, serves nobody, and says so.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         raise_file_limit();
+        // Before anything counts: a counter made without a recorder counts nothing for good.
+        let metrics = metrics_recorder();
         let data_dir = DataDir::open(&config.data_dir)?;
         warn_of_exposed_keys(&data_dir)?;
         let root = unseal::root_key(&data_dir)?;
@@ -133,7 +136,7 @@ impl Broker {
             broker_id: data_dir.id().to_string(),
             shards: config.shards,
         };
-        let servers = serve_http(sockets.admin, sockets.ops, admin).map_err(StartError::Socket)?;
+        let servers = serve_http(sockets.admin, sockets.ops, admin, metrics).map_err(StartError::Socket)?;
         Ok(Self {
             addresses: sockets.addresses,
             lifecycle,
@@ -200,8 +203,9 @@ fn serve_http(
     admin_socket: std::os::unix::net::UnixListener,
     ops_socket: Option<TcpListener>,
     admin: Admin,
+    metrics: Option<PrometheusHandle>,
 ) -> std::io::Result<Vec<ServerHandle>> {
-    let ops = Ops { lifecycle: admin.lifecycle.clone(), metrics: metrics_recorder() };
+    let ops = Ops { lifecycle: admin.lifecycle.clone(), metrics };
     let mut servers = vec![admin_api::serve(admin_socket, admin)?];
     if let Some(socket) = ops_socket {
         servers.push(ops::serve(socket, ops)?);
@@ -217,9 +221,9 @@ fn serve_http(
 }
 
 /// Installs the metrics recorder, and has it tidied: histograms grow until somebody does.
-fn metrics_recorder() -> Option<metrics_exporter_prometheus::PrometheusHandle> {
+fn metrics_recorder() -> Option<PrometheusHandle> {
     const UPKEEP: std::time::Duration = std::time::Duration::from_secs(5);
-    let handle = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().ok()?;
+    let handle = PrometheusBuilder::new().install_recorder().ok()?;
     let tidied = handle.clone();
     actix_rt::spawn(async move {
         loop {

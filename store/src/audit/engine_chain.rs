@@ -51,20 +51,17 @@ impl TrailHead {
     pub(crate) fn append(
         &mut self,
         keys: &DomainKeys,
-        mut facts: Vec<AuditFacts>,
+        facts: &[AuditFacts],
     ) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
         let mut blocks = Vec::new();
-        while !facts.is_empty() {
-            let rest = facts.split_off(facts.len().min(BLOCK));
-            let records = facts.len() as u64;
+        for facts in facts.chunks(BLOCK) {
             let place = layout::audit_block(keys.generation(), self.chain.next);
             let raw = self
                 .chain
                 .seal(keys, ChainId::Store, &AuditFacts::encode_block(facts))
                 .map_err(|e| sealed(e, "audit block", &place))?;
-            self.chain = self.chain.after(&raw, records);
+            self.chain = self.chain.after(&raw, facts.len() as u64);
             blocks.push((place, raw));
-            facts = rest;
         }
         Ok(blocks)
     }

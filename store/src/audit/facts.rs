@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
 
 /// What a record of the audit trail says. Never a secret, but names and addresses, so it is sealed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct AuditFacts {
     pub source: String,
 }
 
-/// The record's body.
+/// The record's body, to be read. It is written by [`AuditFacts::encode`], without copies on the way.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 struct FactsBody {
     #[prost(int64, tag = "1")]
@@ -61,23 +62,6 @@ struct BlockBody {
     records: Vec<FactsBody>,
 }
 
-impl From<AuditFacts> for FactsBody {
-    fn from(facts: AuditFacts) -> Self {
-        Self {
-            time: facts.time,
-            request_id: facts.request_id,
-            action: facts.action.into_owned(),
-            outcome: facts.outcome.into_owned(),
-            peer_fingerprint: facts.peer_fingerprint.map(Vec::from),
-            measurement: facts.measurement,
-            role: facts.role.into_owned(),
-            name: facts.name,
-            version: facts.version,
-            source: facts.source,
-        }
-    }
-}
-
 impl FactsBody {
     fn into_facts(self) -> Option<AuditFacts> {
         let peer_fingerprint = match self.peer_fingerprint {
@@ -99,10 +83,43 @@ impl FactsBody {
     }
 }
 
+/// Room that most records need, in bytes.
+const USUAL: usize = 256;
+
+fn put_bytes(out: &mut Vec<u8>, tag: u32, bytes: &[u8]) {
+    encode_key(tag, WireType::LengthDelimited, out);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+fn put_number(out: &mut Vec<u8>, tag: u32, number: u64) {
+    encode_key(tag, WireType::Varint, out);
+    encode_varint(number, out);
+}
+
 impl AuditFacts {
     /// The body of a record of its own.
-    pub(crate) fn encode(self) -> Vec<u8> {
-        FactsBody::from(self).encode_to_vec()
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(USUAL);
+        put_number(&mut out, 1, self.time.cast_unsigned());
+        put_bytes(&mut out, 2, self.request_id.as_bytes());
+        put_bytes(&mut out, 3, self.action.as_bytes());
+        put_bytes(&mut out, 4, self.outcome.as_bytes());
+        if let Some(fingerprint) = &self.peer_fingerprint {
+            put_bytes(&mut out, 5, fingerprint);
+        }
+        if let Some(measurement) = &self.measurement {
+            put_bytes(&mut out, 6, measurement);
+        }
+        put_bytes(&mut out, 7, self.role.as_bytes());
+        if let Some(name) = &self.name {
+            put_bytes(&mut out, 8, name.as_bytes());
+        }
+        if let Some(version) = self.version {
+            put_number(&mut out, 9, u64::from(version));
+        }
+        put_bytes(&mut out, 10, self.source.as_bytes());
+        out
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
@@ -110,11 +127,44 @@ impl AuditFacts {
     }
 
     /// The body of a block.
-    pub(crate) fn encode_block(records: Vec<Self>) -> Vec<u8> {
-        BlockBody { records: records.into_iter().map(FactsBody::from).collect() }.encode_to_vec()
+    pub(crate) fn encode_block(records: &[Self]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(records.len() * USUAL);
+        for record in records {
+            put_bytes(&mut out, 1, &record.encode());
+        }
+        out
     }
 
     pub(crate) fn decode_block(bytes: &[u8]) -> Option<Vec<Self>> {
         BlockBody::decode(bytes).ok()?.records.into_iter().map(FactsBody::into_facts).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let full = AuditFacts {
+            time: -5,
+            request_id: "r".to_owned(),
+            action: "store".into(),
+            outcome: "ok".into(),
+            peer_fingerprint: Some([1; 32]),
+            measurement: Some(vec![2; 48]),
+            role: "agent".into(),
+            name: Some("a/b".to_owned()),
+            version: Some(u32::MAX),
+            source: "s".repeat(300),
+        };
+        for facts in [AuditFacts::default(), full] {
+            assert_eq!(AuditFacts::decode(&facts.encode()), Some(facts.clone()));
+            let block = AuditFacts::encode_block(&[facts.clone(), AuditFacts::default(), facts.clone()]);
+            assert_eq!(
+                AuditFacts::decode_block(&block),
+                Some(vec![facts.clone(), AuditFacts::default(), facts])
+            );
+        }
     }
 }

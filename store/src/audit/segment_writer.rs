@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::chain::ChainHead;
-use crate::audit::segment_file::{HEADER, SegmentName, Tail, header, list, record, walk};
+use crate::audit::segment_file::{HEADER, SegmentName, Tail, find_end, header, list, record};
 use crate::audit::{AuditError, AuditFacts, ChainId};
 use crate::domain::DomainKeys;
 use crate::files;
@@ -92,15 +92,16 @@ impl SegmentWriter {
             self.roll()?;
         }
         let chain = ChainId::Shard(self.shard);
-        let body = facts.clone().encode();
+        let body = facts.encode();
         let sealed = self.head.seal(&self.keys, chain, &body).map_err(|_| AuditError::Randomness)?;
         let after = self.head.after(&sealed, 1);
         let bytes = record(&sealed, &after).ok_or(AuditError::TooLarge)?;
         self.dirty = true;
         if let Err(error) = self.segment.write(&bytes) {
             // Without the rest of a partly written record gone, nothing could follow it.
-            let mended = self.segment.file.set_len(self.segment.length).is_ok();
-            self.stopped.store(!mended, Ordering::Release);
+            if self.segment.file.set_len(self.segment.length).is_err() {
+                self.stopped.store(true, Ordering::Release);
+            }
             return Err(io("append to", &self.segment.path, error));
         }
         let number = self.head.next;
@@ -179,8 +180,7 @@ impl Segment {
     fn resume(dir: &Path, keys: &DomainKeys, name: SegmentName) -> Result<(Self, ChainHead), AuditError> {
         let path = dir.join(name.file_name());
         let bytes = std::fs::read(&path).map_err(|error| io("read", &path, error))?;
-        let walked = walk(keys, name, &bytes, &mut |_, _| {})
-            .map_err(|_| AuditError::Unusable { path: path.clone() })?;
+        let walked = find_end(keys, name, &bytes).map_err(|_| AuditError::Unusable { path: path.clone() })?;
         let mut head = walked.to;
         if walked.tail == Tail::Clean {
             let length = bytes.len() as u64;

@@ -190,27 +190,41 @@ impl Head {
         Ok((key, raw))
     }
 
-    /// Opens a head; gives the record of the newest version with it, still sealed, when it lies there.
+    /// Opens a head's value.
     pub(crate) fn open(
         keys: &DomainKeys,
         name: &ResourceName,
         key: &Key,
         raw: &[u8],
-    ) -> Result<(Self, Option<Vec<u8>>), StoreError> {
-        let broken = || damaged("head", key);
-        match raw.first() {
-            Some(&LAYOUT) => {}
-            Some(&found) => return Err(StoreError::UnknownFormat { found }),
-            None => return Err(broken()),
-        }
-        let (length, rest) = raw[1..].split_first_chunk().ok_or_else(broken)?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| broken())?;
-        let (head, latest) = rest.split_at_checked(length).ok_or_else(broken)?;
+    ) -> Result<Self, StoreError> {
+        let (head, _) = split(key, raw)?;
         let opened = keys.open(&Self::aad(keys, name), head).map_err(|e| sealed(e, "head", key))?;
-        let head = Self::decode(opened.expose()).map_err(|_| broken())?;
-        let latest = head.latest_beside.then(|| latest.to_vec());
-        Ok((head, latest))
+        Self::decode(opened.expose()).map_err(|_| damaged("head", key))
     }
+
+    /// The record of the newest version, still sealed, in the head's value: when this version is the newest
+    /// and lies there.
+    pub(crate) fn beside<'a>(
+        &self,
+        version: Version,
+        key: &Key,
+        raw: &'a [u8],
+    ) -> Result<Option<&'a [u8]>, StoreError> {
+        let is_beside = self.latest_beside && self.highest() == Some(version);
+        is_beside.then(|| split(key, raw).map(|(_, latest)| latest)).transpose()
+    }
+}
+
+/// The two parts of a head's value: the sealed head, and the newest version's record or nothing.
+fn split<'a>(key: &Key, raw: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), StoreError> {
+    let broken = || damaged("head", key);
+    let (&layout, rest) = raw.split_first().ok_or_else(broken)?;
+    if layout != LAYOUT {
+        return Err(StoreError::UnknownFormat { found: layout });
+    }
+    let (length, rest) = rest.split_first_chunk().ok_or_else(broken)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| broken())?;
+    rest.split_at_checked(length).ok_or_else(broken)
 }
 
 fn page_of(version: u32) -> u32 {

@@ -1,9 +1,12 @@
 //! Reading versions of a name.
 
+use std::sync::Arc;
+
 use claviger_proto::{Entry, ResourceName, Secret, Version};
 
 use crate::domain::DomainKeys;
 use crate::engine::{AnyEngine, Engine as _, Revision};
+use crate::entry::cache::{HeadCache, Known};
 use crate::entry::head::{Head, VersionMeta, Whereabouts, find_on_page};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout::EntryPlace;
@@ -15,8 +18,8 @@ const ATTEMPTS: usize = 16;
 /// A head as the engine has it.
 pub(crate) struct Loaded {
     pub(crate) head: Head,
-    /// The record of the newest version, sealed, when it lies beside the head.
-    pub(crate) latest: Option<Vec<u8>>,
+    /// The head's value, in which the newest version's record may lie.
+    pub(crate) raw: Vec<u8>,
     pub(crate) revision: Revision,
 }
 
@@ -29,18 +32,17 @@ pub(crate) fn load(
 ) -> Result<Option<Loaded>, StoreError> {
     let key = at.head();
     let Some((raw, revision)) = engine.get(&key)? else { return Ok(None) };
-    let (head, latest) = Head::open(keys, name, &key, &raw)?;
-    Ok(Some(Loaded { head, latest, revision }))
+    Ok(Some(Loaded { head: Head::open(keys, name, &key, &raw)?, raw, revision }))
 }
 
 /// Whether there is a record that can't be there yet: the head is an older one, put back. Or a store has
 /// come between the two reads, so whoever isn't the writer must look again.
 pub(crate) fn is_put_back(
     engine: &AnyEngine,
-    loaded: Option<&Loaded>,
+    head: Option<&Head>,
     at: &EntryPlace,
 ) -> Result<bool, StoreError> {
-    match Head::telltale(loaded.map(|loaded| &loaded.head)) {
+    match Head::telltale(head) {
         Some(version) => Ok(engine.get(&at.version(version.get()))?.is_some()),
         None => Ok(false),
     }
@@ -49,29 +51,56 @@ pub(crate) fn is_put_back(
 /// Opens one version of a name, or its latest; an entry that may not leave isn't found.
 pub(crate) fn retrieve(
     engine: &AnyEngine,
+    cache: &HeadCache,
     keys: &DomainKeys,
     name: &ResourceName,
     version: Option<Version>,
 ) -> Result<Entry, StoreError> {
-    let at = EntryPlace::new(keys, name);
+    let (known, raw) = current(engine, cache, keys, name)?.ok_or(StoreError::NotFound)?;
+    let (head, at) = (&known.head, &known.place);
+    let wanted = version.or_else(|| head.highest()).ok_or(StoreError::NotFound)?;
+    let meta = find(engine, keys, name, at, head, wanted)?.ok_or(StoreError::NotFound)?;
+    if !meta.is_releasable() {
+        return Err(StoreError::NotFound);
+    }
+    let beside = head.beside(wanted, &at.head(), &raw)?;
+    let blob = open_version(engine, keys, name, at, &meta, beside)?;
+    to_entry(name, &meta, wanted, blob, at)
+}
+
+/// A head, and the head's value in the engine.
+type Current = (Arc<Known>, Vec<u8>);
+
+/// The current head of a name; `None` when the name has never had a version.
+fn current(
+    engine: &AnyEngine,
+    cache: &HeadCache,
+    keys: &DomainKeys,
+    name: &ResourceName,
+) -> Result<Option<Current>, StoreError> {
+    let known = cache.get(keys, name);
+    let at = known.as_ref().map_or_else(|| EntryPlace::new(keys, name), |known| known.place);
+    if let Some(known) = known
+        && let Some((raw, revision)) = engine.get(&at.head())?
+        && revision == known.revision
+    {
+        return Ok(Some((known, raw)));
+    }
     for _ in 0..ATTEMPTS {
         let loaded = load(engine, keys, name, &at)?;
-        if is_put_back(engine, loaded.as_ref(), &at)? {
+        // An older head put back would make an older version the latest. The record that it can't know gives
+        // it away; unless it is older only because a store came in between.
+        if is_put_back(engine, loaded.as_ref().map(|loaded| &loaded.head), &at)? {
             let again = load(engine, keys, name, &at)?;
             if loaded.map(|loaded| loaded.revision) == again.map(|again| again.revision) {
-                return Err(gone_or_damaged(keys, "head", &at));
+                break;
             }
             continue;
         }
-        let loaded = loaded.ok_or(StoreError::NotFound)?;
-        let wanted = version.or_else(|| loaded.head.highest()).ok_or(StoreError::NotFound)?;
-        let meta = find(engine, keys, name, &at, &loaded.head, wanted)?.ok_or(StoreError::NotFound)?;
-        if !meta.is_releasable() {
-            return Err(StoreError::NotFound);
-        }
-        let beside = loaded.latest.filter(|_| loaded.head.highest() == Some(wanted));
-        let blob = open_version(engine, keys, name, &at, &meta, beside.as_deref())?;
-        return to_entry(name, &meta, wanted, blob, &at);
+        let Some(Loaded { head, raw, revision }) = loaded else { return Ok(None) };
+        let known = Arc::new(Known::new(keys, name, at, revision, head));
+        cache.put(Arc::clone(&known));
+        return Ok(Some((known, raw)));
     }
     Err(gone_or_damaged(keys, "head", &at))
 }

@@ -81,7 +81,7 @@ impl DomainPlan {
     /// Adds what was done to the trail.
     pub(super) fn append_records(&mut self) -> Result<(), StoreError> {
         let facts = std::mem::take(&mut self.facts);
-        self.put.extend(self.trail.append(&self.keys, facts)?);
+        self.put.extend(self.trail.append(&self.keys, &facts)?);
         Ok(())
     }
 

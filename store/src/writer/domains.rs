@@ -43,7 +43,7 @@ impl Writer {
         }
         txn.put.push(put_body(&keys, &body)?);
         let mut trail = TrailHead::new(&keys);
-        txn.put.extend(trail.append(&keys, vec![audit])?);
+        txn.put.extend(trail.append(&keys, &[audit])?);
         txn.put.push(trail.seal(&keys)?);
 
         trail.revision = Some(self.commit_one(txn)?);

@@ -4,7 +4,9 @@ use claviger_proto::{ResourceName, Version};
 
 use crate::domain::DomainKeys;
 use crate::engine::{AnyEngine, Key, Revision, Txn};
-use crate::entry::{Head, LARGEST_BESIDE, VersionMeta, find, is_put_back, load, open_version, seal_page};
+use crate::entry::{
+    Head, LARGEST_BESIDE, Loaded, VersionMeta, find, is_put_back, load, open_version, seal_page,
+};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout::EntryPlace;
 use crate::writer::PutEntry;
@@ -32,13 +34,18 @@ impl NamePlan {
     ) -> Result<Self, StoreError> {
         let at = EntryPlace::new(keys, name);
         let loaded = load(engine, keys, name, &at)?;
-        if is_put_back(engine, loaded.as_ref(), &at)? {
-            // Storing on top of an older head would use a version twice.
-            return Err(damaged("head", &at.head()));
-        }
+        // Storing on top of an older head would use a version twice. (What a lost head leaves behind shows at
+        // the next read: the telltale record of a first version.)
         let (head, latest, head_was) = match loaded {
-            Some(loaded) => (loaded.head, loaded.latest, Some(loaded.revision)),
             None => (Head::default(), None, None),
+            Some(Loaded { head, .. }) if is_put_back(engine, Some(&head), &at)? => {
+                return Err(damaged("head", &at.head()));
+            }
+            Some(Loaded { head, raw, revision }) => {
+                let newest = head.highest().map(|newest| head.beside(newest, &at.head(), &raw));
+                let latest = newest.transpose()?.flatten().map(<[u8]>::to_vec);
+                (head, latest, Some(revision))
+            }
         };
         Ok(Self { at, head, head_was, latest, changed: false, versions: Vec::new(), pages: Vec::new() })
     }

@@ -197,6 +197,25 @@ fn t15_domains_share_names_and_nothing_else() {
 }
 
 #[test]
+fn more_names_than_are_remembered_are_told_apart() {
+    let mut world = World::new();
+    let name = |n: u32| format!("n{n}");
+    let puts = (0..6_000).map(|n| world.put_command(&name(n), 0, &n.to_be_bytes())).collect();
+    assert!(world.commit(puts).iter().all(Result::is_ok));
+    for _ in 0..2 {
+        for n in 0..6_000_u32 {
+            assert_eq!(world.get(&name(n), 0).unwrap(), n.to_be_bytes());
+        }
+    }
+    let beta = create_domain(&mut world.writer, "beta").unwrap();
+    let foreign = Member::of("beta");
+    for n in 0..6_000 {
+        let outcome = world.store.retrieve(&beta, foreign.may(Action::Retrieve, &name(n)), None);
+        assert!(is_not_found(&outcome));
+    }
+}
+
+#[test]
 fn a_batch_that_is_refused_wholly_does_not_hinder_the_next() {
     let mut world = World::new();
     world.put("a", 0, b"1").unwrap();

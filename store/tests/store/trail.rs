@@ -307,6 +307,22 @@ fn a_shard_goes_on_after_a_broken_segment_and_the_damage_stays_visible() {
 }
 
 #[test]
+fn a_forged_end_is_not_built_upon() {
+    // Without the key: a record that is no record, with the right hash after it.
+    let mut trail = Trail::filled();
+    let path = trail.segment();
+    let bytes = fs::read(&path).unwrap();
+    let sealed = [7; 100];
+    let hash = digest(&SHA256, &[&bytes[bytes.len() - 32..], &sealed].concat());
+    let forged = [&100_u32.to_be_bytes()[..], &sealed, hash.as_ref()].concat();
+    fs::write(&path, [bytes, forged].concat()).unwrap();
+    trail.open_shards();
+    assert_eq!(trail.shards[0].append(&retrieve(6)).unwrap(), 6);
+    assert_eq!(trail.findings(), [FindingKind::Broken { record: 5 }]);
+    assert_eq!(trail.verify().segments.iter().map(|segment| segment.records).sum::<u64>(), 4 + 5 + 5 + 1);
+}
+
+#[test]
 fn t30_a_segment_of_another_shard_domain_or_format_is_found() {
     let mut trail = Trail::filled();
     let [path, other] = <[PathBuf; 2]>::try_from(trail.segments()).unwrap();

@@ -40,7 +40,7 @@ impl SledEngine {
         }
         // Until it is durable: an error or a panic on the way leaves the disk in an unknown state.
         committer.stopped = true;
-        let ops = ops(&plan, &olds);
+        let ops = ops(plan.writes, plan.last, &olds);
         let aside = |(key, old): (Key, Option<Stored>)| (key, old.map(|old| (old.value, old.revision)));
         self.pending.write().hold(olds.into_iter().map(aside).collect());
         self.apply(&ops)?;
@@ -100,9 +100,9 @@ impl SledEngine {
     }
 }
 
-/// What a plan means for sled's trees.
-fn ops(plan: &Plan, olds: &Olds) -> Vec<Op> {
-    let mut ops = Vec::with_capacity(plan.writes.len() + 1);
+/// What the writes of a plan mean for sled's trees.
+fn ops(writes: BTreeMap<Key, Write>, last: Revision, olds: &Olds) -> Vec<Op> {
+    let mut ops = Vec::with_capacity(writes.len() + 1);
     for (key, old) in olds {
         if let Some(old) = old {
             // Chunks are named after their revision, so old and new ones never meet.
@@ -110,24 +110,24 @@ fn ops(plan: &Plan, olds: &Olds) -> Vec<Op> {
             ops.extend((0..old.chunks).map(gone));
         }
     }
-    for (key, write) in &plan.writes {
+    for (key, write) in writes {
         let tree = index(key.tree);
         match write {
-            Write::Delete => ops.push(Op { tree, key: key.bytes.clone(), value: None }),
+            Write::Delete => ops.push(Op { tree, key: key.bytes, value: None }),
             Write::Put(value, revision) => {
-                let (raw, chunks) = encode(value, *revision);
+                let (raw, chunks) = encode(&value, revision);
                 let numbered = (0..).zip(chunks);
                 let chunk = |(n, chunk)| Op {
                     tree: Trees::CHUNKS,
-                    key: chunk_key(key, *revision, n),
+                    key: chunk_key(&key, revision, n),
                     value: Some(chunk),
                 };
                 ops.extend(numbered.map(chunk));
-                ops.push(Op { tree, key: key.bytes.clone(), value: Some(raw) });
+                ops.push(Op { tree, key: key.bytes, value: Some(raw) });
             }
         }
     }
-    let last = plan.last.0.to_be_bytes().to_vec();
+    let last = last.0.to_be_bytes().to_vec();
     ops.push(Op { tree: Trees::META, key: LAST_REVISION.to_vec(), value: Some(last) });
     ops
 }

@@ -10,6 +10,10 @@
 //!   128 KiB is for a *page*, that is up to 18 neighbouring keys with their values, not for one value; so
 //!   values above 6 KiB are cut into chunks ([`value`]).
 //! - Its watch makes the writer wait for slow watchers; the engine's own feed doesn't.
+//!
+//! What remains: within one commit sled may write over a segment of its file whose content it has written
+//! elsewhere before, but that only the fdatasync at the end makes durable. A disk that keeps writes in a
+//! volatile cache, reorders them, and loses power just then can lose both. Disks with a protected cache can't.
 
 mod commit;
 mod open;
