@@ -139,7 +139,7 @@ mod tests {
             cold_agents: 400,
             kept_connections: 16,
             writers: 64,
-            versions_per_name: 8,
+            versions_per_name: 1,
             entry_bytes: 256,
             request_bytes: 64,
             answer_bytes: 400,
