@@ -14,7 +14,7 @@ use crate::measure::pair::Pair;
 use crate::measure::{Plan, full, kept, store};
 use crate::report::{Report, Setting};
 use crate::setting::{
-    AGENTS, COLD_CONNECTIONS, ENTRY_BYTES, KEPT_CONNECTIONS, REQUEST_FRAME, VERSIONS_PER_NAME, WRITERS, cores,
+    AGENTS, COLD_CONNECTIONS, ENTRY_BYTES, KEPT_CONNECTIONS, REQUEST_FRAME, WRITERS, cores,
 };
 
 /// Measure everything, in about a minute.
@@ -91,7 +91,6 @@ fn setting(args: &Args, answer_bytes: usize, dir: &Path) -> Result<Setting, Benc
         cold_agents: COLD_CONNECTIONS,
         kept_connections: KEPT_CONNECTIONS,
         writers: WRITERS,
-        versions_per_name: VERSIONS_PER_NAME,
         entry_bytes: ENTRY_BYTES,
         request_bytes: REQUEST_FRAME,
         answer_bytes,
