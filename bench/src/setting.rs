@@ -23,9 +23,6 @@ pub(crate) const KEPT_CONNECTIONS: usize = 16;
 /// Writers, each with one store under way.
 pub(crate) const WRITERS: usize = 64;
 
-/// Versions that a writer stores under one name before it takes the next: a key is rotated, but not for ever.
-pub(crate) const VERSIONS_PER_NAME: u32 = 8;
-
 /// Bytes of a request's whole frame in `full` and `kept`; the resource's name fills it up.
 pub(crate) const REQUEST_FRAME: usize = 64;
 

@@ -14,7 +14,7 @@ use crate::measure::pair::Pair;
 use crate::measure::{Plan, full, kept, store};
 use crate::report::{Report, Setting};
 use crate::setting::{
-    AGENTS, COLD_CONNECTIONS, ENTRY_BYTES, KEPT_CONNECTIONS, REQUEST_FRAME, VERSIONS_PER_NAME, WRITERS, cores,
+    AGENTS, COLD_CONNECTIONS, ENTRY_BYTES, KEPT_CONNECTIONS, REQUEST_FRAME, WRITERS, cores,
 };
 
 /// Measure everything, in about a minute.
@@ -24,10 +24,10 @@ use crate::setting::{
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How often each side is measured.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// Seconds that each side is measured for, each time.
-    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    #[arg(long, default_value_t = 0.5, value_parser = seconds)]
     seconds: f64,
     /// The policy key: p256, p384, rsa-2048, rsa-3072 or rsa-4096.
     #[arg(long, value_name = "ALGORITHM", default_value_t)]
@@ -91,7 +91,6 @@ fn setting(args: &Args, answer_bytes: usize, dir: &Path) -> Result<Setting, Benc
         cold_agents: COLD_CONNECTIONS,
         kept_connections: KEPT_CONNECTIONS,
         writers: WRITERS,
-        versions_per_name: VERSIONS_PER_NAME,
         entry_bytes: ENTRY_BYTES,
         request_bytes: REQUEST_FRAME,
         answer_bytes,

@@ -15,15 +15,16 @@ use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
 use crate::error::BenchError;
-use crate::setting::{ENTRY_BYTES, MAX_BATCH, VERSIONS_PER_NAME, WRITERS};
+use crate::setting::{ENTRY_BYTES, MAX_BATCH, WRITERS};
 
 /// What a store writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// One value of the entry's size.
     OneRecord,
-    /// What the broker writes, about as large: the version, and its name's head again; for all stores of a
-    /// commit together a block of the trail, and the trail's head again.
+    /// What the broker writes, about as large: the name's head with the newest version beside it, and the record
+    /// of the version that lay there before; for all stores of a commit together a block of the trail, and the
+    /// trail's head again.
     AsTheBroker,
 }
 
@@ -107,19 +108,13 @@ const IN_TRAIL: usize = 150;
 const TRAIL_HEAD: usize = SEAL + 46;
 
 impl Shape {
-    /// The transaction of one store: a writer's next version of its current name.
+    /// The transaction of one store, under a new name.
     fn store(self, writer: u64, count: u32) -> Txn {
-        let (name, version) = (count / VERSIONS_PER_NAME, count % VERSIONS_PER_NAME);
-        let key = |kind, number| entry_key(writer, name, kind, number);
+        let key = |kind| entry_key(writer, count, kind, 0);
         let put = match self {
-            Self::OneRecord => vec![(key(2, version), vec![0xa5; ENTRY_BYTES])],
-            Self::AsTheBroker => {
-                let versions = version as usize + 1;
-                vec![
-                    (key(0, 0), vec![0xa5; SEAL + IN_HEAD * versions]),
-                    (key(2, version), vec![0xa5; SEAL + ENTRY_BYTES]),
-                ]
-            }
+            Self::OneRecord => vec![(key(2), vec![0xa5; ENTRY_BYTES])],
+            // The head, with the small first version beside it.
+            Self::AsTheBroker => vec![(key(0), vec![0xa5; SEAL + IN_HEAD + SEAL + ENTRY_BYTES])],
         };
         Txn { put, ..Txn::default() }
     }
@@ -176,9 +171,9 @@ mod tests {
         let txns = (0..3).map(|n| Shape::AsTheBroker.store(1, n)).collect();
         let joined = Shape::AsTheBroker.joined(txns, 0);
         assert_eq!(joined.len(), 1);
-        assert_eq!(joined[0].put.len(), 2 * 3 + 2);
-        let heads = joined[0].put.iter().filter(|(key, _)| *key == entry_key(1, 0, 0, 0));
-        assert_eq!(heads.count(), 3, "the head of one name, three times");
+        assert_eq!(joined[0].put.len(), 3 + 2, "heads and the trail");
+        let is_head = |(key, _): &&(Key, Vec<u8>)| (0..3).any(|n| *key == entry_key(1, n, 0, 0));
+        assert_eq!(joined[0].put.iter().filter(is_head).count(), 3, "one for each name");
     }
 
     #[test]

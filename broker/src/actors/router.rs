@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, Response};
 use claviger_acl::{Action, Denied, Permit};
 use claviger_attest::Peer;
 use claviger_proto::error::ErrorCode;
@@ -69,19 +69,20 @@ struct Pending {
 }
 
 impl Handler<Route> for Router {
-    type Result = ResponseFuture<Outcome>;
+    /// What is answered at once needs no future and no task.
+    type Result = Response<Outcome>;
 
     fn handle(&mut self, route: Route, _: &mut Context<Self>) -> Self::Result {
         let id = route.id;
         let internal = || Step::Answered(refuse(ErrorCode::Unavailable, "the broker failed on this request"));
         let step = panics::contain("router", || self.decide(route)).unwrap_or_else(internal);
-        let recorder = self.recorder.clone();
-        Box::pin(async move {
-            match step {
-                Step::Answered(outcome) => outcome,
-                Step::Committing(pending) => commit(*pending, &recorder, id).await,
+        match step {
+            Step::Answered(outcome) => Response::reply(outcome),
+            Step::Committing(pending) => {
+                let recorder = self.recorder.clone();
+                Response::fut(async move { commit(*pending, &recorder, id).await })
             }
-        })
+        }
     }
 }
 

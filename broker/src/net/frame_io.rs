@@ -1,6 +1,6 @@
 //! Frames on a socket, each phase with its deadline.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use claviger_proto::ParseError;
@@ -107,17 +107,22 @@ fn as_close(error: io::Error) -> ReadError {
     }
 }
 
-/// Writes one frame, header and body in one go, so that they share a TLS record.
+/// Writes one frame, header and body in one go, so that a small one is a single TLS record.
 pub async fn write_frame<S: AsyncWrite + Unpin>(
     stream: &mut S,
     body: &[u8],
     within: Duration,
 ) -> io::Result<()> {
-    let mut frame = Zeroizing::new(Vec::with_capacity(HEADER + body.len()));
-    frame.extend_from_slice(&header(body.len()));
-    frame.extend_from_slice(body);
+    let header = header(body.len());
     let write = async {
-        stream.write_all(&frame).await?;
+        let mut sent = 0;
+        while sent < HEADER {
+            match stream.write_vectored(&[IoSlice::new(&header[sent..]), IoSlice::new(body)]).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                more => sent += more,
+            }
+        }
+        stream.write_all(&body[sent - HEADER..]).await?;
         stream.flush().await
     };
     timeout_at(Instant::now() + within, write).await.map_err(|_| io::ErrorKind::TimedOut)?
