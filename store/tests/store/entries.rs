@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use claviger_acl::Action;
 use claviger_proto::{ErrorCode, Secret, Version};
+use claviger_store::engine::Engine as _;
 use claviger_store::{Command, StoreError};
 
 use crate::common::{Member, NOW, World, create_domain, is_not_found};
@@ -221,7 +222,9 @@ fn a_batch_that_is_refused_wholly_does_not_hinder_the_next() {
     world.put("a", 0, b"1").unwrap();
     // The engine's revision goes on without this domain.
     create_domain(&mut world.writer, "beta").unwrap();
+    let revision = world.engine.revision();
     assert_eq!(conflict(&world.put("a", 1, b"x")), Some((1, 2)));
+    assert_eq!(world.engine.revision(), revision);
     assert_eq!(world.put("a", 0, b"2").unwrap(), 2);
 }
 

@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use super::*;
 
+/// Longer than anything here takes; so that a failure doesn't wait for ever.
+const SOON: Duration = Duration::from_secs(10);
+
 fn key(name: &str) -> Key {
     Key::new(Tree::Entry, name)
 }
@@ -34,7 +37,7 @@ fn nothing_is_visible_before_it_is_durable() {
     let sync = move |file: &File| {
         if hold.load(Ordering::SeqCst) {
             entered.send(()).unwrap();
-            may_go_on.lock().recv().unwrap();
+            may_go_on.lock().recv_timeout(SOON).unwrap();
         }
         file.sync_data()
     };
@@ -48,7 +51,7 @@ fn nothing_is_visible_before_it_is_durable() {
         let delete = Txn { delete: vec![key("deleted")], ..Txn::default() };
         let commit = vec![put("changed", b"new"), delete, put("added", b"a")];
         let committer = scope.spawn(|| engine.commit(commit).unwrap());
-        in_sync.recv().unwrap();
+        in_sync.recv_timeout(SOON).unwrap();
         // Sled has it all by now.
         assert!(engine.trees.load(&key("added")).unwrap().is_some());
         assert_eq!(engine.get(&key("changed")).unwrap(), Some((b"old".to_vec(), Revision(1))));
@@ -102,6 +105,21 @@ fn there_is_one_sync_a_commit() {
     engine.commit((0..64).map(|n| put(&n.to_string(), &[1; 300])).collect()).unwrap();
     engine.commit(vec![put("big", &[1; 300_000])]).unwrap();
     assert_eq!(count.load(Ordering::SeqCst), opened + 2);
+}
+
+#[test]
+fn pieces_of_large_values_go_with_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = SledEngine::open(dir.path()).unwrap();
+    let pieces = || engine.trees.all[Trees::CHUNKS].len();
+    engine.commit(vec![put("a", &[1; 20_000]), put("b", &[1; 20_000])]).unwrap();
+    assert_eq!(pieces(), 8);
+    engine.commit(vec![put("a", &[1; 13_000]), put("a", &[2; 10_000])]).unwrap();
+    assert_eq!(pieces(), 6);
+    engine.commit(vec![put("a", &[1; 5])]).unwrap();
+    assert_eq!(pieces(), 4);
+    engine.commit(vec![Txn { delete: vec![key("b")], ..Txn::default() }]).unwrap();
+    assert_eq!(pieces(), 0);
 }
 
 #[test]
