@@ -106,6 +106,7 @@ fn a_domain_ends_with_its_policy_certificate_for_broker_and_agent() {
     let fleet = Fleet::of(broker.dir(), "fleet", &policy);
     fleet.create_on(&broker, "members").ok();
     let mut other = neighbour.channel(&broker);
+    other.request(&message::store("a", b"of the neighbour")).ok();
     // Good for an hour itself, so that only the policy certificate's dates can matter.
     let own = policy.issue(&Leaf::stock(MEASUREMENT));
     let longer = Fleet::of(&broker.dir().join("longer"), "fleet", &policy.renewed("fleet", Duration::HOUR));
@@ -130,5 +131,5 @@ fn a_domain_ends_with_its_policy_certificate_for_broker_and_agent() {
     // Nor can a domain be made with it any more.
     broker.admin("domain delete fleet").run().ok();
     fleet.create_on(&broker, "members").failed(3).says(&["expired"]);
-    other.request(&message::store("a", b"of the neighbour")).ok();
+    other.request(&message::retrieve("a")).ok();
 }
