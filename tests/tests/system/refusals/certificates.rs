@@ -100,13 +100,13 @@ fn the_agent_is_told_that_its_certificate_has_expired_or_is_foreign() {
 #[test]
 fn a_domain_ends_with_its_policy_certificate_for_broker_and_agent() {
     let broker = Broker::start();
-    let lifetime = Duration::seconds(6);
-    let policy = Authority::policy("fleet", KeyAlgorithm::P256, lifetime);
-    let ends = Instant::now() + std::time::Duration::from_secs(7);
+    let neighbour = Fleet::create(&broker, "neighbour", "members");
+    let policy = Authority::policy("fleet", KeyAlgorithm::P256, Duration::seconds(8));
+    let ends = Instant::now() + std::time::Duration::from_secs(9);
     let fleet = Fleet::of(broker.dir(), "fleet", &policy);
     fleet.create_on(&broker, "members").ok();
-    let neighbour = Fleet::create(&broker, "neighbour", "members");
     let mut other = neighbour.channel(&broker);
+    other.request(&message::store("a", b"of the neighbour")).ok();
     // Good for an hour itself, so that only the policy certificate's dates can matter.
     let own = policy.issue(&Leaf::stock(MEASUREMENT));
     let longer = Fleet::of(&broker.dir().join("longer"), "fleet", &policy.renewed("fleet", Duration::HOUR));
@@ -131,5 +131,5 @@ fn a_domain_ends_with_its_policy_certificate_for_broker_and_agent() {
     // Nor can a domain be made with it any more.
     broker.admin("domain delete fleet").run().ok();
     fleet.create_on(&broker, "members").failed(3).says(&["expired"]);
-    other.request(&message::store("a", b"of the neighbour")).ok();
+    other.request(&message::retrieve("a")).ok();
 }

@@ -1,6 +1,7 @@
 //! Row 32: crashes while stores are under way.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use claviger_tests::broker::Broker;
 use claviger_tests::channel::Credentials;
@@ -48,13 +49,15 @@ fn t32_every_acknowledged_store_survives_kill_9() {
                 let (broker, own, acknowledged) = (&broker, &own, &acknowledged);
                 scope.spawn(move || write(broker, own, writer, acknowledged));
             }
-            while acknowledged.lock().unwrap().len() < before + 20 * round {
-                std::thread::yield_now();
+            let end = Instant::now() + Duration::from_mins(2);
+            while acknowledged.lock().unwrap().len() < before + 20 * round && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(1));
             }
             let pid = rustix::process::Pid::from_raw(broker.pid().cast_signed()).unwrap();
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         });
         broker.kill_done();
+        assert!(acknowledged.lock().unwrap().len() > before, "nothing was stored before the crash");
         broker.serve();
         check(&broker, &fleet, &acknowledged.lock().unwrap());
     }

@@ -64,9 +64,9 @@ fn t04_without_a_client_certificate_no_data_listener_sends_an_application_byte()
 #[test]
 fn t09_a_certificate_that_expires_on_an_open_connection_is_refused_at_the_next_request() {
     let (broker, fleet) = start("members");
-    let lifetime = time::Duration::seconds(4);
+    let lifetime = time::Duration::seconds(6);
     let own = fleet.authority().issue(&Leaf { lifetime, ..Leaf::stock(&"ab".repeat(32)) });
-    let ends = Instant::now() + Duration::from_secs(5);
+    let ends = Instant::now() + Duration::from_secs(7);
     let mut channel = Channel::ours(broker.listen, "fleet", &own);
     channel.request(&message::store("a", b"secret")).ok();
     channel.request(&message::retrieve("a")).ok();

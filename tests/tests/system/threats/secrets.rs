@@ -179,8 +179,9 @@ fn t23_files_are_their_owner_s_alone_whatever_the_umask() {
     assert_eq!((mode(broker.admin_socket()), mode(broker.key_file())), (0o600, 0o600));
     let owner = fleet.policy_key.parent().unwrap().to_owned();
     assert_eq!((mode(owner), mode(fleet.policy_key.clone())), (0o700, 0o600));
-    // After a restart, which reopens everything, too.
+    // What it writes as it ends, and what it opens again, too.
     broker.stop();
+    assert_private(&broker.data_dir(), &[]);
     broker.serve();
     assert_private(&broker.data_dir(), &[]);
 }
