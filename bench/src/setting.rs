@@ -15,16 +15,13 @@ pub(crate) const AGENTS: usize = 16;
 pub(crate) const CONNECTING: usize = AGENTS;
 
 /// Connections that a round opens with certificates that the broker has never seen.
-pub(crate) const COLD_CONNECTIONS: usize = 25 * CONNECTING;
+pub(crate) const COLD_CONNECTIONS: usize = 15 * CONNECTING;
 
 /// Kept-alive connections, each with one request under way.
 pub(crate) const KEPT_CONNECTIONS: usize = 16;
 
 /// Writers, each with one store under way.
 pub(crate) const WRITERS: usize = 64;
-
-/// Versions that a writer stores under one name before it takes the next: a key is rotated, but not for ever.
-pub(crate) const VERSIONS_PER_NAME: u32 = 8;
 
 /// Bytes of a request's whole frame in `full` and `kept`; the resource's name fills it up.
 pub(crate) const REQUEST_FRAME: usize = 64;
