@@ -56,6 +56,7 @@ pub(crate) enum Command {
     /// Check a domain's audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    #[command(after_help = "Example:\n  key-admin status --output json")]
     /// Say how the broker is
     Status,
 }

@@ -15,10 +15,13 @@ pub(crate) enum DomainCommand {
     /// Create a domain whose policy key the broker keeps, sealed
     Create(Create),
     /// List the domains
+    #[command(after_help = "Example:\n  key-admin domain list --output json")]
     List,
     /// Show a domain
+    #[command(after_help = "Example:\n  key-admin domain show fleet")]
     Show(Named),
     /// Delete a domain, and with its key every secret in it
+    #[command(after_help = "Example:\n  key-admin domain delete fleet")]
     Delete(Named),
 }
 

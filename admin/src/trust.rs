@@ -22,7 +22,11 @@ pub(crate) enum Trust {
     /// Trust a measurement
     Add(Add),
     /// List what a domain trusts
+    #[command(after_help = "Example:\n  key-admin trust list --domain fleet")]
     List(List),
+    #[command(
+        after_help = "Example:\n  key-admin trust remove --domain fleet --kind simulated-enclave --measurement HEX"
+    )]
     /// Stop trusting a measurement; who is a member already stays one until its certificate ends
     Remove(Remove),
 }
@@ -38,7 +42,8 @@ pub(crate) struct Add {
     /// A word for people and access rules; `deployment` may store under the preset `provisioned`
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
-    /// The platform's root: a public or private key (PEM or key_message), of which only the public half is sent
+    /// The platform's root: a public or private key (PEM or key_message), of which only the public half
+    /// is sent. Without it: every root that the domain already names for this kind
     #[arg(long, value_name = "FILE")]
     attest_root: Option<PathBuf>,
 }

@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 /// Installs the process's logger; `CLAVIGER_LOG` sets the filter (such as `info` or
 /// `claviger_broker=debug`), `default` when it is unset. A second call does nothing.
 pub fn install(default: &str) {
-    let filter = EnvFilter::try_from_env("CLAVIGER_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_env("CLAVIGER_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default},actix_server=warn")));
     let logger =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let installed = if std::io::stderr().is_terminal() {

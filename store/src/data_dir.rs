@@ -142,7 +142,8 @@ impl DataDir {
     fn fill(&self, root: &RootKey, spec: &SlotSpec) -> Result<(), DataDirError> {
         Slots::create(&self.slots(), &self.context(), root, spec)?;
         files::create_dir(&self.audit).map_err(|error| io("make", &self.audit, error))?;
-        Store::create(Arc::new(self.engine()?), root, self.id)?;
+        let engine = SledEngine::open(&self.path.join("store"))?;
+        Store::create(Arc::new(engine.into()), root, self.id)?;
         // Last, so that only a whole directory has it.
         let marker = Marker { format: FORMAT, broker: self.id.to_string() };
         let marker_path = self.path.join("broker.json");
@@ -203,7 +204,12 @@ impl DataDir {
 
     /// Opens the engine. To be called once, for an engine has one opener.
     pub fn engine(&self) -> Result<AnyEngine, DataDirError> {
-        Ok(SledEngine::open(&self.path.join("store"))?.into())
+        let store = self.path.join("store");
+        if !store.join("db").exists() {
+            // Opening it would make an empty one, as if nothing had ever been stored.
+            return Err(DataDirError::Damaged { path: store });
+        }
+        Ok(SledEngine::open(&store)?.into())
     }
 
     /// Opens the store with the root key from [`DataDir::unlock`]. To be called once.

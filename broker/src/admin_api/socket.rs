@@ -89,7 +89,8 @@ pub(super) async fn only_this_user(
     if user.is_some_and(|user| user == own || user == 0) {
         return next.call(request).await;
     }
-    tracing::warn!(?user, "an admin call of another user is refused");
+    let user = user.map_or_else(|| "unknown".to_owned(), |user| user.to_string());
+    tracing::warn!(user, "an admin call of another user is refused");
     Err(Failed(Problem {
         status: 403,
         code: ErrorCode::Refused,

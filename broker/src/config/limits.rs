@@ -20,7 +20,7 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// TLS handshakes under way in all (default 4 096): bounds memory and queued public-key work.
     pub handshakes: usize,
-    /// Admissions under way in all (default 64): each holds its evidence and a place at an attestor.
+    /// Evidence being verified in all (default 64); more waits, silent agents don't count.
     pub admissions: usize,
     /// Stores that wait for their commit, in all (default 4 096): bounds the store actor's queue.
     pub pending_stores: usize,

@@ -91,7 +91,7 @@ fn assemble(
     let acl = Acl::compile(&name, preset, &labels(&references))?;
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
     let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
-    let agents = AgentVerifier::new(name.clone(), policy.clone(), provider);
+    let agents = AgentVerifier::new(name.clone(), policy.clone());
     Ok(Domain {
         service_tls: tls::service(tls_identity(identity), Arc::clone(&agents), Arc::clone(provider))?,
         admission_tls: tls::admission(tls_identity(identity), Arc::clone(provider))?,

@@ -8,13 +8,36 @@ use claviger_proto::{ALPN, DomainName};
 use dashmap::DashMap;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, SignatureVerificationAlgorithm, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 
 /// Certificates whose chain was verified that a domain remembers: about 1 KiB each.
 const MAX_VERIFIED: usize = 4096;
+
+/// The signatures that a peer may prove its key with, in order of preference: P-256, P-384, Ed25519, RSA of at
+/// least 2 048 bits (PSS, as TLS 1.3 has it).
+static PEERS: WebPkiSupportedAlgorithms = {
+    use webpki::aws_lc_rs as algorithm;
+    const P256: &[&dyn SignatureVerificationAlgorithm] = &[algorithm::ECDSA_P256_SHA256];
+    const P384: &[&dyn SignatureVerificationAlgorithm] = &[algorithm::ECDSA_P384_SHA384];
+    const ED25519: &[&dyn SignatureVerificationAlgorithm] = &[algorithm::ED25519];
+    const PSS_256: &[&dyn SignatureVerificationAlgorithm] = &[algorithm::RSA_PSS_2048_8192_SHA256_LEGACY_KEY];
+    const PSS_384: &[&dyn SignatureVerificationAlgorithm] = &[algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY];
+    const PSS_512: &[&dyn SignatureVerificationAlgorithm] = &[algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY];
+    WebPkiSupportedAlgorithms {
+        all: &[],
+        mapping: &[
+            (SignatureScheme::ECDSA_NISTP256_SHA256, P256),
+            (SignatureScheme::ECDSA_NISTP384_SHA384, P384),
+            (SignatureScheme::ED25519, ED25519),
+            (SignatureScheme::RSA_PSS_SHA256, PSS_256),
+            (SignatureScheme::RSA_PSS_SHA384, PSS_384),
+            (SignatureScheme::RSA_PSS_SHA512, PSS_512),
+        ],
+    }
+};
 
 /// A TLS configuration that can't be made: the key and certificate don't fit, or the library refuses.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +52,13 @@ pub struct AgentVerifier {
     domain: DomainName,
     policy: PolicyCertificate,
     subjects: [DistinguishedName; 1],
-    algorithms: WebPkiSupportedAlgorithms,
     verified: DashMap<Vec<u8>, Arc<Peer>>,
 }
 
 impl AgentVerifier {
-    pub(super) fn new(domain: DomainName, policy: PolicyCertificate, provider: &CryptoProvider) -> Arc<Self> {
+    pub(super) fn new(domain: DomainName, policy: PolicyCertificate) -> Arc<Self> {
         let subjects = [DistinguishedName::from(policy.subject_der().to_vec())];
-        let algorithms = provider.signature_verification_algorithms;
-        Arc::new(Self { domain, policy, subjects, algorithms, verified: DashMap::new() })
+        Arc::new(Self { domain, policy, subjects, verified: DashMap::new() })
     }
 
     /// The peer that a verified leaf stands for. Verifies it if it is not remembered, so there is no way to
@@ -103,11 +124,11 @@ impl ClientCertVerifier for AgentVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        verify_tls13_signature(message, cert, dss, &PEERS)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        PEERS.supported_schemes()
     }
 }
 
@@ -126,7 +147,7 @@ fn as_tls(error: &CertificateError) -> rustls::CertificateError {
 
 /// At admission: any certificate, for all it brings is a key, which the handshake proves to be the peer's.
 #[derive(Debug)]
-struct AnyKey(WebPkiSupportedAlgorithms);
+struct AnyKey;
 
 impl ClientCertVerifier for AnyKey {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -160,11 +181,11 @@ impl ClientCertVerifier for AnyKey {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0)
+        verify_tls13_signature(message, cert, dss, &PEERS)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
+        PEERS.supported_schemes()
     }
 }
 
@@ -188,7 +209,7 @@ pub(super) fn admission(
     identity: ServerIdentity,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    server(identity, Arc::new(AnyKey(provider.signature_verification_algorithms)), provider)
+    server(identity, Arc::new(AnyKey), provider)
 }
 
 fn server(

@@ -125,12 +125,6 @@ impl From<&Rejected> for Ended {
 
 async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result<Admitted, Ended> {
     let limits = &shard.config.limits;
-    let _place = shard.permits.admissions.take().ok_or_else(|| {
-        Ended::Refused(Refusal::new(
-            ErrorCode::Busy,
-            "too many admissions are under way; try again in a second",
-        ))
-    })?;
     let nonce = nonce().ok_or(Ended::Gone("no randomness"))?;
     let challenge = TrustResponse::Challenge(nonce).encode_body(Some(&id.to_string()));
     write_frame(&mut channel.stream, &challenge, limits.body)
@@ -145,6 +139,13 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
     };
     let (request, evidence) = TrustRequest::decode_body(&frame.body)?;
     let (spki, binding) = bind(channel, &nonce).ok_or(Ended::Gone("no binding"))?;
+    // Only evidence that has come holds a place, and waits for it as long as it took itself: agents that are
+    // silent keep nobody out.
+    let place = timeout_at(Instant::now() + limits.evidence, shard.permits.admissions.acquire()).await;
+    let Ok(Ok(_place)) = place else {
+        let busy = "too many admissions are under way; try again in a second";
+        return Err(Ended::Refused(Refusal::new(ErrorCode::Busy, busy)));
+    };
     let domain = Arc::clone(&channel.domain);
     let admit = Admit { domain, request, evidence, binding, spki, now: UnixTime::now() };
     let answer = shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));

@@ -1,5 +1,5 @@
 //! Permits, taken at the edge and given back when dropped: the only back-pressure there is. All but those of
-//! large bodies are taken or refused at once.
+//! large bodies and of evidence are taken or refused at once.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -102,8 +102,8 @@ pub struct Permits {
     pub per_address: Arc<PerAddress>,
     /// Handshakes under way.
     pub handshakes: Arc<Gauge>,
-    /// Admissions under way.
-    pub admissions: Arc<Gauge>,
+    /// Evidence at the attestors; waited for, within a deadline.
+    pub admissions: Arc<Semaphore>,
     /// Stores that wait for their commit.
     pub stores: Arc<Gauge>,
     /// Large bodies in memory; these are waited for, within the body's deadline.
@@ -117,7 +117,7 @@ impl Permits {
             connections: Gauge::new(limits.connections),
             per_address: PerAddress::new(limits.connections_per_address),
             handshakes: Gauge::new(limits.handshakes),
-            admissions: Gauge::new(limits.admissions),
+            admissions: Arc::new(Semaphore::new(limits.admissions)),
             stores: Gauge::new(limits.pending_stores),
             large_bodies: Arc::new(Semaphore::new(limits.large_bodies)),
         }

@@ -34,8 +34,10 @@ fn parse_from<T: Parser>(args: Vec<OsString>) -> Result<T, ExitCode> {
 
 fn usage(error: &clap::Error) -> Failure {
     let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    Failure::new("usage", USAGE, first, "see --help")
+    // Everything before the usage, on one line: what is missing is listed on lines of its own.
+    let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim);
+    let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
+    Failure::new("usage", USAGE, said.join(" ").trim_start_matches("error: "), "see --help")
 }
 
 /// Whether `--output json` was asked for, found without understanding the rest.

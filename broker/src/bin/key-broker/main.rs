@@ -29,7 +29,8 @@ enum Command {
 const EXAMPLES: &str = "Examples:
   key-broker quickstart --exit
   key-broker init  --data-dir /var/lib/claviger --key-slot file:/etc/claviger/root.key
-  key-broker serve --data-dir /var/lib/claviger --listen 0.0.0.0:8120 --admission-listen 0.0.0.0:8123
+  key-broker serve --data-dir /var/lib/claviger --listen 0.0.0.0:8120 \\
+      --admission-listen 0.0.0.0:8123
 
 Exit status: 0 done, 2 usage or configuration, 7 the root key can't be had, 1 other.";
 

@@ -1,10 +1,12 @@
 //! `key-broker quickstart`.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 
 use claviger_broker::StartError;
 use claviger_broker::quickstart::{Step, run as play, what_next};
 use claviger_client::cli::OutputMode;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// See the whole of it happen: a broker, a domain, two machines, a disk key, and what is refused.
 ///
@@ -31,8 +33,11 @@ pub(crate) fn run(args: &Args, output: OutputMode) -> ExitCode {
 }
 
 async fn quickstart(args: &Args, output: OutputMode) -> Result<bool, StartError> {
-    let dir =
-        tempfile::Builder::new().prefix("claviger-quickstart-").tempdir().map_err(StartError::Socket)?;
+    let dir = tempfile::Builder::new()
+        .prefix("claviger-quickstart-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir()
+        .map_err(StartError::Socket)?;
     let played = play(dir.path(), |step| tell(step, output)).await?;
     match output {
         OutputMode::Json => super::print(&serde_json::json!({"ok": played.ok}).to_string()),
@@ -45,11 +50,19 @@ async fn quickstart(args: &Args, output: OutputMode) -> Result<bool, StartError>
         if output == OutputMode::Text {
             super::print(&what_next(dir.path(), &played.broker));
         }
-        // An error here means that there is no Ctrl-C to wait for.
-        drop(tokio::signal::ctrl_c().await);
+        asked_to_stop().await.map_err(StartError::Socket)?;
     }
     played.broker.drain().await;
     Ok(played.ok)
+}
+
+/// Waits for Ctrl-C or SIGTERM: either has to remove the directory, for there are keys in it.
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 fn tell(step: &Step, output: OutputMode) {

@@ -12,8 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Serve until SIGTERM or SIGINT; what is under way then is finished first.
 #[derive(clap::Args)]
 #[command(after_help = "Example:
-  key-broker serve --data-dir /var/lib/claviger --listen 0.0.0.0:8120 --admission-listen 0.0.0.0:8123 \\
-             --ops-listen 127.0.0.1:8122")]
+  key-broker serve --data-dir /var/lib/claviger --listen 0.0.0.0:8120 \\
+      --admission-listen 0.0.0.0:8123 --ops-listen 127.0.0.1:8122")]
 pub(crate) struct Args {
     /// The data directory, made by `key-broker init`.
     #[arg(long, env = "CLAVIGER_DATA_DIR")]
@@ -24,7 +24,8 @@ pub(crate) struct Args {
     /// The key service's address; port 0 takes a free port [default: 127.0.0.1:8120].
     #[arg(long, env = "CLAVIGER_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Where agents are admitted, ADDRESS:PORT[=DOMAIN]; may be repeated.
+    /// Where agents are admitted, ADDRESS:PORT[=DOMAIN]; may be repeated. DOMAIN is the one of stock evidence, which
+    /// names none; agents of ours name theirs, and stock evidence is refused in this version.
     #[arg(long)]
     admission_listen: Vec<AdmissionListen>,
     /// Address of /livez, /readyz and /metrics.
@@ -89,8 +90,13 @@ fn announce(addresses: &Addresses, output: OutputMode) {
         });
         super::print(&ready.to_string());
     }
-    tracing::info!(%listen, ?admission, ?ops, "ready");
+    let (listed, ops) = (list(admission), list(ops.as_slice()));
+    tracing::info!(%listen, admission = listed, ops, "ready");
     drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// How a broker that doesn't start says so.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -97,11 +98,18 @@ fn open_when_free(config: &::sled::Config, path: &Path) -> Result<::sled::Db, En
     const LOOK_AGAIN: Duration = Duration::from_millis(10);
     let until = Instant::now() + LONGEST;
     loop {
-        match config.open().map_err(|error| opening(path, error)) {
+        match open_or_broken(config, path) {
             Err(EngineError::InUse { .. }) if Instant::now() < until => std::thread::sleep(LOOK_AGAIN),
             outcome => return outcome,
         }
     }
+}
+
+/// Sled panics on some databases that were cut short or altered; that is an error like the others it finds.
+fn open_or_broken(config: &::sled::Config, path: &Path) -> Result<::sled::Db, EngineError> {
+    let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+    let broken = |_| EngineError::Broken("it can't be recovered from its files".to_owned());
+    opened.map_err(broken)?.map_err(|error| opening(path, error))
 }
 
 /// Sled tells a taken lock only by its text.
