@@ -24,7 +24,7 @@ use crate::setting::{
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How often each side is measured.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 13, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// Seconds that each side is measured for, each time.
     #[arg(long, default_value_t = 0.25, value_parser = seconds)]
