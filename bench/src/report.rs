@@ -28,6 +28,8 @@ pub(crate) struct Setting {
     pub(crate) kept_connections: usize,
     /// Writers of durable stores.
     pub(crate) writers: usize,
+    /// Versions that a writer stores under one name.
+    pub(crate) versions_per_name: u32,
     /// Bytes of an entry's secret.
     pub(crate) entry_bytes: usize,
     /// Bytes of the frame of a retrieve.
@@ -137,6 +139,7 @@ mod tests {
             cold_agents: 400,
             kept_connections: 16,
             writers: 64,
+            versions_per_name: 8,
             entry_bytes: 256,
             request_bytes: 64,
             answer_bytes: 400,

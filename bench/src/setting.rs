@@ -15,7 +15,7 @@ pub(crate) const AGENTS: usize = 16;
 pub(crate) const CONNECTING: usize = AGENTS;
 
 /// Connections that a round opens with certificates that the broker has never seen.
-pub(crate) const COLD_CONNECTIONS: usize = 25 * CONNECTING;
+pub(crate) const COLD_CONNECTIONS: usize = 15 * CONNECTING;
 
 /// Kept-alive connections, each with one request under way.
 pub(crate) const KEPT_CONNECTIONS: usize = 16;

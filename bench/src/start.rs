@@ -24,14 +24,17 @@ use crate::setting::{
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How often each side is measured.
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 13, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// Seconds that each side is measured for, each time.
-    #[arg(long, default_value_t = 0.5, value_parser = seconds)]
+    #[arg(long, default_value_t = 0.25, value_parser = seconds)]
     seconds: f64,
     /// The policy key: p256, p384, rsa-2048, rsa-3072 or rsa-4096.
     #[arg(long, value_name = "ALGORITHM", default_value_t)]
     policy_key: KeyAlgorithm,
+    /// How many versions a writer stores under one name before it takes the next.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    versions_per_name: u32,
     /// Where everything is stored, in a directory of its own that is removed afterwards; should be on a disk
     /// [default: the system's directory for temporary files].
     #[arg(long)]
@@ -49,7 +52,11 @@ pub(crate) fn run(args: &Args) -> Result<Report, BenchError> {
     if cfg!(debug_assertions) {
         progress("a debug build, whose figures mean nothing: build with --release");
     }
-    let plan = Plan { rounds: args.rounds, window: Duration::from_secs_f64(args.seconds) };
+    let plan = Plan {
+        rounds: args.rounds,
+        window: Duration::from_secs_f64(args.seconds),
+        versions: args.versions_per_name,
+    };
     let parent = args.dir.clone().unwrap_or_else(std::env::temp_dir);
     let dir = tempfile::Builder::new().prefix("claviger-bench-").tempdir_in(parent)?;
     let domain = Domain::make(args.policy_key)?;
@@ -58,9 +65,9 @@ pub(crate) fn run(args: &Args) -> Result<Report, BenchError> {
     progress("durable stores, against the bare engine");
     let stores = store::measure(plan, &domain, &agents, dir.path())?;
     let [warm, cold, rate, cpu] = visits;
-    let [one_record, same_records] = stores;
+    let [one_record, same_records, store_cpu] = stores;
     // The figures that have a target come first.
-    let comparisons = vec![warm, rate, one_record, cold, cpu, same_records];
+    let comparisons = vec![warm, rate, one_record, cold, cpu, same_records, store_cpu];
     Ok(Report { comparisons, setting: setting(args, answer_bytes, dir.path())? })
 }
 
@@ -91,6 +98,7 @@ fn setting(args: &Args, answer_bytes: usize, dir: &Path) -> Result<Setting, Benc
         cold_agents: COLD_CONNECTIONS,
         kept_connections: KEPT_CONNECTIONS,
         writers: WRITERS,
+        versions_per_name: args.versions_per_name,
         entry_bytes: ENTRY_BYTES,
         request_bytes: REQUEST_FRAME,
         answer_bytes,

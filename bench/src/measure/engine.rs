@@ -7,14 +7,17 @@
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use claviger_store::engine::{Engine, Key, SledEngine, Tree, Txn};
 use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
+use super::Plan;
 use crate::error::BenchError;
+use crate::load::Run;
+use crate::serve::control::process_cpu;
 use crate::setting::{ENTRY_BYTES, MAX_BATCH, WRITERS};
 
 /// What a store writes.
@@ -34,17 +37,18 @@ struct Put {
     done: oneshot::Sender<()>,
 }
 
-/// Stores in a second.
-pub(super) fn rate(window: Duration, shape: Shape, dir: &Path) -> Result<f64, BenchError> {
+/// Stores for a while, in a fresh directory.
+pub(super) fn run(plan: Plan, shape: Shape, dir: &Path) -> Result<Run, BenchError> {
     let dir = tempfile::tempdir_in(dir)?;
     let engine = SledEngine::open(&dir.path().join("store"))?;
     let (puts, waiting) = mpsc::channel();
     let committer = thread::spawn(move || commit(&engine, &waiting, shape));
-    let began = Instant::now();
-    let count = produce(puts, shape, began + window);
-    let elapsed = began.elapsed();
+    let (began, before) = (Instant::now(), process_cpu());
+    let count = produce(&puts, shape, plan.versions, began + plan.window);
+    let (elapsed, cpu) = (began.elapsed(), process_cpu().saturating_sub(before));
+    drop(puts);
     committer.join().map_err(|_| BenchError::Panicked)??;
-    Ok(f64::from(count?) / elapsed.as_secs_f64())
+    Ok(Run { operations: count?.into(), elapsed, cpu })
 }
 
 /// The committer: what waits is one commit.
@@ -65,14 +69,19 @@ fn commit(engine: &SledEngine, waiting: &mpsc::Receiver<Put>, shape: Shape) -> R
     Ok(())
 }
 
-fn produce(puts: mpsc::Sender<Put>, shape: Shape, until: Instant) -> Result<u32, BenchError> {
+fn produce(puts: &mpsc::Sender<Put>, shape: Shape, versions: u32, until: Instant) -> Result<u32, BenchError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let mut writers = Vec::new();
         for writer in 0..WRITERS {
-            writers.push(tokio::task::spawn_local(write(writer as u64, puts.clone(), shape, until)));
+            writers.push(tokio::task::spawn_local(write(
+                writer as u64,
+                puts.clone(),
+                shape,
+                versions,
+                until,
+            )));
         }
-        drop(puts);
         let mut count = 0;
         for writer in writers {
             count += writer.await.map_err(|_| BenchError::Panicked)??;
@@ -85,13 +94,15 @@ async fn write(
     writer: u64,
     puts: mpsc::Sender<Put>,
     shape: Shape,
+    versions: u32,
     until: Instant,
 ) -> Result<u32, BenchError> {
     let mut count = 0;
     while Instant::now() < until {
         let (done, answer) = oneshot::channel();
         let gone = || BenchError::Answer("the bare engine's committer ended");
-        puts.send(Put { txn: shape.store(writer, count), done }).map_err(|_| gone())?;
+        puts.send(Put { txn: shape.store(writer, count / versions, count % versions), done })
+            .map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?;
         count += 1;
     }
@@ -108,13 +119,17 @@ const IN_TRAIL: usize = 150;
 const TRAIL_HEAD: usize = SEAL + 46;
 
 impl Shape {
-    /// The transaction of one store, under a new name.
-    fn store(self, writer: u64, count: u32) -> Txn {
-        let key = |kind| entry_key(writer, count, kind, 0);
+    /// The transaction of one store: a writer's next version of its current name.
+    fn store(self, writer: u64, name: u32, version: u32) -> Txn {
+        let key = |kind, number| entry_key(writer, name, kind, number);
         let put = match self {
-            Self::OneRecord => vec![(key(2), vec![0xa5; ENTRY_BYTES])],
-            // The head, with the small first version beside it.
-            Self::AsTheBroker => vec![(key(0), vec![0xa5; SEAL + IN_HEAD + SEAL + ENTRY_BYTES])],
+            Self::OneRecord => vec![(key(2, version), vec![0xa5; ENTRY_BYTES])],
+            Self::AsTheBroker => {
+                let head = SEAL + IN_HEAD * (version as usize + 1) + SEAL + ENTRY_BYTES;
+                let head = (key(0, 0), vec![0xa5; head]);
+                let before = (version > 0).then(|| (key(2, version - 1), vec![0xa5; SEAL + ENTRY_BYTES]));
+                std::iter::once(head).chain(before).collect()
+            }
         };
         Txn { put, ..Txn::default() }
     }
@@ -157,10 +172,11 @@ fn scrambled(state: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn one_record_is_one_put_of_the_entry() {
-        let txns = (0..3).map(|n| Shape::OneRecord.store(1, n)).collect();
+        let txns = (0..3).map(|n| Shape::OneRecord.store(1, 0, n)).collect();
         let joined = Shape::OneRecord.joined(txns, 0);
         assert_eq!(joined.len(), 3);
         assert!(joined.iter().all(|txn| txn.put.len() == 1 && txn.put[0].1.len() == ENTRY_BYTES));
@@ -168,17 +184,18 @@ mod tests {
 
     #[test]
     fn as_the_broker_is_one_transaction_with_heads_and_a_trail() {
-        let txns = (0..3).map(|n| Shape::AsTheBroker.store(1, n)).collect();
+        let txns = (0..3).map(|n| Shape::AsTheBroker.store(1, 0, n)).collect();
         let joined = Shape::AsTheBroker.joined(txns, 0);
         assert_eq!(joined.len(), 1);
-        assert_eq!(joined[0].put.len(), 3 + 2, "heads and the trail");
-        let is_head = |(key, _): &&(Key, Vec<u8>)| (0..3).any(|n| *key == entry_key(1, n, 0, 0));
-        assert_eq!(joined[0].put.iter().filter(is_head).count(), 3, "one for each name");
+        assert_eq!(joined[0].put.len(), 3 + 2 + 2, "heads, what lay beside the first two, the trail");
+        let heads = joined[0].put.iter().filter(|(key, _)| *key == entry_key(1, 0, 0, 0));
+        assert_eq!(heads.count(), 3, "the head of one name, three times");
     }
 
     #[test]
     fn every_store_has_a_key_of_its_own() {
-        let keys = |writer| (0..40).map(move |n| Shape::OneRecord.store(writer, n).put.remove(0).0);
+        let keys =
+            |writer| (0..40).map(move |n| Shape::OneRecord.store(writer, n / 8, n % 8).put.remove(0).0);
         let all: std::collections::BTreeSet<_> = (0..8).flat_map(keys).collect();
         assert_eq!(all.len(), 320);
     }
@@ -187,7 +204,8 @@ mod tests {
     fn a_short_run_stores_something() {
         let dir = tempfile::tempdir().expect("a directory");
         for shape in [Shape::OneRecord, Shape::AsTheBroker] {
-            assert!(rate(Duration::from_millis(50), shape, dir.path()).expect("a rate") > 0.0);
+            let plan = Plan { rounds: 1, window: Duration::from_millis(50), versions: 2 };
+            assert!(run(plan, shape, dir.path()).expect("a run").operations > 0);
         }
     }
 }

@@ -15,4 +15,6 @@ pub(crate) struct Plan {
     pub(crate) rounds: u32,
     /// How long each time.
     pub(crate) window: Duration,
+    /// How many versions a writer stores under one name before it takes the next.
+    pub(crate) versions: u32,
 }

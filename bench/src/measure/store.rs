@@ -35,11 +35,20 @@ const SAME_RECORDS: Named = Named {
     target: Target::None,
 };
 
+const CPU: Named = Named {
+    ratio: "store64_cpu_vs_engine",
+    ours: "store64_broker_cpu",
+    limit: "store64_engine_cpu",
+    unit: "us",
+    target: Target::None,
+};
+
 /// Writers, each with names of its own.
 struct Writers {
     tls: Vec<Arc<ClientConfig>>,
     server: SocketAddr,
     domain: DomainName,
+    versions: u32,
 }
 
 /// One of them.
@@ -60,9 +69,9 @@ impl Work for Writers {
 
     async fn step(&self, writer: &mut Writer) -> Result<(), BenchError> {
         let done = writer.stores.replace(writer.stores.get() + 1);
-        let name = name_of(writer.index, done)?;
+        let name = name_of(writer.index, done / self.versions)?;
         let answer = writer.connection.exchange(&put(&self.domain, name, ENTRY_BYTES)).await?;
-        if stored(answer)? == 1 {
+        if stored(answer)? == done % self.versions + 1 {
             Ok(())
         } else {
             Err(BenchError::Answer("another version was stored than the next"))
@@ -70,9 +79,8 @@ impl Work for Writers {
     }
 }
 
-/// A new name for each store, as a deployment has it with disk keys. A rotation would cost one record more.
-fn name_of(writer: usize, stores: u32) -> Result<ResourceName, BenchError> {
-    Ok(format!("writer-{writer}/disk-{stores}").parse()?)
+fn name_of(writer: usize, number: u32) -> Result<ResourceName, BenchError> {
+    Ok(format!("writer-{writer}/disk-{number}").parse()?)
 }
 
 /// Broker, engine, engine with the broker's records; each round in fresh directories on the same file system.
@@ -81,21 +89,33 @@ pub(crate) fn measure(
     domain: &Domain,
     agents: &[Identity],
     dir: &Path,
-) -> Result<[Comparison; 2], BenchError> {
+) -> Result<[Comparison; 3], BenchError> {
     let tls = agents.iter().map(client_tls).collect::<Result<Vec<_>, _>>()?;
-    let (mut one_record, mut same_records) = (Vec::new(), Vec::new());
+    let (mut one_record, mut same_records, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
-        let ours = broker(plan, domain, &tls, dir)?.rate();
-        one_record.push((ours, engine::rate(plan.window, Shape::OneRecord, dir)?));
-        same_records.push((ours, engine::rate(plan.window, Shape::AsTheBroker, dir)?));
+        let ours = broker(plan, domain, &tls, dir)?;
+        let one = engine::run(plan, Shape::OneRecord, dir)?;
+        let same = engine::run(plan, Shape::AsTheBroker, dir)?;
+        one_record.push((ours.rate(), one.rate()));
+        same_records.push((ours.rate(), same.rate()));
+        cpu.push((ours.cpu_each(), one.cpu_each()));
     }
-    Ok([Comparison::of(ONE_RECORD, &one_record), Comparison::of(SAME_RECORDS, &same_records)])
+    Ok([
+        Comparison::of(ONE_RECORD, &one_record),
+        Comparison::of(SAME_RECORDS, &same_records),
+        Comparison::of(CPU, &cpu),
+    ])
 }
 
 fn broker(plan: Plan, domain: &Domain, tls: &[Arc<ClientConfig>], dir: &Path) -> Result<Run, BenchError> {
     let dir = tempfile::tempdir_in(dir)?;
     let mut server = Server::broker(&domain.data_dir(dir.path())?)?;
-    let work = Writers { tls: tls.to_vec(), server: server.listen, domain: domain.name.clone() };
+    let work = Writers {
+        tls: tls.to_vec(),
+        server: server.listen,
+        domain: domain.name.clone(),
+        versions: plan.versions,
+    };
     drive(&Arc::new(work), WRITERS, Until::Elapsed(plan.window), &mut server)
 }
 
@@ -104,10 +124,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_store_has_a_name_of_its_own() {
-        let name = |writer, stores| name_of(writer, stores).expect("a name").to_string();
-        assert_eq!(name(3, 0), "writer-3/disk-0");
-        assert_ne!(name(3, 1), name(3, 0));
-        assert_ne!(name(4, 0), name(3, 0));
+    fn writers_have_names_of_their_own() {
+        let name = |writer, number| name_of(writer, number).expect("a name");
+        assert_eq!(name(3, 0).as_str(), "writer-3/disk-0");
+        assert!(name(3, 0) != name(3, 1) && name(3, 0) != name(4, 0));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::{self, BufRead as _, Write as _};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,16 +39,18 @@ pub(crate) fn say(what: &impl Serialize) -> Result<(), BenchError> {
 pub(crate) fn answer() -> Result<(), BenchError> {
     for line in io::stdin().lock().lines() {
         if line? == CPU {
-            say(&Cpu { cpu_ns: process_cpu() })?;
+            let cpu_ns = process_cpu().as_nanos().try_into().unwrap_or(u64::MAX);
+            say(&Cpu { cpu_ns })?;
         }
     }
     Ok(())
 }
 
-fn process_cpu() -> u64 {
+/// Processor time that this process has taken.
+pub(crate) fn process_cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     // Both are non-negative: it is a duration.
-    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+    Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_nanos(time.tv_nsec.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -67,7 +70,7 @@ mod tests {
     fn work_shows_in_the_processor_time() {
         let before = process_cpu();
         let began = std::time::Instant::now();
-        while process_cpu() < before + 1_000_000 {
+        while process_cpu() < before + Duration::from_millis(1) {
             assert!(began.elapsed().as_secs() < 10, "the clock stands still");
         }
     }
