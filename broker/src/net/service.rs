@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_attest::Peer;
 use claviger_proto::error::ErrorCode;
@@ -33,6 +34,9 @@ pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Sh
     }
 }
 
+/// How long a broker that drains looks for a request that was sent before it began to: it may be on its way.
+const IN_FLIGHT: Duration = Duration::from_millis(100);
+
 struct Conversation<'s> {
     channel: Channel,
     peer: Arc<Peer>,
@@ -48,13 +52,17 @@ impl Conversation<'_> {
         let mut draining = self.shard.draining.clone();
         let mut wait = limits.first_frame;
         loop {
+            // What was sent before the broker began to drain may only arrive now: one more request is looked for.
+            let last = *draining.borrow();
             let large = &self.shard.permits.large_bodies;
             let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
             // A broker that drains takes no new request, and finishes one that has begun to arrive.
             let begun = tokio::select! {
                 biased;
-                begun = begin_frame(&mut self.channel.stream, bounds.first) => begun,
-                _ = draining.wait_for(|draining| *draining) => break,
+                begun = begin_frame(&mut self.channel.stream, wait) => begun,
+                _ = draining.wait_for(|draining| *draining) => {
+                    begin_frame(&mut self.channel.stream, IN_FLIGHT).await
+                }
             };
             let frame = match begun {
                 Ok(begun) => finish_frame(&mut self.channel.stream, begun, bounds).await,
@@ -72,7 +80,7 @@ impl Conversation<'_> {
                     break;
                 }
             };
-            if !more || *draining.borrow() {
+            if !more || last {
                 break;
             }
             wait = limits.idle;
