@@ -70,7 +70,8 @@ fn t31_a_thousand_silent_connections_leave_the_others_served() {
 fn t31_every_phase_of_a_silent_peer_ends() {
     // Long enough for who isn't silent, on a busy machine.
     let phases = ["hello", "handshake", "first_frame", "body", "idle", "evidence"];
-    let config = phases.iter().fold("[limits]\n".to_owned(), |config, phase| config + *phase + "_ms = 2000\n");
+    let config =
+        phases.iter().fold("[limits]\n".to_owned(), |config, phase| config + *phase + "_ms = 2000\n");
     let broker = Broker::start_with(Setup { config, ..Setup::default() });
     let fleet = Fleet::create(&broker, "fleet", "members");
     let own = fleet.member();
