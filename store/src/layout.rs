@@ -81,16 +81,21 @@ pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(tail))
 }
 
+/// Bytes of a name's digest in a key. Two names of a domain that share it couldn't both be stored, which takes
+/// some 2^64 names; and what sled keeps of a key beside its neighbours' common start, this and five more
+/// bytes, lies within its page instead of on the heap.
+const DIGEST: usize = 16;
+
 /// Where the entries of one name lie: side by side, under the domain's generation id and a keyed digest of
 /// the name.
 #[derive(Clone, Copy)]
-pub(crate) struct EntryPlace([u8; 48]);
+pub(crate) struct EntryPlace([u8; 16 + DIGEST]);
 
 impl EntryPlace {
     pub(crate) fn new(keys: &DomainKeys, name: &ResourceName) -> Self {
-        let mut place = [0; 48];
+        let mut place = [0; 16 + DIGEST];
         place[..16].copy_from_slice(keys.generation());
-        place[16..].copy_from_slice(&keys.name_digest(name));
+        place[16..].copy_from_slice(&keys.name_digest(name)[..DIGEST]);
         Self(place)
     }
 

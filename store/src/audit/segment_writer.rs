@@ -209,3 +209,32 @@ impl Segment {
 fn io(what: &'static str, path: &Path, error: io::Error) -> AuditError {
     AuditError::Io { what, path: path.to_owned(), error }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn t33_a_failed_append_is_no_record_and_nothing_follows_what_cannot_be_mended() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = Arc::new(DomainKeys::derive("alpha".parse().unwrap(), [1; 16], 1, &[2; 32]));
+        let mut writer = SegmentWriter::open(dir.path(), Arc::clone(&keys), 3).unwrap();
+        let facts = AuditFacts::default();
+        assert_eq!(writer.append(&facts).unwrap(), 0);
+        // A device that is always full, and can't be cut back either.
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(&mut writer.segment.file, full);
+        let failed = writer.append(&facts);
+        assert!(matches!(failed, Err(AuditError::Io { what: "append to", .. })));
+        writer.segment.file = file;
+        assert!(matches!(writer.append(&facts), Err(AuditError::Stopped)));
+        assert!(matches!(writer.sync(), Err(AuditError::Stopped)));
+        drop(writer);
+        // Started again, it goes on where the records end.
+        let mut writer = SegmentWriter::open(dir.path(), keys, 3).unwrap();
+        assert_eq!(writer.append(&facts).unwrap(), 1);
+        assert_eq!(writer.sync().unwrap().records(), 2);
+    }
+}
