@@ -254,6 +254,22 @@ mod tests {
         assert!(matches!(agents.peer(&leaf, later(11)), Err(CertificateError::PolicyExpired)));
     }
 
+    #[test]
+    fn peers_prove_themselves_with_the_documented_kinds_of_key_only() {
+        let expected = [
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            SignatureScheme::ECDSA_NISTP384_SHA384,
+            SignatureScheme::ED25519,
+            SignatureScheme::RSA_PSS_SHA256,
+            SignatureScheme::RSA_PSS_SHA384,
+            SignatureScheme::RSA_PSS_SHA512,
+        ];
+        assert_eq!(AnyKey.supported_verify_schemes(), expected);
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let all = provider.signature_verification_algorithms.supported_schemes();
+        assert!(all.contains(&SignatureScheme::ECDSA_NISTP521_SHA512), "the library would take more");
+    }
+
     #[actix_rt::test]
     async fn what_is_refused_is_not_remembered() {
         let (made, other) = (make("alpha", Preset::Closed), make("alpha", Preset::Closed));
