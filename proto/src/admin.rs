@@ -13,7 +13,7 @@
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
 //! | `POST /v1/domains/{domain}/audit/verify` | | [`AuditReport`] |
 //!
-//! Every failure is an [`Problem`]. No call returns secret data.
+//! Every failure is a [`Problem`]. No call returns secret data.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;

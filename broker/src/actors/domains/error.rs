@@ -26,7 +26,7 @@ pub enum AdminError {
     /// A value in the call can't be used.
     #[error("{0}")]
     Invalid(String),
-    /// The domain's owner keeps the policy key.
+    /// The broker has no root key.
     #[error("the broker is sealed; bring its root key's slot back and start it again")]
     Sealed,
     /// The broker is on its way down.
