@@ -1,6 +1,7 @@
 //! What a record of the trail says.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
@@ -26,8 +27,8 @@ pub struct AuditFacts {
     pub name: Option<String>,
     /// The version, if it was about one.
     pub version: Option<u32>,
-    /// Where the request came from: an address, or the peer's uid.
-    pub source: String,
+    /// Where the request came from: an address, or the peer's uid. The same for all requests of a connection.
+    pub source: Arc<str>,
 }
 
 /// The record's body, to be read. It is written by [`AuditFacts::encode`], without copies on the way.
@@ -78,7 +79,7 @@ impl FactsBody {
             role: self.role.into(),
             name: self.name,
             version: self.version,
-            source: self.source,
+            source: self.source.into(),
         })
     }
 }
@@ -157,7 +158,7 @@ mod tests {
             role: "agent".into(),
             name: Some("a/b".to_owned()),
             version: Some(u32::MAX),
-            source: "s".repeat(300),
+            source: "s".repeat(300).into(),
         };
         for facts in [AuditFacts::default(), full] {
             let block = AuditFacts::encode_block(&[facts.clone(), AuditFacts::default(), facts.clone()]);

@@ -163,7 +163,7 @@ fn records_that_are_entered_together_share_a_block_and_are_in_the_file_once_one_
 #[test]
 fn a_block_that_is_full_is_followed_by_another() {
     let mut trail = Trail::new();
-    let long = AuditFacts { source: "x".repeat(6_000), ..facts("retrieve") };
+    let long = AuditFacts { source: "x".repeat(6_000).into(), ..facts("retrieve") };
     let entered: Vec<_> = (0..7).map(|_| trail.shards[0].enter(&long).unwrap()).collect();
     for block in entered {
         trail.shards[0].settle(block).unwrap();
@@ -188,7 +188,7 @@ fn nothing_is_appended_for_a_deleted_domain() {
 #[test]
 fn what_is_too_long_is_refused_and_the_chain_goes_on() {
     let mut trail = Trail::filled();
-    let long = AuditFacts { source: "x".repeat(20_000), ..facts("retrieve") };
+    let long = AuditFacts { source: "x".repeat(20_000).into(), ..facts("retrieve") };
     assert!(matches!(trail.shards[0].append(&long), Err(AuditError::TooLarge)));
     // Those that waited with it are not refused with it.
     let waiting = trail.shards[0].enter(&retrieve(1)).unwrap();
