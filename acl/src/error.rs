@@ -52,7 +52,7 @@ pub enum LineError {
     )]
     Resource,
     /// Not an action.
-    #[error("an action is store or retrieve")]
+    #[error("an action is store, retrieve, list, versions, delete, destroy or rotate")]
     Action,
     /// Not an effect.
     #[error("an effect is allow or deny")]

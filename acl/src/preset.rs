@@ -6,7 +6,7 @@ use std::str::FromStr;
 use claviger_proto::DomainName;
 use serde::{Deserialize, Serialize};
 
-use crate::AclError;
+use crate::{AclError, Action};
 
 /// A ready-made policy of a domain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,9 +15,10 @@ pub enum Preset {
     /// Nobody may do anything.
     #[default]
     Closed,
-    /// Every member stores and retrieves everything.
+    /// Every member may do everything.
     Members,
-    /// Members with the label `deployment` store, every member retrieves.
+    /// Members with the label `deployment` do everything but retrieve; every member retrieves, and sees which
+    /// names and versions there are.
     Provisioned,
 }
 
@@ -39,16 +40,21 @@ impl Preset {
     pub fn policy(self, domain: &DomainName) -> String {
         match self {
             Self::Closed => String::new(),
-            Self::Members => format!(
-                "p, member, {domain}, **, store, allow\n\
-                 p, member, {domain}, **, retrieve, allow\n"
-            ),
-            Self::Provisioned => format!(
-                "p, label:deployment, {domain}, **, store, allow\n\
-                 p, member, {domain}, **, retrieve, allow\n"
-            ),
+            Self::Members => rules(domain, "member", &Action::ALL),
+            Self::Provisioned => {
+                let provide = Action::ALL.into_iter().filter(|action| !CONSUME.contains(action));
+                let deployment = rules(domain, "label:deployment", &provide.collect::<Vec<_>>());
+                deployment + rules(domain, "member", &CONSUME).as_str()
+            }
         }
     }
+}
+
+/// What a machine does that was provided for.
+const CONSUME: [Action; 3] = [Action::Retrieve, Action::List, Action::Versions];
+
+fn rules(domain: &DomainName, subject: &str, actions: &[Action]) -> String {
+    actions.iter().map(|action| format!("p, {subject}, {domain}, **, {action}, allow\n")).collect()
 }
 
 impl fmt::Display for Preset {

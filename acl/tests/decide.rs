@@ -52,9 +52,13 @@ fn members_store_and_retrieve() {
 fn provisioned_lets_only_the_deployment_machine_store() {
     let acl = preset(Preset::Provisioned);
     for (byte, peer) in &MACHINES.agents {
-        assert_eq!(decide(&acl, peer, Action::Retrieve, "a/b"), Ok(()));
-        let stores = if *byte == 2 { Ok(()) } else { Err(Denied::NotAllowed) };
-        assert_eq!(decide(&acl, peer, Action::Store, "a/b"), stores, "machine {byte}");
+        for action in [Action::Retrieve, Action::List, Action::Versions] {
+            assert_eq!(decide(&acl, peer, action, "a/b"), Ok(()));
+        }
+        let provides = if *byte == 2 { Ok(()) } else { Err(Denied::NotAllowed) };
+        for action in [Action::Store, Action::Delete, Action::Destroy, Action::Rotate] {
+            assert_eq!(decide(&acl, peer, action, "a/b"), provides, "machine {byte} {action}");
+        }
     }
     let nobody = Acl::compile(&domain("dom0"), Preset::Provisioned, &[]).unwrap();
     assert_eq!(decide(&nobody, agent(2), Action::Store, "a"), Err(Denied::NotAllowed));

@@ -20,7 +20,10 @@ fn error(text: &str) -> AclError {
 fn a_bad_line_is_named_by_its_number() {
     let text = "# first\n\np, member, dom0, a, store, allow\n  p, member, dom0, b, stor, allow\n";
     assert_eq!(error(text), AclError::Line { line: 4, error: LineError::Action });
-    assert_eq!(error(text).to_string(), "line 4: an action is store or retrieve");
+    assert_eq!(
+        error(text).to_string(),
+        "line 4: an action is store, retrieve, list, versions, delete, destroy or rotate"
+    );
 }
 
 #[test]

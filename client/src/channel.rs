@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use claviger_attest::BrokerMeasurements;
-use claviger_proto::key_service::{Outcome, Request, Response, Retrieve, Store, decode_response};
+use claviger_proto::key_service::{Outcome, Request, Response, decode_response};
 use claviger_proto::limits::MAX_KEY_SERVICE_FRAME;
 use claviger_proto::{DomainName, Entry, ResourceName, Version};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
@@ -77,30 +77,21 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// The domain whose broker is on the other end.
+    pub fn domain(&self) -> &DomainName {
+        &self.domain
+    }
+
     /// Opens a channel; for many with one identity, keep a [`Connector`].
     pub async fn connect(broker: &Address, identity: &Identity, options: &Options) -> Result<Self, Error> {
         Connector::new(identity, options)?.connect(broker).await
     }
 
-    /// Puts a new version of a resource; returns which. Once this returns, it is durable.
-    pub async fn store(&mut self, store: Store) -> Result<Version, Error> {
-        let asked = store.version;
-        match self.request(Request::Store(store), asked).await? {
-            Outcome::Stored(version) if asked.is_none_or(|asked| asked == version) => Ok(version),
-            Outcome::Refused(_) | Outcome::Stored(_) | Outcome::Retrieved(_) => Err(self.unrelated()),
-        }
-    }
-
-    /// Gets a version of a resource. The entry is the one asked for: its name and version are compared.
-    pub async fn retrieve(&mut self, retrieve: Retrieve) -> Result<Entry, Error> {
-        let (name, version) = (retrieve.name.clone(), retrieve.version);
-        match self.request(Request::Retrieve(retrieve), None).await? {
-            Outcome::Retrieved(entry) if self.is(&entry, &name, version) => Ok(entry),
-            Outcome::Refused(_) | Outcome::Stored(_) | Outcome::Retrieved(_) => Err(self.unrelated()),
-        }
-    }
-
-    async fn request(&mut self, request: Request, asked: Option<Version>) -> Result<Outcome, Error> {
+    pub(crate) async fn request(
+        &mut self,
+        request: Request,
+        asked: Option<Version>,
+    ) -> Result<Outcome, Error> {
         if std::mem::replace(&mut self.spent, true) {
             return Err(Error::ChannelSpent);
         }
@@ -115,14 +106,14 @@ impl Channel {
         }
     }
 
-    fn is(&self, entry: &Entry, name: &ResourceName, version: Option<Version>) -> bool {
+    pub(crate) fn is(&self, entry: &Entry, name: &ResourceName, version: Option<Version>) -> bool {
         // The tag is the name as the broker keeps it, or as it goes over the wire.
         let named = entry.tag == name.as_str()
             || ResourceName::parse_in(&self.domain, &entry.tag).is_ok_and(|tag| tag == *name);
         named && entry.version.is_some() && (version.is_none() || version == entry.version)
     }
 
-    fn unrelated(&mut self) -> Error {
+    pub(crate) fn unrelated(&mut self) -> Error {
         self.spent = true;
         self.wire.fault(ProtocolFault::Unrelated)
     }

@@ -29,6 +29,7 @@ mod error;
 pub mod evidence;
 pub mod files;
 mod identity;
+mod requests;
 pub mod state;
 mod timeouts;
 mod tls;

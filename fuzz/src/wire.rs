@@ -39,7 +39,7 @@ fn same_entry(one: &Entry, other: &Entry) {
 
 /// A request of the key service, in a domain.
 pub fn request(data: &[u8]) {
-    let Decoded { echo, request } = decode_request(&domain(), data);
+    let Decoded { echo, request } = decode_request(Dialect::Ours, &domain(), data);
     match request {
         Err(error) => refused(echo, error.into()),
         Ok(request) => sent_again(request),
@@ -69,7 +69,7 @@ fn sent_again(request: Request) {
         }
     };
     let before = facts(&request);
-    let Ok(after) = decode_request(&domain(), &request.encode(&domain())).request else {
+    let Ok(after) = decode_request(Dialect::Ours, &domain(), &request.encode(&domain())).request else {
         panic!("our own encoding of an accepted request is refused");
     };
     assert!(before == facts(&after), "the request changed on its way");

@@ -31,6 +31,12 @@ pub enum ParseError {
     /// A message that lacks something it must have.
     #[error("the message has no {0}")]
     Missing(&'static str),
+    /// A time of expiry that is no time.
+    #[error("an expiry is a time after 1970, in seconds; leave it out for none")]
+    Expiry,
+    /// A page of nothing.
+    #[error("a page has at least one item")]
+    PageSize,
     /// A frame whose length is above the limit.
     #[error("the message is larger than the limit")]
     FrameTooLarge,

@@ -58,6 +58,12 @@ pub(crate) trait Sink {
         self.varint(i64::from(number).cast_unsigned());
     }
 
+    /// An `int64` field.
+    fn int64(&mut self, tag: u32, number: i64) {
+        self.key(tag, WireType::Varint);
+        self.varint(number.cast_unsigned());
+    }
+
     /// A `bool` field.
     fn bool(&mut self, tag: u32, value: bool) {
         self.key(tag, WireType::Varint);

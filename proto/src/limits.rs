@@ -21,3 +21,10 @@ pub const MAX_DOMAIN_NAME: usize = 63;
 
 /// Longest entry type, in bytes.
 pub const MAX_ENTRY_TYPE: usize = 64;
+
+/// Most names or versions on one page of an answer: with the longest names and types a page stays below
+/// 120 KiB.
+pub const MAX_PAGE: usize = 256;
+
+/// Longest name of a kind of key, in bytes.
+pub const MAX_KEY_KIND: usize = 32;

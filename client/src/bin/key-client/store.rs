@@ -3,7 +3,7 @@
 use claviger_client::cli::{Failure, OutputMode, Report, input};
 use claviger_client::state::StateDir;
 use claviger_client::{Channel, Error, Options};
-use claviger_proto::key_service::Store;
+use claviger_proto::key_service::{PutOptions, Store};
 use claviger_proto::limits::MAX_DATA;
 use claviger_proto::{ErrorCode, ResourceName};
 use serde::Serialize;
@@ -39,6 +39,7 @@ pub(crate) async fn run(args: &StoreArgs, mode: OutputMode) -> Result<(), Failur
         entry_type: args.entry_type.clone(),
         exportable: !args.not_exportable,
         blob,
+        options: PutOptions::default(),
     };
     let mut channel = Channel::connect(&args.at.broker, &identity, &Options::default()).await?;
     let version = channel.store(store).await?;
