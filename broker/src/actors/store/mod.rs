@@ -1,0 +1,155 @@
+//! The store actor owns writing: what waits is committed at once, with one flush, then all are answered.
+//!
+//! It owns the committer, the thread that may wait for the disk. What is to be written goes to the committer
+//! straight from the threads that ask, and the answers go straight back (docs/adr/0008).
+
+mod answers;
+mod queue;
+
+use std::sync::Arc;
+use std::thread;
+
+use actix::{Actor, Addr, Context};
+use actix_rt::ArbiterHandle;
+use claviger_store::{Command, Done, StoreError, Writer};
+use tokio::sync::oneshot;
+
+use crate::net::permits::Place;
+use crate::runtime::failure::Failure;
+use answers::Outbox;
+use queue::{Putter, Taken, Taker, queue};
+
+pub use answers::{AnswerDesk, Desk};
+
+/// Most commands of one commit: bounds how long the first of them waits for the last.
+const MAX_BATCH: usize = 1024;
+
+/// Commit this, durably, and say so.
+struct Commit {
+    command: Command,
+    /// Where the answer goes.
+    reply: oneshot::Sender<Result<Done, StoreError>>,
+    /// Through which desk; `None` for what is rare.
+    desk: Option<Desk>,
+    /// The place in the queue, taken at the edge and given back with the answer.
+    place: Option<Place>,
+}
+
+/// The way to the committer. When the last of these is gone the store actor ends, and with it the committer, once
+/// it has done what waits.
+#[derive(Clone)]
+pub struct Commits {
+    queue: Putter<Commit>,
+    _owner: Addr<StoreActor>,
+}
+
+impl Commits {
+    /// Has a command committed, durably. `desk` belongs to the thread that this is awaited on.
+    pub async fn commit(
+        &self,
+        command: Command,
+        place: Option<Place>,
+        desk: Option<&Desk>,
+    ) -> Result<Done, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.put(Commit { command, reply, desk: desk.cloned(), place });
+        // The committer answers everything it takes, so no answer means that it is gone.
+        answer.await.unwrap_or(Err(StoreError::Stopped))
+    }
+}
+
+/// See the module.
+pub struct StoreActor {
+    queue: Putter<Commit>,
+    start: Option<(Writer, Taker<Commit>)>,
+    failure: Arc<Failure>,
+}
+
+impl StoreActor {
+    /// Starts one over `writer`, on `arbiter`. `failure` is told when storage breaks; the process stops then.
+    pub fn start_on(arbiter: &ArbiterHandle, writer: Writer, failure: Arc<Failure>) -> Commits {
+        let (putter, taker) = queue();
+        let queue = putter.clone();
+        let actor = move |_: &mut Context<Self>| Self { queue, start: Some((writer, taker)), failure };
+        Commits { queue: putter, _owner: Self::start_in_arbiter(arbiter, actor) }
+    }
+}
+
+impl Actor for StoreActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        let Some((writer, waiting)) = self.start.take() else { return };
+        let failure = Arc::clone(&self.failure);
+        let thread = thread::Builder::new().name("committer".to_owned());
+        if let Err(error) = thread.spawn(move || commit_batches(writer, &waiting, &failure)) {
+            tracing::error!(%error, "the committer thread could not be started");
+            self.failure.report("the committer thread could not be started");
+        }
+    }
+}
+
+impl Drop for StoreActor {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// The committer: blocking work, on its own thread until the actor is gone.
+fn commit_batches(mut writer: Writer, waiting: &Taker<Commit>, failure: &Failure) {
+    let _watch = failure.on_panic("the committer thread panicked");
+    let size = metrics::histogram!("claviger_commit_batch_size");
+    // A process that ended while a domain was being removed left something to sweep.
+    let mut sweeping = true;
+    let mut batch = Vec::new();
+    while next_batch(&mut writer, waiting, &mut batch, &mut sweeping) {
+        sweeping |= batch.iter().any(|commit| matches!(commit.command, Command::DeleteDomain(_)));
+        #[allow(clippy::cast_precision_loss, reason = "a batch has at most MAX_BATCH commands")]
+        size.record(batch.len() as f64);
+        commit_batch(&mut writer, &mut batch, failure);
+    }
+}
+
+/// Commits what is in `batch`, and answers it.
+fn commit_batch(writer: &mut Writer, batch: &mut Vec<Commit>, failure: &Failure) {
+    let mut commands = Vec::with_capacity(batch.len());
+    let mut askers = Vec::with_capacity(batch.len());
+    for Commit { command, reply, desk, place } in batch.drain(..) {
+        commands.push(command);
+        askers.push((reply, desk, place));
+    }
+    let outcomes = writer.commit(commands);
+    let mut outbox = Outbox::default();
+    for ((reply, desk, place), outcome) in askers.into_iter().zip(outcomes) {
+        if let Err(StoreError::Engine(error)) = &outcome {
+            tracing::error!(%error, "storage is broken");
+            failure.report("storage is broken; mend it and start again");
+        }
+        drop(place);
+        outbox.add(desk, reply, outcome);
+    }
+    outbox.send();
+}
+
+/// Waits for a batch. While nobody waits for a commit, records of deleted domains are removed; their keys are
+/// gone already. False when no batch will come.
+fn next_batch(
+    writer: &mut Writer,
+    waiting: &Taker<Commit>,
+    batch: &mut Vec<Commit>,
+    sweeping: &mut bool,
+) -> bool {
+    while *sweeping {
+        match waiting.try_take(batch, MAX_BATCH) {
+            Taken::Some => return true,
+            Taken::Closed => return false,
+            Taken::Nothing => {
+                *sweeping = writer.sweep().unwrap_or_else(|error| {
+                    tracing::error!(%error, "records of a deleted domain could not be removed");
+                    false
+                });
+            }
+        }
+    }
+    waiting.take(batch, MAX_BATCH)
+}
