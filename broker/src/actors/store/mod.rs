@@ -103,22 +103,37 @@ fn commit_batches(mut writer: Writer, waiting: &Taker<Commit>, failure: &Failure
     let mut sweeping = true;
     let mut batch = Vec::new();
     while next_batch(&mut writer, waiting, &mut batch, &mut sweeping) {
-        sweeping |= batch.iter().any(|commit| matches!(commit.command, Command::DeleteDomain(_)));
+        let mut askers = Vec::with_capacity(batch.len());
+        let commands = part(&mut batch, &mut askers, &mut sweeping);
+        // Planning takes as long as flushing: what comes meanwhile goes along.
+        let outcomes = writer.commit_with(commands, || {
+            if let Taken::Some = waiting.try_take(&mut batch, MAX_BATCH - askers.len()) {
+                part(&mut batch, &mut askers, &mut sweeping)
+            } else {
+                Vec::new()
+            }
+        });
         #[allow(clippy::cast_precision_loss, reason = "a batch has at most MAX_BATCH commands")]
-        size.record(batch.len() as f64);
-        commit_batch(&mut writer, &mut batch, failure);
+        size.record(outcomes.len() as f64);
+        answer(askers, outcomes, failure);
     }
 }
 
-/// Commits what is in `batch`, and answers it.
-fn commit_batch(writer: &mut Writer, batch: &mut Vec<Commit>, failure: &Failure) {
-    let mut commands = Vec::with_capacity(batch.len());
-    let mut askers = Vec::with_capacity(batch.len());
-    for Commit { command, reply, desk, place } in batch.drain(..) {
-        commands.push(command);
+/// Who waits for an outcome, through which desk, and holds which place.
+type Asker = (oneshot::Sender<Result<Done, StoreError>>, Option<Desk>, Option<Place>);
+
+/// Takes commits apart: what is to be done, and who asks.
+fn part(batch: &mut Vec<Commit>, askers: &mut Vec<Asker>, sweeping: &mut bool) -> Vec<Command> {
+    let each = |Commit { command, reply, desk, place }| {
+        // There will be something to sweep.
+        *sweeping |= matches!(command, Command::DeleteDomain(_));
         askers.push((reply, desk, place));
-    }
-    let outcomes = writer.commit(commands);
+        command
+    };
+    batch.drain(..).map(each).collect()
+}
+
+fn answer(askers: Vec<Asker>, outcomes: Vec<Result<Done, StoreError>>, failure: &Failure) {
     let mut outbox = Outbox::default();
     for ((reply, desk, place), outcome) in askers.into_iter().zip(outcomes) {
         if let Err(StoreError::Engine(error)) = &outcome {

@@ -106,6 +106,7 @@ fn take<T>(state: &mut State<T>, batch: &mut Vec<T>, most: usize) -> Taken {
         0 if state.closed => return Taken::Closed,
         0 => return Taken::Nothing,
         // The two buffers change places, so that neither is ever allocated anew.
+        _ if most == 0 => return Taken::Nothing,
         some if some <= most => mem::swap(&mut state.waiting, batch),
         _ => batch.extend(state.waiting.drain(..most)),
     }
