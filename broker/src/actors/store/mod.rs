@@ -4,10 +4,12 @@
 //! straight from the threads that ask, and the answers go straight back (docs/adr/0008).
 
 mod answers;
+mod pace;
 mod queue;
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use actix::{Actor, Addr, Context};
 use actix_rt::ArbiterHandle;
@@ -17,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::net::permits::Place;
 use crate::runtime::failure::Failure;
 use answers::Outbox;
+use pace::Pace;
 use queue::{Putter, Taken, Taker, queue};
 
 pub use answers::{AnswerDesk, Desk};
@@ -102,12 +105,16 @@ fn commit_batches(mut writer: Writer, waiting: &Taker<Commit>, failure: &Failure
     // A process that ended while a domain was being removed left something to sweep.
     let mut sweeping = true;
     let mut batch = Vec::new();
+    let mut pace = Pace::default();
     while next_batch(&mut writer, waiting, &mut batch, &mut sweeping) {
+        let began = Instant::now();
         let mut askers = Vec::with_capacity(batch.len());
         let commands = part(&mut batch, &mut askers, &mut sweeping);
-        // Planning takes as long as flushing: what comes meanwhile goes along.
+        // What comes while this is planned, or soon, goes along.
         let outcomes = writer.commit_with(commands, || {
-            if let Taken::Some = waiting.try_take(&mut batch, MAX_BATCH - askers.len()) {
+            let most = MAX_BATCH - askers.len();
+            let missing = pace.missing(askers.len()).min(most);
+            if let Taken::Some = waiting.take_by(&mut batch, most, missing, pace.until(began)) {
                 part(&mut batch, &mut askers, &mut sweeping)
             } else {
                 Vec::new()
@@ -115,6 +122,7 @@ fn commit_batches(mut writer: Writer, waiting: &Taker<Commit>, failure: &Failure
         });
         #[allow(clippy::cast_precision_loss, reason = "a batch has at most MAX_BATCH commands")]
         size.record(outcomes.len() as f64);
+        pace = Pace::after(began.elapsed(), outcomes.len(), waiting.waiting());
         answer(askers, outcomes, failure);
     }
 }

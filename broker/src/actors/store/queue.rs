@@ -5,6 +5,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -21,13 +22,14 @@ struct Shared<T> {
 
 struct State<T> {
     waiting: Vec<T>,
-    asleep: bool,
+    /// With how many waiting a taker that sleeps is woken; 0 while none sleeps.
+    wake_at: usize,
     closed: bool,
 }
 
 impl<T> Default for State<T> {
     fn default() -> Self {
-        Self { waiting: Vec::new(), asleep: false, closed: false }
+        Self { waiting: Vec::new(), wake_at: 0, closed: false }
     }
 }
 
@@ -51,9 +53,12 @@ impl<T> Putter<T> {
             return;
         }
         state.waiting.push(item);
-        let asleep = mem::take(&mut state.asleep);
+        let wake = state.wake_at > 0 && state.waiting.len() >= state.wake_at;
+        if wake {
+            state.wake_at = 0;
+        }
         drop(state);
-        if asleep {
+        if wake {
             self.0.wake.notify_one();
         }
     }
@@ -92,12 +97,31 @@ impl<T> Taker<T> {
                 Taken::Some => return true,
                 Taken::Closed => return false,
                 Taken::Nothing => {
-                    state.asleep = true;
+                    state.wake_at = 1;
                     self.0.wake.wait(&mut state);
-                    state.asleep = false;
+                    state.wake_at = 0;
                 }
             }
         }
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.state.lock().waiting.len()
+    }
+
+    /// As [`Taker::try_take`], but first waits until `wanted` are there, or until then.
+    pub(super) fn take_by(&self, batch: &mut Vec<T>, most: usize, wanted: usize, until: Instant) -> Taken {
+        let mut state = self.0.state.lock();
+        while state.waiting.len() < wanted && !state.closed {
+            state.wake_at = wanted;
+            let late = self.0.wake.wait_until(&mut state, until).timed_out();
+            state.wake_at = 0;
+            if late {
+                break;
+            }
+        }
+        take(&mut state, batch, most)
     }
 }
 
@@ -166,6 +190,32 @@ mod tests {
             taking.join().expect("it ends"),
             (0..100).collect::<Vec<_>>(),
             "and nothing after the close"
+        );
+    }
+
+    #[test]
+    fn company_is_waited_for_until_it_is_there_or_the_time_is_over() {
+        let (putter, taker) = queue();
+        let mut batch = Vec::new();
+        let soon = || Instant::now() + Duration::from_millis(20);
+        putter.put(1);
+        assert!(
+            matches!(taker.take_by(&mut batch, 8, 2, soon()), Taken::Some),
+            "what is there, when it is over"
+        );
+        assert_eq!(mem::take(&mut batch), [1]);
+        assert!(matches!(taker.take_by(&mut batch, 8, 2, soon()), Taken::Nothing));
+        let putting = thread::spawn(move || {
+            (0..3).for_each(|n| putter.put(n));
+            putter
+        });
+        let never = Instant::now() + Duration::from_mins(10);
+        assert!(matches!(taker.take_by(&mut batch, 8, 3, never), Taken::Some), "as soon as they are there");
+        assert_eq!(mem::take(&mut batch), [0, 1, 2]);
+        putting.join().expect("it ends").close();
+        assert!(
+            matches!(taker.take_by(&mut batch, 8, 1, never), Taken::Closed),
+            "nobody comes after the close"
         );
     }
 
