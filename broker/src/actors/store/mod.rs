@@ -176,3 +176,93 @@ fn next_batch(
     }
     waiting.take(batch, MAX_BATCH)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+    use std::time::Duration;
+
+    use actix_rt::Arbiter;
+    use claviger_proto::ErrorCode;
+    use claviger_store::engine::{AnyEngine, Faults, MemoryEngine};
+    use claviger_store::{AuditFacts, DomainRecord, NewDomain, RootKey, Store, StoreId};
+
+    fn store(faults: Faults) -> Store {
+        let engine = Arc::new(AnyEngine::from(MemoryEngine::with_faults(faults)));
+        let (root, id) = (RootKey::generate(), StoreId::generate());
+        Store::create(engine, &root.expect("randomness"), id.expect("randomness")).expect("a store")
+    }
+
+    fn create(name: &str) -> Command {
+        let record = DomainRecord {
+            policy_certificate: vec![1],
+            policy_key: None,
+            broker_identity: None,
+            preset: "closed".to_owned(),
+            references: Vec::new(),
+            created: 0,
+        };
+        let name = name.parse().expect("a name");
+        Command::CreateDomain(NewDomain { name, record, audit: AuditFacts::default() })
+    }
+
+    fn start(store: &Store) -> (Commits, tokio::sync::watch::Receiver<Option<&'static str>>) {
+        let (failure, failed) = Failure::new();
+        let writer = store.writer().expect("the writer");
+        (StoreActor::start_on(&Arbiter::current(), writer, failure), failed)
+    }
+
+    #[actix_rt::test]
+    async fn commands_are_done_and_answered_through_a_desk_or_without() {
+        let (commits, failed) = start(&store(Faults::default()));
+        let desk = AnswerDesk::open();
+        for (name, desk) in [("a", None), ("b", Some(&desk))] {
+            assert!(commits.commit(create(name), None, desk).await.is_ok());
+            let again = commits.commit(create(name), None, desk).await;
+            assert_eq!(again.map(|_| ()).map_err(|error| error.code()), Err(ErrorCode::Conflict));
+        }
+        assert!(failed.borrow().is_none());
+    }
+
+    #[actix_rt::test]
+    async fn broken_storage_is_answered_and_reported() {
+        let faults = Faults::default();
+        let (commits, failed) = start(&store(faults.clone()));
+        let desk = AnswerDesk::open();
+        faults.fail_next_commit(ErrorKind::StorageFull);
+        assert!(matches!(commits.commit(create("a"), None, Some(&desk)).await, Err(StoreError::Engine(_))));
+        assert!(failed.borrow().is_some());
+        assert!(matches!(commits.commit(create("b"), None, Some(&desk)).await, Err(StoreError::Stopped)));
+    }
+
+    #[actix_rt::test]
+    async fn the_committer_ends_when_nobody_can_ask_it_any_more() {
+        let store = store(Faults::default());
+        let (commits, _failed) = start(&store);
+        let (first, second) = (commits.clone(), commits);
+        assert!(first.commit(create("a"), None, None).await.is_ok());
+        drop(first);
+        assert!(second.commit(create("b"), None, None).await.is_ok(), "somebody is left");
+        drop(second);
+        for _ in 0..1000 {
+            if store.writer().is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the committer still has the writer");
+    }
+
+    #[actix_rt::test]
+    async fn who_asks_a_stopped_actor_is_told_so() {
+        let store = store(Faults::default());
+        let arbiter = Arbiter::new();
+        let commits =
+            StoreActor::start_on(&arbiter.handle(), store.writer().expect("the writer"), Failure::new().0);
+        assert!(commits.commit(create("a"), None, None).await.is_ok());
+        arbiter.stop();
+        arbiter.join().expect("it ends");
+        assert!(matches!(commits.commit(create("b"), None, None).await, Err(StoreError::Stopped)));
+    }
+}
