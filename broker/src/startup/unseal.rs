@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix::Actor as _;
 use actix_rt::Arbiter;
 use claviger_store::slot::SlotError;
 use claviger_store::{DataDir, DataDirError, RootKey, Store, StoreError};
@@ -50,11 +49,9 @@ impl Unsealed {
         let store = Store::open(Arc::new(data_dir.engine()?), root, data_dir.id())?;
         let writer = store.writer()?;
         let store_arbiter = Arbiter::try_new().map_err(StartError::Socket)?;
-        let failure = Arc::clone(failure);
-        let actor =
-            StoreActor::start_in_arbiter(&store_arbiter.handle(), move |_| StoreActor::new(writer, failure));
+        let writer = StoreActor::start_on(&store_arbiter.handle(), writer, Arc::clone(failure));
         let audit_dir = data_dir.audit_dir().to_owned();
-        let storage = Arc::new(Storage { store, writer: actor.recipient(), audit_dir });
+        let storage = Arc::new(Storage { store, writer, audit_dir });
         let domains = Arc::new(load(&storage, config, provider)?);
         Ok(Self { storage, domains, store_arbiter })
     }
