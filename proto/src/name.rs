@@ -1,5 +1,6 @@
 //! Names: parsed once, before any decision, and compared only as what the parse gave.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -98,6 +99,12 @@ impl ResourceName {
 fn folded_eq(a: &str, b: &str) -> bool {
     let folded = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| folded(a) == folded(b))
+}
+
+impl Borrow<str> for ResourceName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl FromStr for ResourceName {

@@ -155,6 +155,7 @@ fn main() {
                 version: None,
                 entry_type: "binary-blob".parse().unwrap(),
                 exportable: true,
+                options: claviger_proto::key_service::PutOptions::default(),
                 blob: Secret::new(vec![7; BLOB]),
                 now: NOW,
                 audit: facts(),
@@ -179,7 +180,7 @@ fn retrieve(store: &Store, keys: &DomainKeys, acl: &Acl, peer: &Peer) {
     for n in 0..rounds {
         let name = format!("round1/writer{}/{}", n % 64, n % 100).parse().unwrap();
         let permit = acl.decide(peer, Action::Retrieve, &name).unwrap();
-        assert_eq!(store.retrieve(keys, permit, None).unwrap().blob.len(), BLOB);
+        assert_eq!(store.retrieve(keys, permit, None, 0).unwrap().blob.len(), BLOB);
     }
     println!("retrieve {:.2} µs", started.elapsed().as_secs_f64() * 1e6 / f64::from(rounds));
 }

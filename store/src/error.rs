@@ -22,6 +22,18 @@ pub enum StoreError {
         /// The one that would be taken.
         next: Version,
     },
+    /// The latest version isn't the one that the put was to follow.
+    #[error(
+        "the latest version isn't the one that was expected, it is {}; look at it and try again",
+        .latest.map_or_else(|| "none".to_owned(), |latest| latest.to_string())
+    )]
+    NotLatest {
+        /// The latest there is, in whatever state.
+        latest: Option<Version>,
+    },
+    /// What is asked of a version can't be done any more.
+    #[error("this version was destroyed, which can't be undone; store or rotate to make a new one")]
+    Destroyed,
     /// A name has had its last version.
     #[error("this name has used up its versions; choose another name")]
     VersionsExhausted,
@@ -82,7 +94,9 @@ impl StoreError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound | Self::WrongPermit => ErrorCode::NotFound,
-            Self::Conflict { .. } | Self::DomainExists(_) => ErrorCode::Conflict,
+            Self::Conflict { .. } | Self::NotLatest { .. } | Self::Destroyed | Self::DomainExists(_) => {
+                ErrorCode::Conflict
+            }
             Self::VersionsExhausted => ErrorCode::Refused,
             Self::BlobSize => ErrorCode::TooLarge,
             Self::Damaged { .. }

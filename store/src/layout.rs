@@ -103,6 +103,11 @@ impl EntryPlace {
         Key::new(Tree::Entry, [self.0.as_slice(), &[kind], &number.to_be_bytes()].concat())
     }
 
+    /// A key after all those of the name that this key is of.
+    pub(crate) fn end_of(key: &[u8]) -> Option<Vec<u8>> {
+        Some([key.get(..16 + DIGEST)?, &[u8::MAX]].concat())
+    }
+
     /// Which versions there are.
     pub(crate) fn head(&self) -> Key {
         self.key(0, 0)

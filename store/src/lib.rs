@@ -46,7 +46,7 @@ pub use crate::{
     error::StoreError,
     store::Store,
     writer::{
-        CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done, NewDomain, PutEntry,
-        UpdateDomain, Writer,
+        Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange,
+        Done, NewDomain, PutEntry, Span, UpdateDomain, Writer,
     },
 };

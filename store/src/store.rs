@@ -1,16 +1,18 @@
 //! The store: what shards read from.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use claviger_acl::{Action, Permit};
-use claviger_proto::{DomainName, Entry, Version};
+use claviger_proto::key_service::VersionInfo;
+use claviger_proto::{DomainName, Entry, ResourceName, Version};
 use parking_lot::RwLock;
 
 use crate::domain::{DomainKeys, StoredDomain, record, root};
 use crate::engine::{AnyEngine, Engine as _, Found, Key, Tree, Txn};
-use crate::entry::{self, HeadCache};
+use crate::entry::{self, HeadCache, NameIndex};
 use crate::error::{StoreError, damaged};
 use crate::layout::{self, Generation};
 use crate::seal::{Aad, RecordKind, SealError, SealKey};
@@ -37,6 +39,7 @@ struct Inner {
     domains: RwLock<BTreeMap<DomainName, Arc<DomainKeys>>>,
     has_writer: AtomicBool,
     heads: HeadCache,
+    names: NameIndex,
 }
 
 impl Store {
@@ -69,8 +72,8 @@ impl Store {
 
     fn new(engine: Arc<AnyEngine>, root: SealKey, domains: BTreeMap<DomainName, Arc<DomainKeys>>) -> Self {
         let domains = RwLock::new(domains);
-        let (has_writer, heads) = (AtomicBool::new(false), HeadCache::new());
-        Self { inner: Arc::new(Inner { engine, root, domains, has_writer, heads }) }
+        let (has_writer, heads, names) = (AtomicBool::new(false), HeadCache::new(), NameIndex::default());
+        Self { inner: Arc::new(Inner { engine, root, domains, has_writer, heads, names }) }
     }
 
     /// All domains, with what describes them.
@@ -90,17 +93,89 @@ impl Store {
         Ok(StoredDomain { keys, record })
     }
 
-    /// Opens one version of the name that the permit is for; `None` is the latest. An entry that isn't
-    /// exportable isn't found.
+    /// Opens one version of the name that the permit is for; `None` is the latest. An entry that isn't exportable,
+    /// is deleted, or expired at `now` (seconds since 1970) isn't found.
     #[allow(clippy::needless_pass_by_value, reason = "a permit is used up: one decision opens one entry")]
     pub fn retrieve(
         &self,
         keys: &DomainKeys,
         permit: Permit,
         version: Option<Version>,
+        now: i64,
     ) -> Result<Entry, StoreError> {
-        check_permit(keys, &permit, Action::Retrieve)?;
-        entry::retrieve(&self.inner.engine, &self.inner.heads, keys, permit.name(), version)
+        let current = self.current(keys, &permit, &[Action::Retrieve])?;
+        entry::retrieve(&current, self.engine(), keys, permit.name(), version, now)
+    }
+
+    /// Opens the latest version of the name that the permit is for, exportable or not, for a new one to be made
+    /// of the same kind. It must not leave the broker.
+    pub fn open_to_rotate(&self, keys: &DomainKeys, permit: &Permit, now: i64) -> Result<Entry, StoreError> {
+        let current = self.current(keys, permit, &[Action::Rotate])?;
+        let (meta, info) = entry::describe(&current, self.engine(), keys, permit.name(), None, now)?;
+        if !meta.is_available(now) {
+            return Err(StoreError::NotFound);
+        }
+        entry::open(&current, self.engine(), keys, permit.name(), &meta, info.version)
+    }
+
+    /// What is known of one version, or the latest, in whatever state, without its secret.
+    pub fn describe(
+        &self,
+        keys: &DomainKeys,
+        permit: &Permit,
+        version: Option<Version>,
+        now: i64,
+    ) -> Result<VersionInfo, StoreError> {
+        let current = self.current(keys, permit, &[Action::List, Action::Versions])?;
+        entry::describe(&current, self.engine(), keys, permit.name(), version, now).map(|(_, info)| info)
+    }
+
+    /// What is known of versions, from the newest, or from the one below `below`, at most `limit` of them.
+    pub fn versions(
+        &self,
+        keys: &DomainKeys,
+        permit: &Permit,
+        below: Option<Version>,
+        limit: usize,
+        now: i64,
+    ) -> Result<Vec<VersionInfo>, StoreError> {
+        let current = self.current(keys, permit, &[Action::Versions])?;
+        entry::versions(&current, self.engine(), keys, permit.name(), below, limit, now)
+    }
+
+    /// The numbers of the versions that there are to delete, undelete or destroy, in whatever state.
+    pub fn range(&self, keys: &DomainKeys, permit: &Permit) -> Result<RangeInclusive<u32>, StoreError> {
+        let current = self.current(keys, permit, &[Action::Delete, Action::Destroy])?;
+        Ok(current.0.head.range())
+    }
+
+    fn current(
+        &self,
+        keys: &DomainKeys,
+        permit: &Permit,
+        actions: &[Action],
+    ) -> Result<entry::Current, StoreError> {
+        check_permit(keys, permit, actions)?;
+        let current = entry::current(self.engine(), &self.inner.heads, keys, permit.name())?;
+        current.ok_or(StoreError::NotFound)
+    }
+
+    /// Names of a domain in the order of their bytes: those that begin with `prefix` and come after `after`, at most
+    /// `limit`. Says nothing of who may see them. `None` until [`Store::index_names`] was called for the domain.
+    pub fn names(
+        &self,
+        keys: &DomainKeys,
+        prefix: &str,
+        after: Option<&ResourceName>,
+        limit: usize,
+    ) -> Option<Vec<ResourceName>> {
+        self.inner.names.page(keys.generation(), prefix, after, limit)
+    }
+
+    /// Reads the names of a domain into memory, where [`Store::names`] finds them from then on. Reads every name's
+    /// head, so it is for a thread that may block.
+    pub fn index_names(&self, keys: &DomainKeys) -> Result<(), StoreError> {
+        self.inner.names.build(self.engine(), keys)
     }
 
     /// The one writer of this store, until it is dropped; a second one meanwhile is an error.
@@ -119,6 +194,10 @@ impl Store {
         &self.inner.engine
     }
 
+    pub(crate) fn name_index(&self) -> &NameIndex {
+        &self.inner.names
+    }
+
     pub(crate) fn root(&self) -> &SealKey {
         &self.inner.root
     }
@@ -133,6 +212,7 @@ impl Store {
 
     pub(crate) fn remove_domain(&self, keys: &DomainKeys) {
         keys.destroy();
+        self.inner.names.forget(keys.generation());
         self.inner.domains.write().remove(keys.domain());
     }
 
@@ -148,9 +228,9 @@ impl Store {
     }
 }
 
-/// A permit must be for this domain and this action. A mistake of the caller, never a peer's.
-pub(crate) fn check_permit(keys: &DomainKeys, permit: &Permit, action: Action) -> Result<(), StoreError> {
-    if permit.domain() != keys.domain() || permit.action() != action {
+/// A permit must be for this domain and one of these actions. A mistake of the caller, never a peer's.
+pub(crate) fn check_permit(keys: &DomainKeys, permit: &Permit, actions: &[Action]) -> Result<(), StoreError> {
+    if permit.domain() != keys.domain() || !actions.contains(&permit.action()) {
         return Err(StoreError::WrongPermit);
     }
     if keys.is_destroyed() { Err(StoreError::NotFound) } else { Ok(()) }

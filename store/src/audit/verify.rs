@@ -12,6 +12,7 @@ use crate::audit::segment_file::{self, list, walk};
 use crate::audit::{AuditError, AuditFacts, ChainId, Finding, FindingKind, Report, SegmentReport};
 use crate::domain::DomainKeys;
 use crate::store::Store;
+use entries::Recorded;
 
 /// One record of the trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +47,10 @@ pub fn verify(
     // In this order: what was there when a checkpoint was made is there when the chains are read after it.
     let before = verification.trail_head()?;
     verification.checkpoints(before.as_ref(), check_signature)?;
-    verification.engine_chain(before.as_ref())?;
+    let records = verification.engine_chain(before.as_ref())?;
     verification.files(&audit_dir.join(keys.audit_dir_name()))?;
     verification.uncovered_marks();
-    verification.entries()?;
+    verification.entries(records)?;
     Ok(verification.report)
 }
 
@@ -87,8 +88,8 @@ struct Verification<'a> {
     engine: &'a crate::engine::AnyEngine,
     report: Report,
     marks: Marks,
-    /// The highest version of each name that the trail has.
-    stored: BTreeMap<String, u32>,
+    /// What the trail says of each name.
+    stored: BTreeMap<String, Recorded>,
 }
 
 /// What checkpoints say of the chains, until it is found to be so.

@@ -1,10 +1,13 @@
 //! Which versions a name has.
 
+use std::ops::RangeInclusive;
+
 use claviger_proto::{ResourceName, Version};
 use prost::Message as _;
 
 use crate::domain::DomainKeys;
 use crate::engine::Key;
+use crate::entry::meta::VersionMeta;
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout::EntryPlace;
 use crate::seal::{Aad, RecordKind};
@@ -14,82 +17,12 @@ const PAGE: u32 = 32;
 
 /// How a head's value in the engine is laid out: this byte, the sealed head's length, the sealed head, and
 /// the record of the newest version or nothing.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 const PREFIX: usize = 1 + 4;
 
 /// Largest sealed record, in bytes, that lies beside its head: a disk key with room. It keeps the value
 /// within one piece of an engine's page, and names with few small versions within one record.
 pub(crate) const LARGEST_BESIDE: usize = 2 << 10;
-
-/// The state of a version that can be got.
-const THERE: u8 = 1;
-
-/// What is kept of one version beside its secret.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct VersionMeta {
-    #[prost(uint32, tag = "1")]
-    pub(crate) version: u32,
-    #[prost(string, tag = "2")]
-    pub(crate) entry_type: String,
-    #[prost(bool, tag = "3")]
-    pub(crate) exportable: bool,
-    #[prost(int64, tag = "4")]
-    pub(crate) entered: i64,
-    #[prost(int64, tag = "5")]
-    expires: i64,
-    #[prost(uint32, tag = "6")]
-    state: u32,
-    /// Which of the domain's keys it is sealed under.
-    #[prost(uint32, tag = "7")]
-    epoch: u32,
-}
-
-impl VersionMeta {
-    pub(crate) fn new(
-        keys: &DomainKeys,
-        version: Version,
-        entry_type: String,
-        exportable: bool,
-        entered: i64,
-    ) -> Self {
-        let state = u32::from(THERE);
-        Self {
-            version: version.get(),
-            entry_type,
-            exportable,
-            entered,
-            expires: 0,
-            state,
-            epoch: keys.epoch(),
-        }
-    }
-
-    /// Whether it can be got at all.
-    pub(crate) fn is_there(&self) -> bool {
-        self.state == u32::from(THERE)
-    }
-
-    /// Whether it may be handed out.
-    pub(crate) fn is_releasable(&self) -> bool {
-        self.exportable && self.is_there()
-    }
-
-    /// What its secret is sealed together with.
-    pub(crate) fn aad<'a>(&'a self, keys: &DomainKeys, name: &'a ResourceName) -> Aad<'a> {
-        Aad {
-            name: name.as_str(),
-            version: self.version,
-            entry_type: &self.entry_type,
-            flags: if self.exportable { Aad::EXPORTABLE } else { 0 },
-            entered: self.entered,
-            expires: self.expires,
-            // A state beyond a byte isn't one of ours; it can't open anything.
-            state: u8::try_from(self.state).unwrap_or(u8::MAX),
-            key_epoch: self.epoch,
-            ..keys.aad(RecordKind::Entry)
-        }
-    }
-}
 
 /// Which versions a name has had: from `first` to `highest`, without gaps.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -105,6 +38,9 @@ pub(crate) struct Head {
     /// Whether the newest version lies beside the head, and not in a record of its own.
     #[prost(bool, tag = "4")]
     pub(crate) latest_beside: bool,
+    /// Whose head it is: its key in the engine doesn't say.
+    #[prost(string, tag = "5")]
+    name: String,
 }
 
 /// A page of versions that the head no longer has.
@@ -122,6 +58,20 @@ pub(crate) enum Whereabouts<'a> {
 }
 
 impl Head {
+    /// Of a name that has had no version yet.
+    pub(crate) fn new(name: &ResourceName) -> Self {
+        Self { name: name.to_string(), ..Self::default() }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The numbers of the versions there are; none for a name that has had none.
+    pub(crate) fn range(&self) -> RangeInclusive<u32> {
+        self.first.max(1)..=self.highest
+    }
+
     pub(crate) fn highest(&self) -> Option<Version> {
         Version::new(self.highest)
     }
@@ -142,6 +92,15 @@ impl Head {
         }
     }
 
+    /// Puts another in place of a version that the head itself has. False if it doesn't have it.
+    pub(crate) fn replace(&mut self, meta: &VersionMeta) -> bool {
+        let found = self.recent.iter_mut().find(|own| own.version == meta.version);
+        found.is_some_and(|own| {
+            own.clone_from(meta);
+            true
+        })
+    }
+
     /// Adds the next version. Gives the page that became full by it, if one did: its number and versions.
     pub(crate) fn add(&mut self, meta: VersionMeta) -> Option<(u32, Vec<VersionMeta>)> {
         let page = page_of(meta.version);
@@ -155,8 +114,9 @@ impl Head {
         full
     }
 
-    fn aad<'a>(keys: &DomainKeys, name: &'a ResourceName) -> Aad<'a> {
-        Aad { name: name.as_str(), ..keys.aad(RecordKind::Head) }
+    /// Bound to its place, which is a digest of the name; the name itself is within, so that names can be listed.
+    fn aad<'a>(keys: &DomainKeys, key: &'a Key) -> Aad<'a> {
+        Aad { bound_to: &key.bytes, ..keys.aad(RecordKind::Head) }
     }
 
     /// A version whose own record would show that this head is an older one put back: it gets one no later
@@ -173,13 +133,12 @@ impl Head {
     pub(crate) fn seal(
         &self,
         keys: &DomainKeys,
-        name: &ResourceName,
         at: &EntryPlace,
         latest: Option<&[u8]>,
     ) -> Result<(Key, Vec<u8>), StoreError> {
         let key = at.head();
         let head =
-            keys.seal(&Self::aad(keys, name), &self.encode_to_vec()).map_err(|e| sealed(e, "head", &key))?;
+            keys.seal(&Self::aad(keys, &key), &self.encode_to_vec()).map_err(|e| sealed(e, "head", &key))?;
         let latest = latest.unwrap_or_default();
         let mut raw = Vec::with_capacity(PREFIX + head.len() + latest.len());
         raw.push(LAYOUT);
@@ -191,14 +150,9 @@ impl Head {
     }
 
     /// Opens a head's value.
-    pub(crate) fn open(
-        keys: &DomainKeys,
-        name: &ResourceName,
-        key: &Key,
-        raw: &[u8],
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn open(keys: &DomainKeys, key: &Key, raw: &[u8]) -> Result<Self, StoreError> {
         let (head, _) = split(key, raw)?;
-        let opened = keys.open(&Self::aad(keys, name), head).map_err(|e| sealed(e, "head", key))?;
+        let opened = keys.open(&Self::aad(keys, key), head).map_err(|e| sealed(e, "head", key))?;
         Self::decode(opened.expose()).map_err(|_| damaged("head", key))
     }
 
@@ -227,7 +181,7 @@ fn split<'a>(key: &Key, raw: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), StoreErro
     rest.split_at_checked(length).ok_or_else(broken)
 }
 
-fn page_of(version: u32) -> u32 {
+pub(crate) fn page_of(version: u32) -> u32 {
     version / PAGE
 }
 
@@ -250,17 +204,19 @@ pub(crate) fn seal_page(
     Ok((key, raw))
 }
 
-/// Finds a version on its page.
-pub(crate) fn find_on_page(
+/// Opens a page.
+pub(crate) fn open_page(
     keys: &DomainKeys,
     name: &ResourceName,
     key: &Key,
     number: u32,
     raw: &[u8],
-    version: Version,
-) -> Result<VersionMeta, StoreError> {
+) -> Result<Vec<VersionMeta>, StoreError> {
     let opened = keys.open(&page_aad(keys, name, number), raw).map_err(|e| sealed(e, "head page", key))?;
-    let page = Page::decode(opened.expose()).map_err(|_| damaged("head page", key))?;
-    let mut versions = page.versions.into_iter();
-    versions.find(|meta| meta.version == version.get()).ok_or_else(|| damaged("head page", key))
+    Ok(Page::decode(opened.expose()).map_err(|_| damaged("head page", key))?.versions)
+}
+
+/// Finds a version on its page.
+pub(crate) fn find_on_page(page: &[VersionMeta], key: &Key, version: u32) -> Result<VersionMeta, StoreError> {
+    page.iter().find(|meta| meta.version == version).cloned().ok_or_else(|| damaged("head page", key))
 }

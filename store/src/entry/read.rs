@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use claviger_proto::key_service::VersionInfo;
 use claviger_proto::{Entry, ResourceName, Secret, Version};
 
 use crate::domain::DomainKeys;
 use crate::engine::{AnyEngine, Engine as _, Revision};
 use crate::entry::cache::{HeadCache, Known};
-use crate::entry::head::{Head, VersionMeta, Whereabouts, find_on_page};
+use crate::entry::head::{Head, Whereabouts, find_on_page, open_page};
+use crate::entry::meta::VersionMeta;
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout::EntryPlace;
 
@@ -32,7 +34,11 @@ pub(crate) fn load(
 ) -> Result<Option<Loaded>, StoreError> {
     let key = at.head();
     let Some((raw, revision)) = engine.get(&key)? else { return Ok(None) };
-    Ok(Some(Loaded { head: Head::open(keys, name, &key, &raw)?, raw, revision }))
+    let head = Head::open(keys, &key, &raw)?;
+    if head.name() != name.as_str() {
+        return Err(damaged("head", &key));
+    }
+    Ok(Some(Loaded { head, raw, revision }))
 }
 
 /// Whether there is a record that can't be there yet: the head is an older one, put back. Or a store has
@@ -50,29 +56,119 @@ pub(crate) fn is_put_back(
 
 /// Opens one version of a name, or its latest; an entry that may not leave isn't found.
 pub(crate) fn retrieve(
+    current: &Current,
     engine: &AnyEngine,
-    cache: &HeadCache,
     keys: &DomainKeys,
     name: &ResourceName,
     version: Option<Version>,
+    now: i64,
 ) -> Result<Entry, StoreError> {
-    let (known, raw) = current(engine, cache, keys, name)?.ok_or(StoreError::NotFound)?;
-    let (head, at) = (&known.head, &known.place);
-    let wanted = version.or_else(|| head.highest()).ok_or(StoreError::NotFound)?;
-    let meta = find(engine, keys, name, at, head, wanted)?.ok_or(StoreError::NotFound)?;
-    if !meta.is_releasable() {
+    let (meta, version) = find_wanted(current, engine, keys, name, version)?;
+    if !meta.is_releasable(now) {
         return Err(StoreError::NotFound);
     }
-    let beside = head.beside(wanted, &at.head(), &raw)?;
-    let blob = open_version(engine, keys, name, at, &meta, beside)?;
-    to_entry(name, &meta, wanted, blob, at)
+    open(current, engine, keys, name, &meta, version)
+}
+
+/// Opens a version, whether it may leave or not.
+pub(crate) fn open(
+    (known, raw): &Current,
+    engine: &AnyEngine,
+    keys: &DomainKeys,
+    name: &ResourceName,
+    meta: &VersionMeta,
+    version: Version,
+) -> Result<Entry, StoreError> {
+    let at = &known.place;
+    let beside = known.head.beside(version, &at.head(), raw)?;
+    let blob = open_version(engine, keys, name, at, meta, beside)?;
+    to_entry(name, meta, version, blob, at)
+}
+
+/// What is known of a version of a name, or its latest, in whatever state.
+pub(crate) fn describe(
+    current: &Current,
+    engine: &AnyEngine,
+    keys: &DomainKeys,
+    name: &ResourceName,
+    version: Option<Version>,
+    now: i64,
+) -> Result<(VersionMeta, VersionInfo), StoreError> {
+    let (meta, _) = find_wanted(current, engine, keys, name, version)?;
+    let info = meta.info(now).ok_or_else(|| damaged("head", &current.0.place.head()))?;
+    Ok((meta, info))
+}
+
+/// What is known of versions, from `from` downwards, at most `limit`.
+pub(crate) fn versions(
+    (known, _): &Current,
+    engine: &AnyEngine,
+    keys: &DomainKeys,
+    name: &ResourceName,
+    below: Option<Version>,
+    limit: usize,
+    now: i64,
+) -> Result<Vec<VersionInfo>, StoreError> {
+    let (head, at) = (&known.head, &known.place);
+    let range = head.range();
+    let last = below.map_or(*range.end(), |below| (below.get() - 1).min(*range.end()));
+    let mut page: Option<(u32, Vec<VersionMeta>)> = None;
+    let mut infos = Vec::new();
+    for number in (*range.start()..=last).rev().take(limit) {
+        let version = Version::new(number).ok_or_else(|| damaged("head", &at.head()))?;
+        let meta = match head.find(version) {
+            Whereabouts::Here(meta) => meta.clone(),
+            Whereabouts::Nowhere => return Err(damaged("head", &at.head())),
+            Whereabouts::OnPage(of) => {
+                if page.as_ref().is_none_or(|(loaded, _)| *loaded != of) {
+                    page = Some((of, load_page(engine, keys, name, at, of)?));
+                }
+                let metas = page.as_ref().map_or(&[][..], |(_, metas)| metas);
+                find_on_page(metas, &at.page(of), number)?
+            }
+        };
+        infos.push(meta.info(now).ok_or_else(|| damaged("head", &at.head()))?);
+    }
+    Ok(infos)
+}
+
+fn find_wanted(
+    (known, _): &Current,
+    engine: &AnyEngine,
+    keys: &DomainKeys,
+    name: &ResourceName,
+    version: Option<Version>,
+) -> Result<(VersionMeta, Version), StoreError> {
+    let (head, at) = (&known.head, &known.place);
+    let wanted = version.or_else(|| head.highest()).ok_or(StoreError::NotFound)?;
+    let meta = match head.find(wanted) {
+        Whereabouts::Here(meta) => meta.clone(),
+        Whereabouts::Nowhere => return Err(StoreError::NotFound),
+        Whereabouts::OnPage(number) => {
+            let page = load_page(engine, keys, name, at, number)?;
+            find_on_page(&page, &at.page(number), wanted.get())?
+        }
+    };
+    Ok((meta, wanted))
+}
+
+fn load_page(
+    engine: &AnyEngine,
+    keys: &DomainKeys,
+    name: &ResourceName,
+    at: &EntryPlace,
+    number: u32,
+) -> Result<Vec<VersionMeta>, StoreError> {
+    let key = at.page(number);
+    let (raw, _) = engine.get(&key)?.ok_or_else(|| gone_or_damaged(keys, "head page", at))?;
+    open_page(keys, name, &key, number, &raw)
 }
 
 /// A head, and the head's value in the engine.
-type Current = (Arc<Known>, Vec<u8>);
+pub(crate) type Current = (Arc<Known>, Vec<u8>);
 
 /// The current head of a name; `None` when the name has never had a version.
-fn current(
+pub(crate) fn current(
     engine: &AnyEngine,
     cache: &HeadCache,
     keys: &DomainKeys,
@@ -105,26 +201,6 @@ fn current(
     Err(gone_or_damaged(keys, "head", &at))
 }
 
-/// What is known of a version, if there is one of that number.
-pub(crate) fn find(
-    engine: &AnyEngine,
-    keys: &DomainKeys,
-    name: &ResourceName,
-    at: &EntryPlace,
-    head: &Head,
-    version: Version,
-) -> Result<Option<VersionMeta>, StoreError> {
-    match head.find(version) {
-        Whereabouts::Here(meta) => Ok(Some(meta.clone())),
-        Whereabouts::Nowhere => Ok(None),
-        Whereabouts::OnPage(number) => {
-            let key = at.page(number);
-            let (raw, _) = engine.get(&key)?.ok_or_else(|| gone_or_damaged(keys, "head page", at))?;
-            find_on_page(keys, name, &key, number, &raw, version).map(Some)
-        }
-    }
-}
-
 /// Opens the secret of a version: from its own record, unless that lies beside the head.
 pub(crate) fn open_version(
     engine: &AnyEngine,
@@ -143,7 +219,7 @@ pub(crate) fn open_version(
 }
 
 /// A record that must be there isn't: because the domain is being removed, or because somebody took it.
-fn gone_or_damaged(keys: &DomainKeys, what: &'static str, at: &EntryPlace) -> StoreError {
+pub(crate) fn gone_or_damaged(keys: &DomainKeys, what: &'static str, at: &EntryPlace) -> StoreError {
     if keys.is_destroyed() { StoreError::NotFound } else { damaged(what, &at.head()) }
 }
 

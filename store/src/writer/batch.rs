@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use claviger_acl::Action;
+use claviger_proto::ResourceName;
 
 use crate::DomainKeys;
 use crate::audit::TrailHead;
@@ -12,11 +13,12 @@ use crate::error::StoreError;
 use crate::layout::Generation;
 use crate::store::{Store, check_permit};
 use crate::writer::domain_plan::DomainPlan;
-use crate::writer::{CheckpointDomain, Done, PutEntry, UpdateDomain};
+use crate::writer::{ChangeVersions, CheckpointDomain, Done, PutEntry, UpdateDomain};
 
 /// A command that can share a commit.
 pub(super) enum Grouped {
     Put(PutEntry),
+    Change(ChangeVersions),
     Update(UpdateDomain),
     Checkpoint(CheckpointDomain),
 }
@@ -27,9 +29,17 @@ pub(super) type Outcome = (Option<Generation>, Result<Done, StoreError>);
 /// What a batch comes to.
 pub(super) struct Planned {
     pub(super) outcomes: Vec<Outcome>,
-    /// One for each domain that changes, in the same order as `trails`.
+    /// One for each domain that changes, in the same order as `changes`.
     pub(super) txns: Vec<Txn>,
-    pub(super) trails: Vec<(Generation, TrailHead)>,
+    pub(super) changes: Vec<DomainChanges>,
+}
+
+/// What else moves when a domain's transaction is durable.
+pub(super) struct DomainChanges {
+    pub(super) generation: Generation,
+    pub(super) trail: TrailHead,
+    /// The names that had their first version.
+    pub(super) new_names: Vec<ResourceName>,
 }
 
 /// A batch on its way.
@@ -57,6 +67,7 @@ impl<'a> Batch<'a> {
     pub(super) fn add(&mut self, command: Grouped) {
         let outcome = match command {
             Grouped::Put(put) => self.put(put),
+            Grouped::Change(change) => self.change(change),
             Grouped::Update(update) => self.update(update),
             // It joins the head that the trail has after this batch.
             Grouped::Checkpoint(checkpoint) => {
@@ -81,11 +92,12 @@ impl<'a> Batch<'a> {
         if let Some(error) = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).find(spoils) {
             return Err(error.clone());
         }
-        let mut planned = Planned { outcomes, txns: Vec::new(), trails: Vec::new() };
+        let mut planned = Planned { outcomes, txns: Vec::new(), changes: Vec::new() };
         for (generation, plan) in self.domains {
-            if let Some((txn, trail)) = plan.finish()? {
+            let new_names = plan.new_names();
+            if let Some((txn, trail)) = plan.finish(self.store.engine())? {
                 planned.txns.push(txn);
-                planned.trails.push((generation, trail));
+                planned.changes.push(DomainChanges { generation, trail, new_names });
             }
         }
         Ok(planned)
@@ -106,9 +118,18 @@ impl<'a> Batch<'a> {
     fn put(&mut self, put: PutEntry) -> Outcome {
         let generation = *put.keys.generation();
         let store = self.store;
-        let outcome = check_permit(&put.keys, &put.permit, Action::Store)
+        let outcome = check_permit(&put.keys, &put.permit, &[Action::Store, Action::Rotate])
             .and_then(|()| self.domain(&put.keys))
             .and_then(|plan| plan.put(store.engine(), put));
+        (Some(generation), outcome)
+    }
+
+    fn change(&mut self, change: ChangeVersions) -> Outcome {
+        let generation = *change.keys.generation();
+        let store = self.store;
+        let outcome = check_permit(&change.keys, &change.permit, &[change.change.action()])
+            .and_then(|()| self.domain(&change.keys))
+            .and_then(|plan| plan.change(store.engine(), change));
         (Some(generation), outcome)
     }
 

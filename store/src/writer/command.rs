@@ -1,17 +1,22 @@
 //! What a writer is told, and what it answers.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use claviger_acl::Permit;
+use claviger_acl::{Action, Permit};
+use claviger_proto::key_service::PutOptions;
 use claviger_proto::{DomainName, EntryType, Secret, Version};
 
 use crate::audit::{AuditFacts, SegmentHead};
 use crate::domain::{BrokerIdentity, DomainKeys, DomainRecord};
+use crate::entry::Stage;
 
 /// What a [`crate::Writer`] is told to do. Carries secrets: no `Debug`, no `Clone`.
 pub enum Command {
     /// Store a version of a name.
     Put(PutEntry),
+    /// Delete, undelete or destroy versions of a name.
+    Change(ChangeVersions),
     /// Make a domain.
     CreateDomain(NewDomain),
     /// Change what describes a domain.
@@ -36,10 +41,67 @@ pub struct PutEntry {
     pub exportable: bool,
     /// The secret.
     pub blob: Secret,
+    /// What else is asked.
+    pub options: PutOptions,
     /// When, seconds since 1970.
     pub now: i64,
     /// Who asked. The name and the version are filled in by the writer.
     pub audit: AuditFacts,
+}
+
+/// Delete, undelete or destroy versions of the name that the permit is for.
+pub struct ChangeVersions {
+    /// Whose.
+    pub keys: Arc<DomainKeys>,
+    /// The proof that it may be done; says to which name.
+    pub permit: Permit,
+    /// What to do.
+    pub change: Change,
+    /// To which versions.
+    pub span: Span,
+    /// Who asked. The name and the version are filled in by the writer: one record for each version that changes.
+    pub audit: AuditFacts,
+}
+
+/// What is done to a version that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It can't be got until that is undone.
+    Delete,
+    /// Undoes a deletion.
+    Undelete,
+    /// Its secret is replaced by a mark that there was one.
+    Destroy,
+}
+
+impl Change {
+    /// Where a version is after it, if that is somewhere else.
+    pub(crate) fn next(self, stage: Stage) -> Option<Stage> {
+        match (self, stage) {
+            (Self::Delete, Stage::There) => Some(Stage::Deleted),
+            (Self::Undelete, Stage::Deleted) => Some(Stage::There),
+            (Self::Destroy, Stage::There | Stage::Deleted) => Some(Stage::Destroyed),
+            _ => None,
+        }
+    }
+
+    /// What is allowed to whoever may do it.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Delete | Self::Undelete => Action::Delete,
+            Self::Destroy => Action::Destroy,
+        }
+    }
+}
+
+/// Which versions are changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// This one. One that was destroyed can't be anything else any more, which is an error.
+    One(Version),
+    /// All of these numbers, which are there, except those that were destroyed. Each is opened and sealed anew in
+    /// one commit, so there should be few.
+    Range(RangeInclusive<u32>),
 }
 
 /// Make a domain.
@@ -102,6 +164,8 @@ pub enum Done {
         /// Whether the same entry was there already, under that version.
         repeated: bool,
     },
+    /// These versions have changed; the others of the span were as they should be already.
+    Changed(Vec<Version>),
     /// A domain is made.
     DomainCreated(Arc<DomainKeys>),
     /// A domain is changed.

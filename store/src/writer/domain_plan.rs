@@ -13,8 +13,8 @@ use crate::engine::{AnyEngine, Key, Revision, Txn};
 use crate::error::StoreError;
 use crate::layout;
 use crate::store::Store;
-use crate::writer::name_plan::NamePlan;
-use crate::writer::{CheckpointDomain, DomainChange, Done, PutEntry, UpdateDomain};
+use crate::writer::name_plan::{Ground, NamePlan};
+use crate::writer::{ChangeVersions, CheckpointDomain, DomainChange, Done, PutEntry, UpdateDomain};
 
 /// What a batch comes to in one domain.
 pub(super) struct DomainPlan {
@@ -46,15 +46,31 @@ impl DomainPlan {
         if put.blob.is_empty() || put.blob.len() > MAX_DATA {
             return Err(StoreError::BlobSize);
         }
-        let name = put.permit.name();
-        if !self.names.contains_key(name) {
-            self.names.insert(name.clone(), NamePlan::load(engine, &self.keys, name)?);
-        }
-        let plan = self.names.get_mut(name).ok_or(StoreError::NotFound)?;
-        let (version, repeated) = plan.put(engine, &self.keys, &put)?;
-        let name = Some(name.to_string());
+        let (plan, ground) = plan_of(&mut self.names, engine, &self.keys, put.permit.name())?;
+        let (version, repeated) = plan.put(&ground, &put)?;
+        let name = Some(ground.name.to_string());
         self.facts.push(AuditFacts { name, version: Some(version.get()), ..put.audit });
         Ok(Done::Stored { version, repeated })
+    }
+
+    pub(super) fn change(&mut self, engine: &AnyEngine, command: ChangeVersions) -> Result<Done, StoreError> {
+        let ChangeVersions { permit, change, span, audit, .. } = command;
+        let (plan, ground) = plan_of(&mut self.names, engine, &self.keys, permit.name())?;
+        let changed = plan.change(&ground, change, span)?;
+        for version in &changed {
+            let name = Some(ground.name.to_string());
+            self.facts.push(AuditFacts { name, version: Some(version.get()), ..audit.clone() });
+        }
+        if changed.is_empty() {
+            // Asked for, and done already: recorded all the same.
+            self.facts.push(AuditFacts { name: Some(ground.name.to_string()), ..audit });
+        }
+        Ok(Done::Changed(changed))
+    }
+
+    /// The names that have their first version by this plan.
+    pub(super) fn new_names(&self) -> Vec<ResourceName> {
+        self.names.iter().filter(|(_, plan)| plan.is_new()).map(|(name, _)| name.clone()).collect()
     }
 
     pub(super) fn update(&mut self, engine: &AnyEngine, update: UpdateDomain) -> Result<Done, StoreError> {
@@ -100,11 +116,11 @@ impl DomainPlan {
 
     /// The transaction, and where the trail is after it; `None` when every command was refused, for then there
     /// is nothing to write.
-    pub(super) fn finish(self) -> Result<Option<(Txn, TrailHead)>, StoreError> {
+    pub(super) fn finish(self, engine: &AnyEngine) -> Result<Option<(Txn, TrailHead)>, StoreError> {
         let Self { keys, trail, trail_was, names, body, put, .. } = self;
         let mut txn = Txn { put, ..Txn::default() };
         for (name, plan) in names {
-            plan.finish(&keys, &name, &mut txn)?;
+            plan.finish(&Ground { engine, keys: &keys, name: &name }, &mut txn)?;
         }
         if let Some((body, revision)) = body {
             txn.require.push((layout::domain_record(keys.generation()), Some(revision)));
@@ -117,4 +133,18 @@ impl DomainPlan {
         txn.put.push(trail.seal(&keys)?);
         Ok(Some((txn, trail)))
     }
+}
+
+/// The plan of a name, loaded when it is first asked for.
+fn plan_of<'p>(
+    names: &'p mut HashMap<ResourceName, NamePlan>,
+    engine: &'p AnyEngine,
+    keys: &'p DomainKeys,
+    name: &'p ResourceName,
+) -> Result<(&'p mut NamePlan, Ground<'p>), StoreError> {
+    let ground = Ground { engine, keys, name };
+    if !names.contains_key(name) {
+        names.insert(name.clone(), NamePlan::load(&ground)?);
+    }
+    Ok((names.get_mut(name).ok_or(StoreError::NotFound)?, ground))
 }

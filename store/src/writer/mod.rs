@@ -8,8 +8,8 @@ mod name_plan;
 mod source;
 
 pub use command::{
-    CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done, NewDomain, PutEntry,
-    UpdateDomain,
+    Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done,
+    NewDomain, PutEntry, Span, UpdateDomain,
 };
 
 use std::collections::{HashMap, VecDeque};
@@ -19,7 +19,7 @@ use crate::engine::{Engine as _, Revision, Txn};
 use crate::error::StoreError;
 use crate::layout::Generation;
 use crate::store::Store;
-use batch::{Batch, Planned};
+use batch::{Batch, DomainChanges, Planned};
 use source::{Apart, Source};
 
 /// The one writer of a store, owned by the thread that may wait for the disk. There is never a second at once.
@@ -91,19 +91,21 @@ impl Writer {
         let all_fail = |error: &StoreError| (0..count).map(|_| Err(error.clone())).collect();
         let committed = planned.and_then(|planned| {
             let revisions = self.store.engine().commit(planned.txns)?;
-            Ok((planned.outcomes, planned.trails, revisions))
+            Ok((planned.outcomes, planned.changes, revisions))
         });
-        let (mut outcomes, trails, revisions) = match committed {
+        let (mut outcomes, changes, revisions) = match committed {
             Ok(committed) => committed,
             Err(error) => {
                 self.stopped |= error.is_fatal();
                 return all_fail(&error);
             }
         };
-        for ((generation, mut trail), revision) in trails.into_iter().zip(revisions) {
+        for (changes, revision) in changes.into_iter().zip(revisions) {
+            let DomainChanges { generation, mut trail, new_names } = changes;
             if let Ok(revision) = revision {
                 trail.revision = Some(revision);
                 self.trails.insert(generation, trail);
+                self.store.name_index().add(&generation, new_names);
             } else {
                 // Nobody else may write, and our own view was right when it was made.
                 self.stopped = true;

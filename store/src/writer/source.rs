@@ -56,6 +56,7 @@ impl<M: FnMut() -> Vec<Command>> Iterator for Source<M> {
         }
         match self.next_command()? {
             Command::Put(put) => Some(Grouped::Put(put)),
+            Command::Change(change) => Some(Grouped::Change(change)),
             Command::UpdateDomain(update) => Some(Grouped::Update(update)),
             Command::Checkpoint(checkpoint) => Some(Grouped::Checkpoint(checkpoint)),
             Command::CreateDomain(new) => {

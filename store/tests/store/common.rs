@@ -7,11 +7,13 @@ use claviger_acl::{Acl, Action, Permit, Preset};
 use claviger_attest::{
     Issuer, KeyAlgorithm, Measurement, Peer, Role, SigningKey, self_signed_policy, verify_agent,
 };
-use claviger_proto::{DomainName, Entry, Secret, Version};
+use claviger_proto::key_service::{PutOptions, State};
+use claviger_proto::{DomainName, Entry, ResourceName, Secret, Version};
+use claviger_store::audit::{self, Report};
 use claviger_store::engine::{AnyEngine, Engine as _, Key, MemoryEngine, Tree, Txn};
 use claviger_store::{
-    AuditFacts, BrokerIdentity, Command, DeleteDomain, DomainKeys, DomainRecord, Done, NewDomain, PutEntry,
-    RootKey, Store, StoreError, StoreId, Writer,
+    AuditFacts, BrokerIdentity, Change, ChangeVersions, Command, DeleteDomain, DomainKeys, DomainRecord,
+    Done, NewDomain, PutEntry, RootKey, Span, Store, StoreError, StoreId, Writer,
 };
 use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
@@ -136,6 +138,7 @@ impl World {
             entry_type: "binary-blob".parse().unwrap(),
             exportable: true,
             blob: Secret::copy_from(blob),
+            options: PutOptions::default(),
             now: NOW,
             audit: facts("store"),
         }
@@ -156,10 +159,84 @@ impl World {
         self.commit(vec![put]).pop().unwrap().map(|(version, _)| version)
     }
 
+    /// To change one version, or all that there are (0).
+    pub(crate) fn change_command(&self, name: &str, change: Change, version: u32) -> Command {
+        let permit = || self.member.may(change.action(), name);
+        let all = || self.store.range(&self.keys, &permit()).unwrap_or(1..=0);
+        let span = Version::new(version).map_or_else(|| Span::Range(all()), Span::One);
+        let action = match change {
+            Change::Delete => "delete",
+            Change::Undelete => "undelete",
+            Change::Destroy => "destroy",
+        };
+        let keys = Arc::clone(&self.keys);
+        Command::Change(ChangeVersions { keys, permit: permit(), change, span, audit: facts(action) })
+    }
+
+    /// Changes one version, or all that there are (0); gives those that changed.
+    pub(crate) fn change(
+        &mut self,
+        name: &str,
+        change: Change,
+        version: u32,
+    ) -> Result<Vec<u32>, StoreError> {
+        let command = self.change_command(name, change, version);
+        match self.writer.commit(vec![command]).pop().unwrap()? {
+            Done::Changed(changed) => Ok(changed.into_iter().map(Version::get).collect()),
+            _ => panic!("something else was done"),
+        }
+    }
+
     /// Gets one version; 0 is the latest.
     pub(crate) fn entry(&self, name: &str, version: u32) -> Result<Entry, StoreError> {
+        self.entry_at(name, version, NOW)
+    }
+
+    fn entry_at(&self, name: &str, version: u32, now: i64) -> Result<Entry, StoreError> {
         let permit = self.member.may(Action::Retrieve, name);
-        self.store.retrieve(&self.keys, permit, Version::new(version))
+        self.store.retrieve(&self.keys, permit, Version::new(version), now)
+    }
+
+    pub(crate) fn get_at(&self, name: &str, version: u32, now: i64) -> Result<Vec<u8>, StoreError> {
+        self.entry_at(name, version, now).map(|entry| entry.blob.expose().to_vec())
+    }
+
+    /// Versions and their states, from the newest; asked for three at a time.
+    pub(crate) fn states(&self, name: &str, now: i64) -> Vec<(u32, State)> {
+        let (mut states, mut below) = (Vec::new(), None);
+        loop {
+            let permit = self.member.may(Action::Versions, name);
+            let page = self.store.versions(&self.keys, &permit, below, 3, now);
+            match page {
+                Err(StoreError::NotFound) => return states,
+                page => {
+                    let page = page.unwrap();
+                    let Some(last) = page.last() else { return states };
+                    below = Some(last.version);
+                    states.extend(page.iter().map(|info| (info.version.get(), info.state)));
+                }
+            }
+        }
+    }
+
+    /// The domain's names, asked for two at a time.
+    pub(crate) fn names(&self, prefix: &str, after: Option<&str>) -> Vec<String> {
+        let (mut names, mut after): (Vec<String>, _) =
+            (Vec::new(), after.map(|after| after.parse::<ResourceName>().unwrap()));
+        loop {
+            let Some(page) = self.store.names(&self.keys, prefix, after.as_ref(), 2) else {
+                self.store.index_names(&self.keys).unwrap();
+                continue;
+            };
+            let Some(last) = page.last() else { return names };
+            after = Some(last.clone());
+            names.extend(page.into_iter().map(String::from));
+        }
+    }
+
+    /// What a verification finds of the entries and the trail in the engine.
+    pub(crate) fn verify(&self, audit_dir: &std::path::Path) -> Report {
+        audit::verify(&self.store, audit_dir, &self.keys, &|_, _| true).unwrap()
     }
 
     pub(crate) fn get(&self, name: &str, version: u32) -> Result<Vec<u8>, StoreError> {

@@ -36,7 +36,7 @@ fn child_that_stores() {
         let put = |name: &String| {
             let version = next.entry(name.clone()).or_insert_with(|| {
                 let permit = member.may(Action::Retrieve, name);
-                let latest = store.retrieve(&keys, permit, None).ok();
+                let latest = store.retrieve(&keys, permit, None, NOW).ok();
                 latest.and_then(|latest| latest.version).map_or(1, |version| version.get() + 1)
             });
             let command = PutEntry {
@@ -45,6 +45,7 @@ fn child_that_stores() {
                 version: Version::new(*version),
                 entry_type: "binary-blob".parse().unwrap(),
                 exportable: true,
+                options: claviger_proto::key_service::PutOptions::default(),
                 blob: Secret::new(blob(name, *version)),
                 now: NOW,
                 audit: facts("store"),
@@ -105,7 +106,7 @@ fn check(path: &Path, acknowledged: &BTreeMap<String, u32>) {
     let store = dir.store(&dir.unlock().unwrap()).unwrap();
     let keys = store.domains().unwrap().remove(0).keys;
     let member = Member::of("alpha");
-    let get = |name: &str, version| store.retrieve(&keys, member.may(Action::Retrieve, name), version);
+    let get = |name: &str, version| store.retrieve(&keys, member.may(Action::Retrieve, name), version, NOW);
     for (name, last) in acknowledged {
         let latest = get(name, None).unwrap().version.unwrap().get();
         // One batch may have been durable, and its answer not yet written.

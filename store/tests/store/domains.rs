@@ -11,7 +11,9 @@ use claviger_store::{
 };
 use zeroize::Zeroizing;
 
-use crate::common::{World, create_domain, delete_domain, facts, id, is_damaged, is_not_found, record, root};
+use crate::common::{
+    NOW, World, create_domain, delete_domain, facts, id, is_damaged, is_not_found, record, root,
+};
 
 fn loaded(world: &World) -> DomainRecord {
     world.store.domain(&"alpha".parse().unwrap()).unwrap().unwrap().record
@@ -190,7 +192,7 @@ fn the_brokers_own_tree_is_reached_by_no_name() {
     // Names that spell the broker's own keys.
     let generation = hex::encode(world.keys.generation());
     for name in ["identity", "p", "b", &format!("p{generation}"), "alpha/identity"] {
-        let outcome = world.store.retrieve(&world.keys, world.member.may(Action::Retrieve, name), None);
+        let outcome = world.store.retrieve(&world.keys, world.member.may(Action::Retrieve, name), None, NOW);
         assert!(is_not_found(&outcome));
         world.put(name, 0, b"x").unwrap();
     }

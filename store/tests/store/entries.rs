@@ -166,7 +166,7 @@ fn t15_a_permit_of_another_domain_or_action_opens_nothing() {
     let mut world = World::new();
     world.put("a", 0, b"secret").unwrap();
     let beta = Member::of("beta");
-    let get = |permit| world.store.retrieve(&world.keys, permit, None).err().unwrap();
+    let get = |permit| world.store.retrieve(&world.keys, permit, None, NOW).err().unwrap();
     for wrong in [beta.may(Action::Retrieve, "a"), world.member.may(Action::Store, "a")] {
         let error = get(wrong);
         assert!(matches!(error, StoreError::WrongPermit));
@@ -186,7 +186,7 @@ fn t15_domains_share_names_and_nothing_else() {
     let beta_keys = create_domain(&mut world.writer, "beta").unwrap();
     let beta = Member::of("beta");
     world.put("a", 0, b"of alpha").unwrap();
-    let get = |world: &World| world.store.retrieve(&beta_keys, beta.may(Action::Retrieve, "a"), None);
+    let get = |world: &World| world.store.retrieve(&beta_keys, beta.may(Action::Retrieve, "a"), None, NOW);
     assert!(is_not_found(&get(&world)));
     let mut put = world.put_command("a", 5, b"of beta");
     (put.keys, put.permit) = (Arc::clone(&beta_keys), beta.may(Action::Store, "a"));
@@ -211,7 +211,7 @@ fn more_names_than_are_remembered_are_told_apart() {
     let beta = create_domain(&mut world.writer, "beta").unwrap();
     let foreign = Member::of("beta");
     for n in 0..6_000 {
-        let outcome = world.store.retrieve(&beta, foreign.may(Action::Retrieve, &name(n)), None);
+        let outcome = world.store.retrieve(&beta, foreign.may(Action::Retrieve, &name(n)), None, NOW);
         assert!(is_not_found(&outcome));
     }
 }
@@ -240,7 +240,7 @@ fn gets_beside_puts_are_never_damaged_and_never_go_back() {
             scope.spawn(|| {
                 let mut seen = 0;
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    let entry = store.retrieve(&keys, member.may(Action::Retrieve, "a"), None).unwrap();
+                    let entry = store.retrieve(&keys, member.may(Action::Retrieve, "a"), None, NOW).unwrap();
                     let number = entry.version.unwrap().get();
                     assert_eq!(entry.blob.expose(), number.to_be_bytes());
                     assert!(number >= seen);

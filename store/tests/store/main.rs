@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod changes;
 mod common;
 mod crash;
 mod data_dir;

@@ -160,7 +160,9 @@ fn t30_records_of_another_domain_open_nowhere_else() {
     for (key, value) in &mine {
         for (_, foreign) in &entries_of_alpha {
             world.tamper(vec![(key.clone(), foreign.clone())], vec![]);
-            assert!(is_damaged(&world.get("a", 0)));
+            // A version's record where a head should be has another first byte.
+            let outcome = world.get("a", 0);
+            assert!(is_damaged(&outcome) || matches!(outcome, Err(StoreError::UnknownFormat { .. })));
         }
         world.tamper(vec![(key.clone(), value.clone())], vec![]);
     }

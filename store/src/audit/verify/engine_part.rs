@@ -110,7 +110,8 @@ impl Verification<'_> {
         }
     }
 
-    pub(super) fn engine_chain(&mut self, before: Option<&TrailHead>) -> Result<(), AuditError> {
+    /// Gives how many good records the chain has.
+    pub(super) fn engine_chain(&mut self, before: Option<&TrailHead>) -> Result<u64, AuditError> {
         const CHAIN: ChainId = ChainId::Store;
         let mut ok = self.pass(CHAIN, &ChainHead::empty(self.keys, CHAIN));
         let mut passed_head = before.is_none_or(|before| before.chain.next == 0);
@@ -120,8 +121,7 @@ impl Verification<'_> {
             passed_head |= before.is_some_and(|before| before.chain == *after);
             for facts in facts {
                 if let (Some(name), Some(version)) = (facts.name, facts.version) {
-                    let highest = self.stored.entry(name).or_default();
-                    *highest = version.max(*highest);
+                    self.stored.entry(name).or_default().add(&facts.action, version);
                 }
             }
         })?;
@@ -137,6 +137,6 @@ impl Verification<'_> {
             }
         }
         self.segment(CHAIN.to_string(), walked.to.next, ok && before.is_some());
-        Ok(())
+        Ok(walked.to.next)
     }
 }
