@@ -52,8 +52,8 @@ impl KeyAlgorithm {
             KeyKind::Rsa2048 => Some(Self::Rsa2048),
             KeyKind::Rsa3072 => Some(Self::Rsa3072),
             KeyKind::Rsa4096 => Some(Self::Rsa4096),
-            // Too weak to sign anything with.
-            KeyKind::Rsa1024 => None,
+            // Too weak to sign anything with; and one that no certificate of ours is made with yet.
+            KeyKind::Rsa1024 | KeyKind::Ed25519 => None,
         }
     }
 }

@@ -1,0 +1,124 @@
+//! OpenSSH private keys, made by ssh-keygen (each with its PKCS#8 form, by ssh-keygen too).
+
+#![allow(clippy::unwrap_used, reason = "a failed test says enough")]
+
+mod common;
+
+use base64ct::{Base64, Encoding as _};
+use claviger_proto::ParseError;
+use claviger_proto::key::{KeyKind, MAX_OPENSSH, read_openssh, read_private, write_openssh};
+use common::data;
+use proptest::prelude::*;
+
+const KEYS: [(&str, KeyKind); 4] = [
+    ("p256", KeyKind::P256),
+    // Its private number has 31 bytes: one of 256 keys has such a one.
+    ("p256-short-number", KeyKind::P256),
+    ("p384", KeyKind::P384),
+    ("ed25519", KeyKind::Ed25519),
+];
+
+fn refused(file: &[u8]) -> ParseError {
+    read_openssh(file).err().expect("a refusal")
+}
+
+/// What is in the PEM, without the two check numbers, which ssh-keygen draws.
+fn unchecked(file: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8(file.to_vec()).unwrap();
+    let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+    let mut bytes = Base64::decode_vec(&body).unwrap();
+    let check = bytes[15..].windows(8).position(|w| w[..4] == w[4..] && w[..4] != [0; 4] || *w == [0; 8]);
+    let at = 15 + check.unwrap();
+    bytes[at..at + 8].fill(0);
+    bytes
+}
+
+#[test]
+fn ssh_keygens_keys_are_the_ones_that_it_writes_as_pkcs8() {
+    for (name, kind) in KEYS {
+        let file = data(&format!("openssh/{name}"));
+        let key = read_openssh(&file).unwrap();
+        assert_eq!(key.kind(), kind);
+        // ssh-keygen has no PKCS#8 of Ed25519.
+        if kind != KeyKind::Ed25519 {
+            let (pkcs8, _) = read_private(&data(&format!("openssh/{name}.pkcs8.pem"))).unwrap();
+            assert!(key.pkcs8_der() == pkcs8.pkcs8_der(), "{name}");
+        }
+        assert!(read_private(&file).unwrap().0.pkcs8_der() == key.pkcs8_der(), "{name}");
+        let written = write_openssh(&key, "made for tests");
+        assert!(read_openssh(written.as_bytes()).unwrap().pkcs8_der() == key.pkcs8_der(), "{name}");
+        assert_eq!(unchecked(written.as_bytes()), unchecked(&file), "{name}: not what ssh-keygen wrote");
+    }
+}
+
+#[test]
+fn rsa_is_written_and_not_read() {
+    let (key, _) = read_private(&data("openssh/rsa.pkcs8.pem")).unwrap();
+    let written = write_openssh(&key, "made for tests");
+    assert_eq!(unchecked(written.as_bytes()), unchecked(&data("openssh/rsa")));
+    for file in [written.as_bytes(), &data("openssh/rsa")] {
+        let error = refused(file);
+        assert!(error.to_string().contains("ssh-keygen -p -m PKCS8"), "{error}");
+    }
+}
+
+#[test]
+fn other_kinds_and_encrypted_keys_are_refused() {
+    assert_eq!(refused(&data("openssh/encrypted")), ParseError::EncryptedKey);
+    assert!(refused(&data("openssh/p521")).to_string().contains("neither an RSA"));
+    assert!(matches!(refused(&data("files/p384.pkcs8.pem")), ParseError::Key(_)));
+    let two = [data("openssh/p256"), data("openssh/p384")].concat();
+    assert!(matches!(refused(&two), ParseError::Key(_)));
+    assert!(matches!(refused(&vec![b'-'; MAX_OPENSSH + 1]), ParseError::Key(_)));
+}
+
+/// One byte changed, each time: in the numbers or what holds them together, it is noticed.
+#[test]
+fn every_byte_but_the_comment_s_means_something() {
+    for (name, _) in KEYS {
+        let text = String::from_utf8(data(&format!("openssh/{name}"))).unwrap();
+        let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        let bytes = Base64::decode_vec(&body).unwrap();
+        let comment = bytes.windows(14).position(|window| window == b"made for tests").unwrap();
+        let key = read_openssh(text.as_bytes()).unwrap();
+        for at in (0..bytes.len()).filter(|at| !(comment..comment + 14).contains(at)) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            let body = Base64::encode_string(&changed);
+            let file =
+                format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n");
+            // An EC key's private number is checked by the library that loads it.
+            let read = read_openssh(file.as_bytes());
+            assert!(read.is_err() || read.unwrap().public() == key.public(), "{name}, byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_comment_is_visible_ascii() {
+    let key = read_openssh(&data("openssh/p256")).unwrap();
+    let plain = write_openssh(&key, "a b");
+    assert!(*write_openssh(&key, "a\n \u{e9}\0b") == *plain);
+}
+
+#[test]
+fn t20_damaged_files_never_panic() {
+    for (name, _) in KEYS {
+        let file = data(&format!("openssh/{name}"));
+        for at in 0..file.len() {
+            let _ = read_openssh(&file[..at]);
+            let mut changed = file.clone();
+            changed[at] ^= 3;
+            let _ = read_openssh(&changed);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn t20_any_body_never_panics(body in "[A-Za-z0-9+/]{0,200}") {
+        let magic = "b3BlbnNzaC1rZXktdjEA";
+        let file = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{magic}{body}\n-----END OPENSSH PRIVATE KEY-----\n");
+        let _ = read_openssh(file.as_bytes());
+    }
+}
