@@ -32,7 +32,8 @@ pub enum KeyAlgorithm {
 }
 
 impl KeyAlgorithm {
-    const ALL: [Self; 5] = [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
 
     /// The name on command lines.
     pub fn as_str(self) -> &'static str {

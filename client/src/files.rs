@@ -65,7 +65,9 @@ impl FileError {
             Some(io::ErrorKind::AlreadyExists) => {
                 "choose another path, or remove what is there if it isn't needed"
             }
-            Some(io::ErrorKind::StorageFull) => "make room on the disk and try again",
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) => {
+                "make room on the disk and try again"
+            }
             Some(_) => "check the path and the disk, and try again",
         }
     }
@@ -135,6 +137,13 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     temporary.push(name);
     temporary.push(format!(".{}.tmp", hex::encode(random)));
     Ok(path.with_file_name(temporary))
+}
+
+/// Whether this is what [`write_private`] calls the file that it writes beside one of this name.
+pub(crate) fn is_temporary_of(file: &OsStr, name: &str) -> bool {
+    let tail = file.to_str().and_then(|file| file.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.'));
+    let random = tail.and_then(|tail| tail.strip_suffix(".tmp"));
+    random.is_some_and(|random| random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Makes a rename or a creation in the path's directory survive a crash.

@@ -1,11 +1,9 @@
 //! `key-client retrieve`
 
-mod format;
-
 use std::io::Write as _;
 use std::path::Path;
 
-use claviger_client::cli::{Failure, OutputMode, Report};
+use claviger_client::cli::{Failure, OutputMode, Report, formats};
 use claviger_client::files::write_private;
 use claviger_client::state::StateDir;
 use claviger_client::{Channel, Error, Options};
@@ -62,12 +60,12 @@ pub(crate) async fn run(args: &RetrieveArgs, mode: OutputMode) -> Result<(), Fai
     };
     match args.out.as_deref() {
         Some(path) if path == Path::new("-") => {
-            to_stdout(&format::convert(entry, args.format)?)?;
+            to_stdout(&formats::write(&entry, args.format)?)?;
             // Text needs no report beside the secret; a program that asked for JSON reads it from stderr.
             if mode == OutputMode::Json { mode.tell_aside(&report("-", None)) } else { Ok(()) }
         }
         Some(path) => {
-            write_private(path, &format::convert(entry, args.format)?)?;
+            write_private(path, &formats::write(&entry, args.format)?)?;
             mode.tell(&report(&path.to_string_lossy(), None))
         }
         None => {
