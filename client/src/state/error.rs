@@ -137,7 +137,7 @@ impl StateError {
                     .into()
             }
             Self::NoIdentity { .. } => "enroll it first (key-client enroll); the entries stay".into(),
-            Self::Exists { .. } => "use it, or name another --state-dir".into(),
+            Self::Exists { .. } => "use it (and leave --key-slot out), or name another --state-dir".into(),
             Self::AlreadyEnrolled { .. } => {
                 "to keep this identity, renew it (key-client renew); to make a new one, enroll with --replace"
                     .into()

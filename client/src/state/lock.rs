@@ -78,6 +78,16 @@ impl StateLock {
         self.make(slot, &Cryptstore::empty())
     }
 
+    /// The same with an identity in it. `now` is in seconds since 1970.
+    pub fn create_with_identity(
+        &self,
+        slot: Option<&SlotSpec>,
+        identity: &Identity,
+        now: i64,
+    ) -> Result<(), StateError> {
+        self.make(slot, &Cryptstore::new(identity, now))
+    }
+
     /// Keeps an identity: in a new cryptstore with keys of its own, or in the one that is there, whose other
     /// entries stay. `now` is in seconds since 1970.
     pub fn put_identity(&self, identity: &Identity, now: i64) -> Result<(), StateError> {

@@ -10,6 +10,9 @@ use claviger_client::cli::{Output, formats};
 use claviger_client::{Address, Collector};
 use claviger_proto::format::Format;
 use claviger_proto::{DomainName, EntryType, Version};
+use claviger_store::SlotSpec;
+
+use crate::cryptstore::CryptstoreCommand;
 
 /// A machine's side of Claviger: prove what it runs, then store and retrieve the secrets it may have.
 #[derive(Parser)]
@@ -39,6 +42,9 @@ pub(crate) enum Command {
     Store(StoreArgs),
     /// Get a version of a resource into the local cryptstore, a file, or standard output
     Retrieve(RetrieveArgs),
+    /// This machine's own sealed cryptstore: put, get, list, delete, generate, export, import, print
+    #[command(subcommand)]
+    Cryptstore(CryptstoreCommand),
 }
 
 #[derive(Args)]
@@ -62,6 +68,9 @@ pub(crate) struct EnrollArgs {
     /// The directory of this machine's sealed cryptstore, made if it isn't there
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: PathBuf,
+    /// What seals a new cryptstore: file:PATH, made if it isn't there; without it, a key file beside the cryptstore
+    #[arg(long, value_name = "KIND:WHERE")]
+    pub(crate) key_slot: Option<SlotSpec>,
     /// The kind of the machine's new key: p256, p384, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value = "p256")]
     pub(crate) key: KeyAlgorithm,
@@ -146,7 +155,7 @@ pub(crate) struct At {
 #[derive(Clone, Copy)]
 pub(crate) struct VersionArg(pub(crate) Option<Version>);
 
-fn version(text: &str) -> Result<VersionArg, String> {
+pub(crate) fn version(text: &str) -> Result<VersionArg, String> {
     let number = text.parse::<i32>().ok().filter(|number| *number >= 0);
     let number = number.ok_or_else(|| format!("a version is a number from 1 to {}", Version::MAX))?;
     Version::from_wire(number).map(VersionArg).map_err(|error| error.to_string())
