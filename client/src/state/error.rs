@@ -7,7 +7,7 @@ use claviger_store::seal::SealError;
 use claviger_store::slot::SlotError;
 
 use crate::cryptstore::ItemError;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 
 /// Why the local cryptstore can't be used, or doesn't take something.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +153,7 @@ impl StateError {
                     .into()
             }
             Self::Item(error) => error.next(),
+            Self::Slot(SlotError::Io { error, .. }) => files::next_after(error.kind()).into(),
             Self::Slot(_) => "if the key is lost, move the directory away and enroll again".into(),
             Self::Randomness => "try again".into(),
             Self::File(error) => error.next().into(),

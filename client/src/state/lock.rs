@@ -108,8 +108,12 @@ impl StateLock {
         let private = fs::Permissions::from_mode(0o700);
         fs::set_permissions(&self.state.path, private)
             .map_err(|source| FileError::system("closing", &self.state.path, source))?;
-        let keys: Keys = self.state.make_keys(slot)?;
-        self.state.write(&keys, content)
+        let made = self.state.make_keys(slot).and_then(|keys: Keys| self.state.write(&keys, content));
+        if made.is_err() && self.made {
+            // All that is in the directory is half of this attempt.
+            self.state.clear();
+        }
+        made
     }
 
     /// Changes the cryptstore: all of what `change` did is kept, durably, or nothing.

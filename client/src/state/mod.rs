@@ -171,6 +171,13 @@ impl StateDir {
         Ok(Keys { id, root })
     }
 
+    /// Takes away what an attempt that failed left in a directory of its own.
+    fn clear(&self) {
+        for file in [SLOTS, SLOT_KEY] {
+            let _ = fs::remove_file(self.path.join(file));
+        }
+    }
+
     fn put_aside(&self, file: &str) -> Result<(), StateError> {
         let path = self.path.join(file);
         match fs::rename(&path, self.path.join(format!("{file}.old"))) {
