@@ -133,8 +133,10 @@ fn what_is_not_exportable_leaves_for_a_recipient_alone() {
     there.import(export.open(&theirs.to_private().unwrap()).unwrap()).unwrap();
     let mut other = Cryptstore::empty();
     put(&mut other, "stays", b"other", 1).unwrap();
-    let opened = export.open(&theirs.to_private().unwrap()).unwrap();
-    assert_eq!(code(other.import(opened)), ("conflict", 5));
+    let mut entries = vec![Entry { tag: "free".to_owned(), ..item(b"free").into_entry_for_test(1) }];
+    entries.extend(export.open(&theirs.to_private().unwrap()).unwrap());
+    assert_eq!(code(other.import(entries)), ("conflict", 5));
+    assert_eq!(other.entries().count(), 1, "nothing of it was taken");
 }
 
 #[test]

@@ -11,6 +11,8 @@ use claviger_proto::key::{
 };
 use claviger_proto::{Entry, EntryType, ErrorCode, ParseError, Secret, Version};
 use common::data;
+use der::asn1::AnyRef;
+use der::{Decode as _, Encode as _, Reader as _};
 
 const PRIVATE: [&str; 7] = [
     "keys/rsa-1024-private.key_message.pb",
@@ -298,5 +300,37 @@ fn t20_a_certificate_is_one_and_nothing_else() {
     }
     assert!(Certificate::from_der(&[der.as_slice(), &[0]].concat()).is_err());
     assert!(Certificate::from_der(&[0x30, 3, 2, 1, 1]).is_err());
-    assert!(Certificate::from_der(&vec![0x30; 65 << 10]).is_err());
+    let sized = |bytes: usize| Certificate::from_der(&with_extension(&der, bytes));
+    assert!(sized(60 << 10).is_ok() && sized(64 << 10).is_err());
+}
+
+/// The certificate with one extension of this size in the place of its own.
+fn with_extension(certificate: &[u8], size: usize) -> Vec<u8> {
+    let wrap = |tag: u8, parts: &[Vec<u8>]| {
+        let body = parts.concat();
+        let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+        let skip = usize::from(length[1] == 0);
+        let head = if body.len() < 0x80 {
+            vec![length[3]]
+        } else if body.len() < 0x100 {
+            vec![0x81, length[3]]
+        } else {
+            [&[0x83 - u8::try_from(skip).unwrap()], &length[1 + skip..]].concat()
+        };
+        [vec![tag], head, body].concat()
+    };
+    let parts = |der: &[u8]| {
+        let mut reader = der::SliceReader::new(AnyRef::from_der(der).unwrap().value()).unwrap();
+        let mut parts = Vec::new();
+        while !reader.is_finished() {
+            parts.push(AnyRef::decode(&mut reader).unwrap().to_der().unwrap());
+        }
+        parts
+    };
+    let whole = parts(certificate);
+    let mut inner = parts(&whole[0]);
+    inner.pop();
+    let extension = wrap(0x30, &[wrap(6, &[vec![0x2a, 3, 4]]), wrap(4, &[vec![7; size]])]);
+    inner.push(wrap(0xa3, &[wrap(0x30, &[extension])]));
+    wrap(0x30, &[wrap(0x30, &inner), whole[1].clone(), whole[2].clone()])
 }

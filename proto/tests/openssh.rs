@@ -24,9 +24,7 @@ fn refused(file: &[u8]) -> ParseError {
 
 /// What is in the PEM, without the two check numbers, which ssh-keygen draws.
 fn unchecked(file: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8(file.to_vec()).unwrap();
-    let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
-    let mut bytes = Base64::decode_vec(&body).unwrap();
+    let mut bytes = inside(file);
     let check = bytes[15..].windows(8).position(|w| w[..4] == w[4..] && w[..4] != [0; 4] || *w == [0; 8]);
     let at = 15 + check.unwrap();
     bytes[at..at + 8].fill(0);
@@ -69,29 +67,62 @@ fn other_kinds_and_encrypted_keys_are_refused() {
     assert!(matches!(refused(&data("files/p384.pkcs8.pem")), ParseError::Key(_)));
     let two = [data("openssh/p256"), data("openssh/p384")].concat();
     assert!(matches!(refused(&two), ParseError::Key(_)));
-    assert!(matches!(refused(&vec![b'-'; MAX_OPENSSH + 1]), ParseError::Key(_)));
 }
 
-/// One byte changed, each time: in the numbers or what holds them together, it is noticed.
+fn inside(file: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8(file.to_vec()).unwrap();
+    let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+    Base64::decode_vec(&body).unwrap()
+}
+
+fn around(bytes: &[u8]) -> Vec<u8> {
+    let body = Base64::encode_string(bytes);
+    format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n").into_bytes()
+}
+
+/// One byte changed, each time: all of them mean something, but for the comment's.
 #[test]
-fn every_byte_but_the_comment_s_means_something() {
+fn every_byte_is_looked_at() {
     for (name, _) in KEYS {
-        let text = String::from_utf8(data(&format!("openssh/{name}"))).unwrap();
-        let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
-        let bytes = Base64::decode_vec(&body).unwrap();
+        let bytes = inside(&data(&format!("openssh/{name}")));
         let comment = bytes.windows(14).position(|window| window == b"made for tests").unwrap();
-        let key = read_openssh(text.as_bytes()).unwrap();
+        // An EC key's private number is checked by the library that loads it; its length is before it.
+        let number = read_openssh(&around(&bytes)).unwrap().ec_number();
+        let length = number.map_or(0, |number| number.expose().iter().skip_while(|byte| **byte == 0).count());
+        let number = comment - 4 - length;
         for at in (0..bytes.len()).filter(|at| !(comment..comment + 14).contains(at)) {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
-            let body = Base64::encode_string(&changed);
-            let file =
-                format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n");
-            // An EC key's private number is checked by the library that loads it.
-            let read = read_openssh(file.as_bytes());
-            assert!(read.is_err() || read.unwrap().public() == key.public(), "{name}, byte {at}");
+            let read = read_openssh(&around(&changed));
+            assert!(read.is_err() || (number..comment - 4).contains(&at), "{name}, byte {at}");
         }
+        assert!(read_openssh(&around(&[bytes.as_slice(), &[0]].concat())).is_err(), "{name}");
     }
+}
+
+#[test]
+fn padding_is_what_is_needed_and_no_more() {
+    let bytes = inside(&data("openssh/ed25519"));
+    let padding = bytes.iter().rev().take_while(|byte| **byte < 8).count();
+    // Eight bytes more of it, and the private part's length says so.
+    let mut longer = bytes.clone();
+    let from = u8::try_from(padding).unwrap() + 1;
+    longer.extend(from..from + 8);
+    // After the magic, two names, no options, one key and its public half.
+    let private = 15 + 8 + 8 + 4 + 4 + 4 + 51;
+    let length = u32::from_be_bytes(bytes[private..private + 4].try_into().unwrap());
+    assert_eq!(private + 4 + length as usize, bytes.len(), "the private part is the last");
+    longer[private..private + 4].copy_from_slice(&(length + 8).to_be_bytes());
+    assert!(read_openssh(&around(&longer)).is_err());
+    assert!(read_openssh(&around(&bytes)).is_ok());
+}
+
+#[test]
+fn t20_a_file_has_a_size() {
+    let file = data("openssh/p256");
+    let padded = |size: usize| [file.clone(), vec![b'\n'; size - file.len()]].concat();
+    assert!(read_openssh(&padded(MAX_OPENSSH)).is_ok());
+    assert!(read_openssh(&padded(MAX_OPENSSH + 1)).is_err());
 }
 
 #[test]
