@@ -18,6 +18,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("certificate", attestation::certificate),
     ("entry", wire::entry),
     ("evidence", attestation::evidence),
+    ("export", storage::export),
     ("formats", keys::formats),
     ("frame", wire::frame),
     ("key_certificate", keys::certificate),

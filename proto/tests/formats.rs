@@ -115,6 +115,22 @@ fn every_shape_has_one_row_and_every_sample_a_shape() {
 }
 
 #[test]
+fn the_book_has_the_same_table() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/formats.md")).unwrap();
+    let names =
+        |formats: &[Format]| formats.iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", ");
+    let cell = |text: String| if text.is_empty() { " |".to_owned() } else { format!(" {text} |") };
+    let lines = TABLE
+        .iter()
+        .map(|row| format!("| {} |{}{}", row.shape, cell(names(row.written)), cell(names(row.read))));
+    let expected = lines.collect::<Vec<_>>().join("\n");
+    assert!(page.contains(&format!("{expected}\n\n")), "docs/formats.md has not these rows:\n{expected}");
+    for format in Format::ALL {
+        assert!(page.contains(&format!("`{format}`")), "docs/formats.md doesn't say what {format} is");
+    }
+}
+
+#[test]
 fn the_table_is_what_is_written_and_what_is_read_again() {
     for (name, entry) in samples() {
         let (shape, _) = essence_of(&entry);

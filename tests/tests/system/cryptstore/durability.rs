@@ -48,7 +48,7 @@ fn killed_everywhere(line: &str, fresh: impl Fn() -> Keys, look: impl Fn(&Keys, 
 }
 
 #[test]
-fn a_writer_that_is_killed_leaves_the_old_or_the_new() {
+fn t32_a_writer_that_is_killed_leaves_the_old_or_the_new() {
     if !tools::have("strace", "strace") {
         return;
     }
@@ -80,7 +80,7 @@ fn copy_of(origin: &Keys) -> Keys {
 }
 
 #[test]
-fn one_that_is_killed_while_it_is_made_is_made_again() {
+fn t32_one_that_is_killed_while_it_is_made_is_made_again() {
     if !tools::have("strace", "strace") {
         return;
     }
@@ -97,7 +97,7 @@ fn one_that_is_killed_while_it_is_made_is_made_again() {
 }
 
 #[test]
-fn a_full_disk_is_a_clear_error_and_changes_nothing() {
+fn t33_a_full_disk_is_a_clear_error_and_changes_nothing() {
     if !tools::have("strace", "strace") {
         return;
     }
@@ -139,7 +139,7 @@ fn a_full_disk_is_a_clear_error_and_changes_nothing() {
 
 /// The same on a disk that is really full: a file system of 64 KiB, where the system lets this user mount one.
 #[test]
-fn a_small_disk_fills_up_and_stays_readable() {
+fn t33_a_small_disk_fills_up_and_stays_readable() {
     let unshare = ["--map-root-user", "--mount"];
     let possible = tools::have("unshare", "util-linux")
         && Command::new("unshare")
