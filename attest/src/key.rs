@@ -32,7 +32,8 @@ pub enum KeyAlgorithm {
 }
 
 impl KeyAlgorithm {
-    const ALL: [Self; 5] = [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
 
     /// The name on command lines.
     pub fn as_str(self) -> &'static str {
@@ -52,8 +53,8 @@ impl KeyAlgorithm {
             KeyKind::Rsa2048 => Some(Self::Rsa2048),
             KeyKind::Rsa3072 => Some(Self::Rsa3072),
             KeyKind::Rsa4096 => Some(Self::Rsa4096),
-            // Too weak to sign anything with.
-            KeyKind::Rsa1024 => None,
+            // Too weak to sign anything with; and one that no certificate of ours is made with yet.
+            KeyKind::Rsa1024 | KeyKind::Ed25519 => None,
         }
     }
 }

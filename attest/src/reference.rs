@@ -35,7 +35,7 @@ impl ReferenceValue {
         if kind.needs_root() && roots.is_empty() {
             return Err(ReferenceError::NoRoot);
         }
-        if roots.iter().any(|root| root.kind() == KeyKind::Rsa1024) {
+        if roots.iter().any(|root| matches!(root.kind(), KeyKind::Rsa1024 | KeyKind::Ed25519)) {
             return Err(ReferenceError::Root);
         }
         Ok(Self { kind, measurement, label, roots })

@@ -9,6 +9,7 @@ use claviger_proto::key_service::Refusal;
 use claviger_proto::{DomainName, ErrorCode, ParseError};
 
 use crate::address::Address;
+use crate::cryptstore::ItemError;
 use crate::evidence::EvidenceError;
 use crate::state::StateError;
 
@@ -149,6 +150,12 @@ pub enum Error {
     /// The clock can't be read, so no certificate's dates can be judged.
     #[error("the system's clock can't be read")]
     NoClock,
+}
+
+impl From<ItemError> for Error {
+    fn from(error: ItemError) -> Self {
+        Self::State(error.into())
+    }
 }
 
 impl From<KeyError> for Error {

@@ -57,25 +57,46 @@ impl FileError {
 
     /// What to do next, as a sentence without its full stop.
     pub fn next(&self) -> &'static str {
-        match self.kind() {
-            None if matches!(self, Self::TooLarge { .. }) => "check that it is the right file",
-            None => "choose another path",
-            Some(io::ErrorKind::NotFound) => "check the path",
-            Some(io::ErrorKind::PermissionDenied) => "check the owner and mode of the file and its directory",
-            Some(io::ErrorKind::AlreadyExists) => {
-                "choose another path, or remove what is there if it isn't needed"
-            }
-            Some(io::ErrorKind::StorageFull) => "make room on the disk and try again",
-            Some(_) => "check the path and the disk, and try again",
+        match self {
+            Self::TooLarge { .. } => "check that it is the right file",
+            Self::NotAFile { .. } => "choose another path",
+            Self::System { source, .. } => next_after(source.kind()),
         }
+    }
+}
+
+/// What to do after the system refused a file operation.
+pub(crate) fn next_after(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "check the owner and mode of the file and its directory",
+        io::ErrorKind::AlreadyExists => "choose another path, or remove what is there if it isn't needed",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "make room on the disk and try again"
+        }
+        _ => "check the path and the disk, and try again",
     }
 }
 
 /// Reads a whole file of at most `limit` bytes. It may be secret: no part of it is left behind in memory.
 pub fn read_bounded(path: &Path, limit: usize) -> Result<Secret, FileError> {
-    let bytes = File::open(path)
-        .and_then(|file| read_all(file, limit))
-        .map_err(|source| FileError::system("reading", path, source))?;
+    let failed = |source| FileError::system("reading", path, source);
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_file() && usize::try_from(metadata.len()).is_ok_and(|length| length < limit) {
+        // Room for what it has, and no more: all room is zeroized afterwards, used or not.
+        let length = usize::try_from(metadata.len()).unwrap_or(limit);
+        if let Some(bytes) = read_all(&file, length).map_err(failed)? {
+            return Ok(bytes);
+        }
+        // It has grown since, or doesn't say its length.
+        return read_open(File::open(path).map_err(failed)?, path, limit);
+    }
+    read_open(file, path, limit)
+}
+
+fn read_open(file: File, path: &Path, limit: usize) -> Result<Secret, FileError> {
+    let bytes = read_all(file, limit).map_err(|source| FileError::system("reading", path, source))?;
     bytes.ok_or_else(|| FileError::TooLarge { path: path.to_owned(), limit })
 }
 
@@ -135,6 +156,13 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     temporary.push(name);
     temporary.push(format!(".{}.tmp", hex::encode(random)));
     Ok(path.with_file_name(temporary))
+}
+
+/// Whether this is what [`write_private`] calls the file that it writes beside one of this name.
+pub(crate) fn is_temporary_of(file: &OsStr, name: &str) -> bool {
+    let tail = file.to_str().and_then(|file| file.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.'));
+    let random = tail.and_then(|tail| tail.strip_suffix(".tmp"));
+    random.is_some_and(|random| random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Makes a rename or a creation in the path's directory survive a crash.
@@ -209,5 +237,9 @@ mod tests {
         fs::write(&path, [7; 10]).unwrap();
         assert_eq!(read_bounded(&path, 10).ok().map(|secret| secret.len()), Some(10));
         assert!(matches!(read_bounded(&path, 9), Err(FileError::TooLarge { limit: 9, .. })));
+        assert_eq!(read_bounded(&path, 1 << 20).ok().map(|secret| secret.len()), Some(10));
+        // Of files that don't say how long they are.
+        assert!(read_bounded(Path::new("/proc/self/status"), 1 << 20).is_ok_and(|secret| !secret.is_empty()));
+        assert!(read_bounded(Path::new("/proc/self/status"), 9).is_err());
     }
 }

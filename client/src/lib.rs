@@ -16,7 +16,8 @@
 //!
 //! - [`enroll()`]: from evidence to an [`Identity`]; [`evidence`] says where evidence comes from.
 //! - [`Channel`]: the mutually authenticated channel, many requests on one connection.
-//! - [`state`]: the machine's sealed cryptstore.
+//! - [`cryptstore`]: what a machine keeps: its identity, retrieved secrets, keys of its own.
+//! - [`state`]: the directory in which it lies sealed.
 //! - [`cli`]: what the command lines of this project share.
 //!
 //! Every wait has a limit ([`Timeouts`]), and every [`Error`] says whose fault it is and what to do next.
@@ -24,6 +25,7 @@
 mod address;
 mod channel;
 pub mod cli;
+pub mod cryptstore;
 mod enroll;
 mod error;
 pub mod evidence;

@@ -255,7 +255,7 @@ async fn a_refusal_or_a_misfit_writes_nothing() {
     let output = asked(&domain, dir.path(), "retrieve forbidden --out key", b"").await;
     error_of(&output, 4, "not-found");
     let output = asked(&domain, dir.path(), "retrieve disk --out key --format pem", b"").await;
-    assert!(error_of(&output, 3, "refused").contains("binary-blob"));
+    assert!(error_of(&output, 3, "refused").contains("a blob without a known form can't be written as pem"));
     let output =
         asked(&domain, dir.path(), "retrieve disk --into-cryptstore fleet-private-auth-key", b"").await;
     error_of(&output, 3, "reserved-name");

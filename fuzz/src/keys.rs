@@ -1,8 +1,10 @@
 //! Key and certificate files.
 
 use claviger_proto::Secret;
+use claviger_proto::format::{self, Content, Format, Source};
 use claviger_proto::key::{
-    KeyMessage, MessageKey, PrivateKey, PublicKey, read_certificate, read_private, read_public,
+    Certificate, Jwk, KeyMessage, MessageKey, PrivateKey, PublicKey, read_certificate, read_openssh,
+    read_private, read_public, write_openssh,
 };
 
 /// A private key file.
@@ -66,5 +68,66 @@ pub fn key_message(data: &[u8]) {
             assert!(bits == more, "the bits changed");
         }
         _ => panic!("the key became one of another kind"),
+    }
+}
+
+/// A JSON Web Key.
+pub fn jwk(data: &[u8]) {
+    let Ok(jwk) = Jwk::from_json(data) else { return };
+    let json = jwk.to_json().expect("what was read is written");
+    match (&jwk, Jwk::from_json(json.as_bytes()).expect("its own JSON")) {
+        (Jwk::Private(one), Jwk::Private(other)) => {
+            private_key(one);
+            assert!(one.pkcs8_der() == other.pkcs8_der(), "the private key changed");
+        }
+        (Jwk::Public(one), Jwk::Public(other)) => {
+            public_key(one);
+            assert_eq!(*one, other);
+        }
+        (Jwk::Symmetric(one), Jwk::Symmetric(other)) => {
+            assert!(one.kind() == other.kind() && one.bits() == other.bits(), "the key changed");
+        }
+        _ => panic!("the key became one of another kind"),
+    }
+}
+
+/// An OpenSSH private key, with or without the PEM around it.
+pub fn openssh(data: &[u8]) {
+    let pem = pem_rfc7468::encode_string("OPENSSH PRIVATE KEY", pem_rfc7468::LineEnding::LF, data);
+    for file in [data, pem.unwrap_or_default().as_bytes()] {
+        let Ok(key) = read_openssh(file) else { continue };
+        private_key(&key);
+        let again = read_openssh(write_openssh(&key, "").as_bytes()).expect("its own file");
+        assert!(again.pkcs8_der() == key.pkcs8_der(), "the key changed");
+    }
+}
+
+/// A certificate in DER.
+pub fn x509(data: &[u8]) {
+    let Ok(certificate) = Certificate::from_der(data) else { return };
+    assert_eq!(certificate.der(), data);
+    assert_eq!(read_certificate(certificate.to_pem().as_bytes()).as_deref(), Ok(data));
+    let _ = (certificate.subject(), certificate.issuer(), certificate.dates());
+    let _ = certificate.public_key();
+}
+
+/// A file in the format that its first byte says, and everything that its entry can be written as.
+pub fn formats(data: &[u8]) {
+    let Some((first, file)) = data.split_first() else { return };
+    let format = Format::ALL[usize::from(*first) % Format::ALL.len()];
+    let source = |bytes: &[u8], format| {
+        let bytes = Secret::copy_from(bytes);
+        format::read(Source { bytes, format, entry_type: None, name: "fuzz" })
+    };
+    let Ok(read) = source(file, format) else { return };
+    let entry = read.into_entry("fuzz");
+    for format in Format::ALL {
+        let Ok(written) = format::write(&entry, format) else { continue };
+        let content = Content::of_blob(&entry.entry_type, &entry.blob);
+        let readable = content.is_ok_and(|content| content.shape().read_from().any(|from| from == format));
+        // Raw bytes don't say their type, and another RSA key than ours may have larger numbers than JOSE takes.
+        if readable && format != Format::Raw {
+            assert!(source(&written, format).is_ok(), "written as {format} and not read again");
+        }
     }
 }

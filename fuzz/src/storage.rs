@@ -3,6 +3,8 @@
 use std::fs;
 use std::sync::LazyLock;
 
+use claviger_client::cryptstore::{Cryptstore, SealedExport};
+use claviger_proto::key::{PrivateKey, read_private};
 use claviger_store::seal::{Aad, RecordKind, SealKey};
 use claviger_store::slot::Slots;
 
@@ -28,4 +30,14 @@ pub fn slots(data: &[u8]) {
     fs::write(&path, data).expect("a file");
     // Either answer is right; a panic isn't.
     drop(Slots::read(&path));
+}
+
+/// A sealed export: nothing opens that wasn't sealed for the key, and what opens is taken by a cryptstore.
+pub fn export(data: &[u8]) {
+    static KEY: LazyLock<PrivateKey> =
+        LazyLock::new(|| read_private(include_bytes!("../data/export.key.pem")).expect("a key").0);
+    let Ok(export) = SealedExport::parse(data) else { return };
+    let Ok(entries) = export.open(&KEY) else { return };
+    let taken = Cryptstore::empty().import(entries);
+    assert!(taken.is_ok_and(|items| !items.is_empty()), "only what a cryptstore holds is ever sealed");
 }

@@ -9,6 +9,7 @@ pub mod entry;
 pub mod error;
 pub mod evidence;
 mod fields;
+pub mod format;
 pub mod frame;
 pub mod key;
 pub mod key_service;

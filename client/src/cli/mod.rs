@@ -10,6 +10,7 @@ pub mod args;
 pub mod certificates;
 pub mod clock;
 pub mod failure;
+pub mod formats;
 pub mod input;
 pub mod output;
 pub mod table;

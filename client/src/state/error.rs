@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use claviger_proto::{DomainName, ErrorCode, Version};
+use claviger_proto::DomainName;
 use claviger_store::seal::SealError;
 use claviger_store::slot::SlotError;
 
-use crate::files::FileError;
+use crate::cryptstore::ItemError;
+use crate::files::{self, FileError};
 
 /// Why the local cryptstore can't be used, or doesn't take something.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,19 @@ pub enum StateError {
         /// The state directory.
         dir: PathBuf,
     },
-    /// Something is kept there already.
+    /// There is a cryptstore, but the machine hasn't enrolled.
+    #[error("this machine isn't enrolled: the cryptstore in {} has no identity", dir.display())]
+    NoIdentity {
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// A cryptstore is there, and one was to be made.
+    #[error("there is a cryptstore in {} already", dir.display())]
+    Exists {
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// A machine has enrolled there already.
     #[error("this machine is enrolled already: there is a cryptstore of domain {domain} in {}", dir.display())]
     AlreadyEnrolled {
         /// The state directory.
@@ -64,20 +77,9 @@ pub enum StateError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// A version that is taken by something else.
-    #[error("the cryptstore has another entry as version {version} of {tag}")]
-    Taken {
-        /// The tag.
-        tag: String,
-        /// The version.
-        version: Version,
-    },
-    /// A tag of the machine's own identity.
-    #[error("the tag {tag} is reserved for this machine's own identity")]
-    Reserved {
-        /// The tag.
-        tag: String,
-    },
+    /// What the cryptstore doesn't give or take.
+    #[error(transparent)]
+    Item(#[from] ItemError),
     /// The key slot doesn't give the root key.
     #[error(transparent)]
     Slot(#[from] SlotError),
@@ -101,26 +103,27 @@ impl StateError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotEnrolled { .. } => "not-enrolled",
+            Self::NotEnrolled { .. } | Self::NoIdentity { .. } => "not-enrolled",
+            Self::Exists { .. } => "exists",
             Self::AlreadyEnrolled { .. } => "already-enrolled",
             Self::OtherDomain { .. } => "other-domain",
             Self::InUse { .. } => "in-use",
             Self::Damaged { .. } | Self::Seal { .. } => "damaged",
             Self::UnknownFormat { .. } => "unknown-format",
             Self::Full { .. } => "full",
-            Self::Taken { .. } => ErrorCode::Conflict.as_str(),
-            Self::Reserved { .. } => ErrorCode::ReservedName.as_str(),
+            Self::Item(error) => error.code(),
             Self::Slot(_) => "key-slot",
             Self::Randomness => "system",
             Self::File(_) => "file",
         }
     }
 
-    /// The exit status: 3 refused, 5 conflict, 1 other.
+    /// The exit status: 3 refused, 4 not found, 5 conflict, 1 other.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::AlreadyEnrolled { .. } | Self::OtherDomain { .. } | Self::Reserved { .. } => 3,
-            Self::InUse { .. } | Self::Taken { .. } => 5,
+            Self::AlreadyEnrolled { .. } | Self::OtherDomain { .. } | Self::Exists { .. } => 3,
+            Self::InUse { .. } => 5,
+            Self::Item(error) => error.exit_status(),
             _ => 1,
         }
     }
@@ -128,7 +131,13 @@ impl StateError {
     /// What to do next, as a sentence without its full stop.
     pub fn next(&self) -> String {
         match self {
-            Self::NotEnrolled { .. } => "enroll it first (key-client enroll), or name its --state-dir".into(),
+            Self::NotEnrolled { .. } => {
+                "enroll it first (key-client enroll), make a cryptstore without an identity \
+                 (key-client cryptstore init), or name its --state-dir"
+                    .into()
+            }
+            Self::NoIdentity { .. } => "enroll it first (key-client enroll); the entries stay".into(),
+            Self::Exists { .. } => "use it (and leave --key-slot out), or name another --state-dir".into(),
             Self::AlreadyEnrolled { .. } => {
                 "to keep this identity, renew it (key-client renew); to make a new one, enroll with --replace"
                     .into()
@@ -139,9 +148,12 @@ impl StateError {
                 "restore the directory from a back-up, or move it away and enroll again".into()
             }
             Self::UnknownFormat { .. } => "use the version of key-client that wrote it".into(),
-            Self::Full { .. } => "write large entries to files with --out".into(),
-            Self::Taken { .. } => "keep it under another tag (--into-cryptstore TAG)".into(),
-            Self::Reserved { .. } => "choose another tag (--into-cryptstore TAG)".into(),
+            Self::Full { .. } => {
+                "delete what isn't needed (key-client cryptstore delete), or write large entries to files with --out"
+                    .into()
+            }
+            Self::Item(error) => error.next(),
+            Self::Slot(SlotError::Io { error, .. }) => files::next_after(error.kind()).into(),
             Self::Slot(_) => "if the key is lost, move the directory away and enroll again".into(),
             Self::Randomness => "try again".into(),
             Self::File(error) => error.next().into(),

@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use claviger_proto::DomainName;
+use claviger_store::SlotSpec;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Cryptstore, Keys, StateDir, StateError};
@@ -63,7 +64,7 @@ impl StateLock {
             return Ok(());
         }
         let dir = self.state.path.clone();
-        let found = self.state.load()?.domain().clone();
+        let Some(found) = self.state.load()?.domain().cloned() else { return Ok(()) };
         match (replace, found == *domain) {
             (false, _) => Err(StateError::AlreadyEnrolled { dir, domain: found }),
             (true, false) => Err(StateError::OtherDomain { dir, found, asked: domain.clone() }),
@@ -71,30 +72,57 @@ impl StateLock {
         }
     }
 
-    /// Keeps an identity: in a new cryptstore with keys of its own, or in the place of the one that is there,
-    /// whose other entries stay. `now` is in seconds since 1970.
+    /// Makes an empty cryptstore, without an identity, whose root key lies in this slot; without one named, in that of
+    /// a new key file beside it.
+    pub fn create(&self, slot: Option<&SlotSpec>) -> Result<(), StateError> {
+        self.make(slot, &Cryptstore::empty())
+    }
+
+    /// The same with an identity in it. `now` is in seconds since 1970.
+    pub fn create_with_identity(
+        &self,
+        slot: Option<&SlotSpec>,
+        identity: &Identity,
+        now: i64,
+    ) -> Result<(), StateError> {
+        self.make(slot, &Cryptstore::new(identity, now))
+    }
+
+    /// Keeps an identity: in a new cryptstore with keys of its own, or in the one that is there, whose other
+    /// entries stay. `now` is in seconds since 1970.
     pub fn put_identity(&self, identity: &Identity, now: i64) -> Result<(), StateError> {
         if self.state.exists()? {
             self.allows(identity.domain(), true)?;
             return self.update(|cryptstore| {
                 cryptstore.set_identity(identity, now);
-                Ok(())
+                Ok::<_, StateError>(())
             });
+        }
+        self.make(None, &Cryptstore::new(identity, now))
+    }
+
+    fn make(&self, slot: Option<&SlotSpec>, content: &Cryptstore) -> Result<(), StateError> {
+        if self.state.exists()? {
+            return Err(StateError::Exists { dir: self.state.path.clone() });
         }
         let private = fs::Permissions::from_mode(0o700);
         fs::set_permissions(&self.state.path, private)
             .map_err(|source| FileError::system("closing", &self.state.path, source))?;
-        let keys: Keys = self.state.make_keys()?;
-        self.state.write(&keys, &Cryptstore::new(identity, now))
+        let made = self.state.make_keys(slot).and_then(|keys: Keys| self.state.write(&keys, content));
+        if made.is_err() && self.made {
+            // All that is in the directory is half of this attempt.
+            self.state.clear();
+        }
+        made
     }
 
     /// Changes the cryptstore: all of what `change` did is kept, durably, or nothing.
-    pub fn update<T>(
+    pub fn update<T, E: Into<StateError>>(
         &self,
-        change: impl FnOnce(&mut Cryptstore) -> Result<T, StateError>,
+        change: impl FnOnce(&mut Cryptstore) -> Result<T, E>,
     ) -> Result<T, StateError> {
         let (keys, mut content) = self.state.open()?;
-        let result = change(&mut content)?;
+        let result = change(&mut content).map_err(Into::into)?;
         self.state.write(&keys, &content)?;
         Ok(result)
     }

@@ -3,14 +3,14 @@
 //! | file | what it is |
 //! |---|---|
 //! | `cryptstore` | format byte, 16-byte store id, then everything else sealed under the root key |
-//! | `slots.json` | the root key, sealed in key slots |
+//! | `slots.json` | the root key, sealed in a key slot |
 //! | `slot.key` | the key of the default slot: whoever reads it and the rest reads the secrets |
 //!
-//! The directory is 0700 and its files are 0600. A write replaces `cryptstore` whole, so readers need no
-//! lock and a crash leaves the old or the new. Writers hold a lock on the directory itself (`flock`), which
-//! leaves nothing behind.
+//! The directory is 0700 and its files are 0600. A write replaces `cryptstore` whole (a new file beside it is
+//! written, synced and renamed over it, then the directory is synced), so readers need no lock, and a crash or a full
+//! disk leaves the old or the new. Writers hold a lock on the directory itself (`flock`), which leaves nothing behind.
+//! What nobody sees is an older `cryptstore` put back in its place.
 
-mod content;
 mod error;
 mod lock;
 
@@ -22,7 +22,7 @@ use claviger_store::seal::{Aad, RecordKind};
 use claviger_store::slot::{SlotContext, SlotSpec, Slots};
 use claviger_store::{RootKey, StoreId};
 
-pub use content::Cryptstore;
+pub use crate::cryptstore::Cryptstore;
 pub use error::StateError;
 pub use lock::StateLock;
 
@@ -33,9 +33,13 @@ const CRYPTSTORE: &str = "cryptstore";
 const SLOTS: &str = "slots.json";
 const SLOT_KEY: &str = "slot.key";
 
-/// The only format there is, first byte of the file.
-const FORMAT: u8 = 1;
+/// What is written, first byte of the file.
+const FORMAT: u8 = 2;
+/// What is read, too: a cryptstore that always has an identity and forgets which versions were deleted.
+const OLDER: u8 = 1;
 const HEAD: usize = 17;
+/// A key file is never shorter, in bytes.
+const SHORTEST_KEY: u64 = 32;
 /// Purpose of the slots and of the sealing key, so that a broker's are never taken for an agent's.
 const PURPOSE: &str = "agent";
 
@@ -60,7 +64,7 @@ impl StateDir {
         &self.path
     }
 
-    /// Whether a machine has enrolled here.
+    /// Whether there is a cryptstore here.
     pub fn exists(&self) -> Result<bool, StateError> {
         let path = self.path.join(CRYPTSTORE);
         match fs::symlink_metadata(&path) {
@@ -77,8 +81,11 @@ impl StateDir {
 
     /// This machine's identity, out of the cryptstore.
     pub fn identity(&self) -> Result<Identity, StateError> {
-        let damaged = || StateError::Damaged { path: self.path.join(CRYPTSTORE) };
-        self.load()?.identity().ok_or_else(damaged)
+        let cryptstore = self.load()?;
+        if cryptstore.domain().is_none() {
+            return Err(StateError::NoIdentity { dir: self.path.clone() });
+        }
+        cryptstore.identity().ok_or_else(|| StateError::Damaged { path: self.path.join(CRYPTSTORE) })
     }
 
     /// Takes the writer's lock, waiting for at most 5 s for another writer.
@@ -103,14 +110,15 @@ impl StateDir {
         let damaged = || StateError::Damaged { path: path.clone() };
         let bytes = files::read_bounded(&path, MAX_CRYPTSTORE)?;
         let (head, sealed) = bytes.expose().split_at_checked(HEAD).ok_or_else(damaged)?;
-        if head[0] != FORMAT {
-            return Err(StateError::UnknownFormat { path, found: head[0] });
+        let format = head[0];
+        if !(OLDER..=FORMAT).contains(&format) {
+            return Err(StateError::UnknownFormat { path, found: format });
         }
         let id = StoreId::from_bytes(head[1..].try_into().map_err(|_| damaged())?);
         let root = Slots::read(&self.path.join(SLOTS))?.open(&context(id))?;
         let plain = root
             .seal_key(PURPOSE)
-            .open(&aad(id), sealed)
+            .open(&aad(id, format), sealed)
             .map_err(|error| StateError::Seal { path: path.clone(), error })?;
         let content = Cryptstore::decode(plain.expose()).ok_or_else(damaged)?;
         Ok((Keys { id, root }, content))
@@ -121,7 +129,7 @@ impl StateDir {
         let sealed = keys
             .root
             .seal_key(PURPOSE)
-            .seal(&aad(keys.id), &content.encode())
+            .seal(&aad(keys.id, FORMAT), &content.encode())
             .map_err(|error| StateError::Seal { path: path.clone(), error })?;
         let mut bytes = Vec::with_capacity(HEAD + sealed.len());
         bytes.push(FORMAT);
@@ -130,25 +138,54 @@ impl StateDir {
         if bytes.len() > MAX_CRYPTSTORE {
             return Err(StateError::Full { path, limit: MAX_CRYPTSTORE });
         }
+        self.sweep();
         Ok(files::write_private(&path, &bytes)?)
     }
 
-    /// A new root key in a new slot. Slots without a cryptstore seal nothing (or what somebody took away):
-    /// they are put aside.
-    fn make_keys(&self) -> Result<Keys, StateError> {
-        let slots = self.path.join(SLOTS);
-        match fs::rename(&slots, self.path.join("slots.json.old")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(FileError::system("putting aside", &slots, error).into());
+    /// Takes away what writers that were killed left beside the cryptstore; the lock says that none is at work.
+    fn sweep(&self) {
+        let Ok(listed) = fs::read_dir(&self.path) else { return };
+        for file in listed.flatten() {
+            if files::is_temporary_of(&file.file_name(), CRYPTSTORE) {
+                // It is in nobody's way; the next writer tries again.
+                let _ = fs::remove_file(file.path());
             }
-            Ok(()) | Err(_) => {}
         }
+    }
+
+    /// A new root key in a new slot; without one named, that of a key file beside the cryptstore. Slots without a
+    /// cryptstore seal nothing (or what somebody took away): they are put aside.
+    fn make_keys(&self, slot: Option<&SlotSpec>) -> Result<Keys, StateError> {
+        let slots = self.path.join(SLOTS);
+        self.put_aside(SLOTS)?;
         let (Some(id), Some(root)) = (StoreId::generate(), RootKey::generate()) else {
             return Err(StateError::Randomness);
         };
-        let spec = SlotSpec::File { path: self.path.join(SLOT_KEY) };
-        Slots::create(&slots, &context(id), &root, &spec)?;
+        let beside = SlotSpec::File { path: self.path.join(SLOT_KEY) };
+        if slot.is_none() && fs::metadata(self.path.join(SLOT_KEY)).is_ok_and(|key| key.len() < SHORTEST_KEY)
+        {
+            // Who made it was killed before it was written.
+            self.put_aside(SLOT_KEY)?;
+        }
+        Slots::create(&slots, &context(id), &root, slot.unwrap_or(&beside))?;
         Ok(Keys { id, root })
+    }
+
+    /// Takes away what an attempt that failed left in a directory of its own.
+    fn clear(&self) {
+        for file in [SLOTS, SLOT_KEY] {
+            let _ = fs::remove_file(self.path.join(file));
+        }
+    }
+
+    fn put_aside(&self, file: &str) -> Result<(), StateError> {
+        let path = self.path.join(file);
+        match fs::rename(&path, self.path.join(format!("{file}.old"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(FileError::system("putting aside", &path, error).into())
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 }
 
@@ -162,6 +199,14 @@ fn context(id: StoreId) -> SlotContext<'static> {
     SlotContext { purpose: PURPOSE, store: id }
 }
 
-fn aad(id: StoreId) -> Aad<'static> {
-    Aad { kind: RecordKind::Cryptstore, generation: *id.as_bytes(), name: CRYPTSTORE, ..Aad::default() }
+/// The format is part of it, so that no file can be made to be read as another; format 1 had none there.
+fn aad(id: StoreId, format: u8) -> Aad<'static> {
+    let version = if format == OLDER { 0 } else { u32::from(format) };
+    Aad {
+        kind: RecordKind::Cryptstore,
+        generation: *id.as_bytes(),
+        name: CRYPTSTORE,
+        version,
+        ..Aad::default()
+    }
 }

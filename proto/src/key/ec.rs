@@ -51,6 +51,11 @@ impl<'a> EcPublic<'a> {
         &self.point[1 + self.curve.size()..]
     }
 
+    /// 04 ‖ x ‖ y.
+    pub(super) fn point(&self) -> &'a [u8] {
+        self.point
+    }
+
     pub(super) fn to_spki(self) -> Result<Vec<u8>, ParseError> {
         self.spki().map_err(|_| MALFORMED)
     }

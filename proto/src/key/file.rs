@@ -5,11 +5,11 @@ use der::{Decode as _, Header, Reader as _, SliceReader, Tag};
 use super::ec::EcPrivate;
 use super::pem::{self, Block};
 use super::rsa::RsaPrivate;
-use super::{KeyMessage, MessageKey, PrivateKey, PrivateNumbers, PublicKey};
+use super::{KeyMessage, MessageKey, PrivateKey, PrivateNumbers, PublicKey, openssh};
 use crate::{ParseError, Secret};
 
-/// Reads a private key file: PEM (`PRIVATE KEY`, `RSA PRIVATE KEY`, `EC PRIVATE KEY`), perhaps with a
-/// `CERTIFICATE` beside it, or a `key_message`. Returns the key and the certificate's DER, which isn't
+/// Reads a private key file: PEM (`PRIVATE KEY`, `RSA PRIVATE KEY`, `EC PRIVATE KEY`, `OPENSSH PRIVATE KEY`),
+/// perhaps with a `CERTIFICATE` beside it, or a `key_message`. Returns the key and the certificate's DER, which isn't
 /// parsed or matched with the key here.
 ///
 /// More than one key, or more than one certificate, is an error: which one is meant isn't ours to guess.
@@ -67,18 +67,25 @@ pub fn read_certificate(bytes: &[u8]) -> Result<Vec<u8>, ParseError> {
 fn private_key(blocks: &[Block<'_>]) -> Result<Option<PrivateKey>, ParseError> {
     let mut found = None;
     for block in blocks {
-        let key = match block.label {
-            pem::PRIVATE_KEY => PrivateKey::from_pkcs8_der(Secret::copy_from(&block.der))?,
-            pem::RSA_PRIVATE_KEY => PrivateNumbers::Rsa(RsaPrivate::from_pkcs1(&block.der)?).to_key()?,
-            pem::EC_PRIVATE_KEY => PrivateNumbers::Ec(EcPrivate::from_sec1(&block.der, None)?).to_key()?,
-            pem::ENCRYPTED_PRIVATE_KEY => return Err(ParseError::EncryptedKey),
-            _ => continue,
-        };
+        let Some(key) = private_block(block)? else { continue };
         if found.replace(key).is_some() {
             return Err(ParseError::Key("the file holds more than one private key"));
         }
     }
     Ok(found)
+}
+
+/// The private key that a block holds, if it is one that holds any.
+pub(crate) fn private_block(block: &Block<'_>) -> Result<Option<PrivateKey>, ParseError> {
+    let key = match block.label {
+        pem::PRIVATE_KEY => PrivateKey::from_pkcs8_der(Secret::copy_from(&block.der))?,
+        pem::RSA_PRIVATE_KEY => PrivateNumbers::Rsa(RsaPrivate::from_pkcs1(&block.der)?).to_key()?,
+        pem::EC_PRIVATE_KEY => PrivateNumbers::Ec(EcPrivate::from_sec1(&block.der, None)?).to_key()?,
+        pem::OPENSSH_PRIVATE_KEY => openssh::from_bytes(&block.der)?,
+        pem::ENCRYPTED_PRIVATE_KEY => return Err(ParseError::EncryptedKey),
+        _ => return Ok(None),
+    };
+    Ok(Some(key))
 }
 
 /// The one certificate among the blocks.

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::curve::Curve;
 use super::ec::{self, EcPrivate, EcPublic};
+use super::ed25519::{EdPrivate, EdPublic};
 use super::number::{pad, strip};
 use super::rsa::{RsaPrivate, RsaPublic};
 use super::wire::{EccWire, KeyWire, PointWire, RsaWire};
@@ -28,9 +29,9 @@ pub struct KeyMessage {
 
 /// The key in a [`KeyMessage`].
 pub enum MessageKey {
-    /// An RSA or EC private key.
+    /// An RSA, EC or Ed25519 private key.
     Private(PrivateKey),
-    /// An RSA or EC public key.
+    /// An RSA, EC or Ed25519 public key.
     Public(PublicKey),
     /// Any other type (`aes-256-gcm`, …): kept as it is.
     Other {
@@ -42,13 +43,15 @@ pub enum MessageKey {
 }
 
 /// What the stock programs call the types, without the `-private` or `-public` that mostly follows.
-const KINDS: [(&str, KeyKind); 6] = [
+const KINDS: [(&str, KeyKind); 7] = [
     ("rsa-1024", KeyKind::Rsa1024),
     ("rsa-2048", KeyKind::Rsa2048),
     ("rsa-3072", KeyKind::Rsa3072),
     ("rsa-4096", KeyKind::Rsa4096),
     ("ecc-256", KeyKind::P256),
     ("ecc-384", KeyKind::P384),
+    // Ours: the stock programs have no Ed25519.
+    ("ed25519", KeyKind::Ed25519),
 ];
 const PRIVATE: &str = "-private";
 const PUBLIC: &str = "-public";
@@ -88,7 +91,7 @@ impl KeyMessage {
     }
 
     /// Serializes as the stock C++ programs do: numbers without leading zeros, EC keys with their curve's
-    /// parameters.
+    /// parameters. An Ed25519 key is written in a way of ours, which stock programs refuse as an unknown type.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut wire = KeyWire::default();
         wire.key_name = Some(self.name.clone());
@@ -137,6 +140,7 @@ fn decode_asymmetric(
     half: Option<&'static str>,
 ) -> Result<MessageKey, ParseError> {
     let key = match Curve::of_kind(kind) {
+        None if kind == KeyKind::Ed25519 => decode_ed25519(wire, half)?,
         None => decode_rsa(wire.rsa_key.as_ref().ok_or(ParseError::Missing("RSA key"))?, half)?,
         Some(curve) => decode_ec(wire.ecc_key.as_ref().ok_or(ParseError::Missing("EC key"))?, curve, half)?,
     };
@@ -178,6 +182,16 @@ fn decode_ec(wire: &EccWire, curve: &'static Curve, half: Option<&str>) -> Resul
     let d = pad(bytes(wire.private_multiplier.as_ref()), curve.size())
         .ok_or(ParseError::Key("its private number is longer than its curve allows"))?;
     PrivateNumbers::Ec(EcPrivate::new(public, &d)?).to_key().map(MessageKey::Private)
+}
+
+/// Ours: the public key in field 100, the seed where symmetric keys have their bits.
+fn decode_ed25519(wire: &KeyWire, half: Option<&str>) -> Result<MessageKey, ParseError> {
+    let claimed = wire.ed25519_public.as_ref().ok_or(ParseError::Missing("Ed25519 public key"))?;
+    if !is_private(half, wire.secret_key_bits.as_ref()) {
+        return PublicNumbers::Ed(EdPublic::new(claimed)?).to_key().map(MessageKey::Public);
+    }
+    let key = EdPrivate::with_public(bytes(wire.secret_key_bits.as_ref()), claimed)?;
+    PrivateNumbers::Ed(key).to_key().map(MessageKey::Private)
 }
 
 /// Parameters may be left out; those that are there must be the named curve's, or the message means a key on
@@ -222,6 +236,7 @@ fn encode_public(wire: &mut KeyWire, key: &PublicNumbers<'_>) {
             ecc.public_point = Some(point(key.x(), key.y()));
             ecc.order = Some(curve.order.to_vec());
         }
+        PublicNumbers::Ed(key) => wire.ed25519_public = Some(key.bytes.to_vec()),
     }
 }
 
@@ -241,6 +256,10 @@ fn encode_private(wire: &mut KeyWire, key: &PrivateNumbers<'_>) {
             encode_public(wire, &PublicNumbers::Ec(key.public));
             wire.ecc_key.get_or_insert_with(EccWire::default).private_multiplier =
                 Some(strip(key.d).to_vec());
+        }
+        PrivateNumbers::Ed(key) => {
+            encode_public(wire, &PublicNumbers::Ed(key.public));
+            wire.secret_key_bits = Some(key.seed.to_vec());
         }
     }
 }

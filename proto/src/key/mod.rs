@@ -1,26 +1,39 @@
-//! Keys in the formats that meet here: PKCS#8 and SPKI (ours), PEM (files), the stock `key_message`.
+//! Keys in the formats that meet here: PKCS#8 and SPKI (ours), PEM (files), the stock `key_message`, JWK, OpenSSH.
+//! Which of them an entry can be written as, or read from, says [`crate::format`].
 //!
 //! Form is checked here (sizes, presence, one encoding per key); whether the numbers make a good key is
 //! checked by the cryptographic library that loads it.
 
+mod certificate;
 mod curve;
 mod ec;
-mod file;
+mod ed25519;
+pub(crate) mod file;
+mod jwk;
 mod key_message;
 mod number;
-mod pem;
+mod openssh;
+pub(crate) mod pem;
 mod rsa;
+mod symmetric;
 mod wire;
+
+use std::fmt;
 
 use der::Decode as _;
 use pkcs8::PrivateKeyInfoRef;
 use spki::SubjectPublicKeyInfoRef;
 use zeroize::Zeroizing;
 
+pub use self::certificate::{Certificate, MAX_CERTIFICATE};
 pub use self::file::{read_certificate, read_private, read_public};
+pub use self::jwk::{Jwk, MAX_JWK};
 pub use self::key_message::{KeyMessage, MessageKey};
+pub use self::openssh::{MAX_OPENSSH, read_openssh, write_openssh};
+pub use self::symmetric::{SymmetricKey, SymmetricKind};
 
 use self::ec::{EcPrivate, EcPublic};
+use self::ed25519::{EdPrivate, EdPublic};
 use self::rsa::{RsaPrivate, RsaPublic};
 use crate::{ParseError, Secret};
 
@@ -39,9 +52,32 @@ pub enum KeyKind {
     P256,
     /// ECDSA on NIST P-384.
     P384,
+    /// Ed25519 (RFC 8032).
+    Ed25519,
 }
 
-const UNSUPPORTED: ParseError = ParseError::Key("it is neither an RSA nor an EC key");
+impl KeyKind {
+    /// The name on command lines and in listings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rsa1024 => "rsa-1024",
+            Self::Rsa2048 => "rsa-2048",
+            Self::Rsa3072 => "rsa-3072",
+            Self::Rsa4096 => "rsa-4096",
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+const UNSUPPORTED: ParseError = ParseError::Key("it is neither an RSA, an EC nor an Ed25519 key");
 
 /// A private key, as PKCS#8 DER: no `Debug`, no `Clone`, zeroized when dropped.
 pub struct PrivateKey {
@@ -50,8 +86,8 @@ pub struct PrivateKey {
 }
 
 impl PrivateKey {
-    /// Reads a PKCS#8 key (RFC 5958) of a supported kind that carries its public half: RSA with all CRT
-    /// numbers, EC with its public point. It is kept in one form, whatever form it came in: version 1
+    /// Reads a PKCS#8 key (RFC 5958) of a supported kind: RSA with all CRT numbers, EC with its public point,
+    /// Ed25519 with or without its public key. It is kept in one form, whatever form it came in: version 1
     /// without attributes, which every library reads.
     #[expect(clippy::needless_pass_by_value, reason = "the caller's copy of the key ends here")]
     pub fn from_pkcs8_der(der: Secret) -> Result<Self, ParseError> {
@@ -73,6 +109,15 @@ impl PrivateKey {
         match self.numbers() {
             PrivateNumbers::Rsa(key) => PublicNumbers::Rsa(key.public).to_key(),
             PrivateNumbers::Ec(key) => PublicNumbers::Ec(key.public).to_key(),
+            PrivateNumbers::Ed(key) => PublicNumbers::Ed(key.public).to_key(),
+        }
+    }
+
+    /// The private number of an EC key, big-endian and as long as its curve's field; other keys have none.
+    pub fn ec_number(&self) -> Option<Secret> {
+        match self.numbers() {
+            PrivateNumbers::Ec(key) => Some(Secret::copy_from(key.d)),
+            PrivateNumbers::Rsa(_) | PrivateNumbers::Ed(_) => None,
         }
     }
 
@@ -123,6 +168,14 @@ impl PublicKey {
         std::mem::take(&mut pem::encode(pem::PUBLIC_KEY, &self.der))
     }
 
+    /// The point of an EC key, uncompressed (SEC 1: 04 ‖ x ‖ y); other keys have none.
+    pub fn ec_point(&self) -> Option<Vec<u8>> {
+        match self.numbers() {
+            PublicNumbers::Ec(key) => Some(key.point().to_vec()),
+            PublicNumbers::Rsa(_) | PublicNumbers::Ed(_) => None,
+        }
+    }
+
     /// Whether both are the same key, whatever padding its numbers once had; the same as `==`.
     pub fn same_numbers(&self, other: &Self) -> bool {
         self == other
@@ -137,6 +190,7 @@ impl PublicKey {
 enum PrivateNumbers<'a> {
     Rsa(RsaPrivate<'a>),
     Ec(EcPrivate<'a>),
+    Ed(EdPrivate<'a>),
 }
 
 impl<'a> PrivateNumbers<'a> {
@@ -148,6 +202,7 @@ impl<'a> PrivateNumbers<'a> {
             ec::OID => {
                 EcPrivate::from_sec1(key, Some(ec::curve_of(info.algorithm.parameters)?)).map(Self::Ec)
             }
+            ed25519::OID => EdPrivate::from_pkcs8(&info).map(Self::Ed),
             _ => Err(UNSUPPORTED),
         }
     }
@@ -156,6 +211,7 @@ impl<'a> PrivateNumbers<'a> {
         Ok(match self {
             Self::Rsa(key) => PrivateKey { kind: key.public.kind(), der: key.to_pkcs8()? },
             Self::Ec(key) => PrivateKey { kind: key.public.kind(), der: key.to_pkcs8()? },
+            Self::Ed(key) => PrivateKey { kind: KeyKind::Ed25519, der: key.to_pkcs8()? },
         })
     }
 }
@@ -164,6 +220,7 @@ impl<'a> PrivateNumbers<'a> {
 enum PublicNumbers<'a> {
     Rsa(RsaPublic<'a>),
     Ec(EcPublic<'a>),
+    Ed(EdPublic),
 }
 
 impl<'a> PublicNumbers<'a> {
@@ -174,6 +231,7 @@ impl<'a> PublicNumbers<'a> {
         match info.algorithm.oid {
             rsa::OID => RsaPublic::from_pkcs1(key).map(Self::Rsa),
             ec::OID => EcPublic::new(ec::curve_of(info.algorithm.parameters)?, key).map(Self::Ec),
+            ed25519::OID => ed25519::public_from_spki(&info).map(Self::Ed),
             _ => Err(UNSUPPORTED),
         }
     }
@@ -182,6 +240,7 @@ impl<'a> PublicNumbers<'a> {
         Ok(match self {
             Self::Rsa(key) => PublicKey { kind: key.kind(), der: key.to_spki()? },
             Self::Ec(key) => PublicKey { kind: key.kind(), der: key.to_spki()? },
+            Self::Ed(key) => PublicKey { kind: KeyKind::Ed25519, der: key.to_spki()? },
         })
     }
 }

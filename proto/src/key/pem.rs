@@ -7,34 +7,36 @@ use zeroize::Zeroizing;
 
 use crate::ParseError;
 
-pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
-pub(super) const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
-pub(super) const EC_PRIVATE_KEY: &str = "EC PRIVATE KEY";
-pub(super) const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
-pub(super) const PUBLIC_KEY: &str = "PUBLIC KEY";
-pub(super) const CERTIFICATE: &str = "CERTIFICATE";
+pub(crate) const PRIVATE_KEY: &str = "PRIVATE KEY";
+pub(crate) const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
+pub(crate) const EC_PRIVATE_KEY: &str = "EC PRIVATE KEY";
+pub(crate) const EC_PARAMETERS: &str = "EC PARAMETERS";
+pub(crate) const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
+pub(crate) const OPENSSH_PRIVATE_KEY: &str = "OPENSSH PRIVATE KEY";
+pub(crate) const PUBLIC_KEY: &str = "PUBLIC KEY";
+pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
 /// One block of a file.
-pub(super) struct Block<'a> {
-    pub(super) label: &'a str,
+pub(crate) struct Block<'a> {
+    pub(crate) label: &'a str,
     /// What it holds; any block may hold a secret.
-    pub(super) der: Zeroizing<Vec<u8>>,
+    pub(crate) der: Zeroizing<Vec<u8>>,
 }
 
 /// The file as text, if it is a PEM file. A `key_message` isn't one even if one lies inside it: it always
 /// has bytes that no text has.
-pub(super) fn as_text(bytes: &[u8]) -> Option<&str> {
+pub(crate) fn as_text(bytes: &[u8]) -> Option<&str> {
     let text = str::from_utf8(bytes).ok()?;
     let printable = text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
     (printable && text.contains(BEGIN)).then_some(text)
 }
 
 /// The blocks of a file, in order; text between them is skipped.
-pub(super) fn blocks(text: &str) -> Result<Vec<Block<'_>>, ParseError> {
+pub(crate) fn blocks(text: &str) -> Result<Vec<Block<'_>>, ParseError> {
     let mut blocks = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find(BEGIN) {
@@ -65,7 +67,7 @@ fn block(text: &str) -> Result<Block<'_>, ParseError> {
 }
 
 /// One block, as text that zeroizes itself.
-pub(super) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
+pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     const FITS: &str = "a key is far below the lengths that PEM can't count";
     let length = pem_rfc7468::encoded_len(label, LineEnding::LF, der).expect(FITS);
     let mut buffer = Zeroizing::new(vec![0; length]);

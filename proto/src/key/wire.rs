@@ -24,6 +24,9 @@ pub(super) struct KeyWire {
     pub(super) not_before: Option<String>,
     #[prost(string, optional, tag = "10")]
     pub(super) not_after: Option<String>,
+    /// Ours.
+    #[prost(bytes = "vec", optional, tag = "100")]
+    pub(super) ed25519_public: Option<Vec<u8>>,
 }
 
 impl Drop for KeyWire {

@@ -4,9 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cryptstore;
 mod docs;
 mod durability;
 mod entries;
+mod formats;
 mod quickstart;
 mod refusals;
 mod scenario;

@@ -25,7 +25,7 @@ fn scheme(kind: KeyKind) -> Option<Scheme> {
             // An EC key ignores the RSA encoding.
             KeyKind::P256 => ("ecc-256-sha256-pkcs-sign", &ECDSA_P256_SHA256_ASN1, &RSA_PKCS1_SHA256),
             KeyKind::P384 => ("ecc-384-sha384-pkcs-sign", &ECDSA_P384_SHA384_ASN1, &RSA_PKCS1_SHA384),
-            KeyKind::Rsa1024 => return None,
+            KeyKind::Rsa1024 | KeyKind::Ed25519 => return None,
         };
     Some(Scheme { name, verification, rsa })
 }

@@ -4,11 +4,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use claviger_attest::KeyAlgorithm;
-use claviger_client::cli::Output;
+use claviger_client::cli::{Output, formats};
 use claviger_client::{Address, Collector};
+use claviger_proto::format::Format;
 use claviger_proto::{DomainName, EntryType, Version};
+use claviger_store::SlotSpec;
+
+use crate::cryptstore::CryptstoreCommand;
 
 /// A machine's side of Claviger: prove what it runs, then store and retrieve the secrets it may have.
 #[derive(Parser)]
@@ -38,6 +42,9 @@ pub(crate) enum Command {
     Store(StoreArgs),
     /// Get a version of a resource into the local cryptstore, a file, or standard output
     Retrieve(RetrieveArgs),
+    /// This machine's own sealed cryptstore: put, get, list, delete, generate, export, import, print
+    #[command(subcommand)]
+    Cryptstore(CryptstoreCommand),
 }
 
 #[derive(Args)]
@@ -61,6 +68,9 @@ pub(crate) struct EnrollArgs {
     /// The directory of this machine's sealed cryptstore, made if it isn't there
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: PathBuf,
+    /// What seals a new cryptstore: file:PATH, made if it isn't there; without it, a key file beside the cryptstore
+    #[arg(long, value_name = "KIND:WHERE")]
+    pub(crate) key_slot: Option<SlotSpec>,
     /// The kind of the machine's new key: p256, p384, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value = "p256")]
     pub(crate) key: KeyAlgorithm,
@@ -74,7 +84,7 @@ pub(crate) struct EnrollArgs {
 Examples:
   head -c 64 /dev/urandom | key-client store storage-disk-key --in - \\
       --broker 10.0.0.7:8120 --state-dir /var/lib/claviger
-  key-client store web/tls/certificate --in cert.der --type X509-der-cert \\
+  key-client store web/tls/key --in key.pem --format pem \\
       --broker 10.0.0.7:8120 --state-dir /var/lib/claviger")]
 pub(crate) struct StoreArgs {
     /// The resource's name
@@ -85,9 +95,13 @@ pub(crate) struct StoreArgs {
     /// The file to store, or - for standard input; at most 1 MiB
     #[arg(long = "in", value_name = "FILE|-")]
     pub(crate) input: PathBuf,
-    /// What it is: binary-blob, X509-der-cert, key-message-serialized-protobuf, or a word of your own
-    #[arg(long = "type", value_name = "TYPE", default_value = EntryType::BINARY_BLOB)]
-    pub(crate) entry_type: EntryType,
+    /// What the file is; a key or certificate is checked, and kept as --type has it
+    #[arg(long, value_parser = formats::parser(), default_value = Format::Raw.as_str(), value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// What the entry is to be: binary-blob, X509-der-cert, key-message-serialized-protobuf, or a word of your
+    /// own; without it, what fits the format
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) entry_type: Option<EntryType>,
     /// The version to store it as; without it, the next
     #[arg(long, value_name = "N", value_parser = version)]
     pub(crate) version: Option<VersionArg>,
@@ -101,7 +115,7 @@ pub(crate) struct StoreArgs {
 Examples:
   key-client retrieve storage-disk-key --broker 10.0.0.7:8120 --state-dir /var/lib/claviger --out - \\
       | cryptsetup open /dev/vda2 data --key-file -
-  key-client retrieve web/tls/key --format pem --out /run/web.key \\
+  key-client retrieve web/tls/key --format pkcs8-pem --out /run/web.key \\
       --broker 10.0.0.7:8120 --state-dir /var/lib/claviger")]
 pub(crate) struct RetrieveArgs {
     /// The resource's name
@@ -118,8 +132,11 @@ pub(crate) struct RetrieveArgs {
     /// Which version; without it, the latest
     #[arg(long, value_name = "N", value_parser = version)]
     pub(crate) version: Option<VersionArg>,
-    /// The shape of what --out gets
-    #[arg(long, value_enum, default_value_t, requires = "out")]
+    /// The format of what --out gets
+    #[arg(
+        long, value_parser = formats::parser(), default_value = Format::Raw.as_str(), value_name = "FORMAT",
+        requires = "out"
+    )]
     pub(crate) format: Format,
 }
 
@@ -134,25 +151,11 @@ pub(crate) struct At {
     pub(crate) state_dir: PathBuf,
 }
 
-/// The shape in which a retrieved entry is written.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// The secret's bytes as they are
-    #[default]
-    Raw,
-    /// The whole entry, a serialized cryptstore_entry
-    Entry,
-    /// PEM: of a private or public key, or a certificate
-    Pem,
-    /// A serialized key_message
-    KeyMessage,
-}
-
 /// A version as typed; 0 stands for the latest or the next, as on the wire.
 #[derive(Clone, Copy)]
 pub(crate) struct VersionArg(pub(crate) Option<Version>);
 
-fn version(text: &str) -> Result<VersionArg, String> {
+pub(crate) fn version(text: &str) -> Result<VersionArg, String> {
     let number = text.parse::<i32>().ok().filter(|number| *number >= 0);
     let number = number.ok_or_else(|| format!("a version is a number from 1 to {}", Version::MAX))?;
     Version::from_wire(number).map(VersionArg).map_err(|error| error.to_string())

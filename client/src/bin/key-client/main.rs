@@ -1,7 +1,9 @@
-//! key-client: a machine enrols in its domain, stores and retrieves secrets.
+//! key-client: a machine enrols in its domain, stores and retrieves secrets, and keeps some of its own.
 
 mod args;
+mod cryptstore;
 mod enroll;
+mod out;
 mod retrieve;
 mod store;
 
@@ -30,6 +32,7 @@ fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
             Command::Enroll(args) => enroll::run(&args, mode).await,
             Command::Store(args) => store::run(&args, mode).await,
             Command::Retrieve(args) => retrieve::run(&args, mode).await,
+            Command::Cryptstore(command) => cryptstore::run(&command, mode),
         }
     })
 }

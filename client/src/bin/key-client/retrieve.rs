@@ -1,11 +1,8 @@
 //! `key-client retrieve`
 
-mod format;
-
-use std::io::Write as _;
 use std::path::Path;
 
-use claviger_client::cli::{Failure, OutputMode, Report};
+use claviger_client::cli::{Failure, OutputMode, Report, formats};
 use claviger_client::files::write_private;
 use claviger_client::state::StateDir;
 use claviger_client::{Channel, Error, Options};
@@ -14,6 +11,7 @@ use claviger_proto::{Entry, ResourceName, Version};
 use serde::Serialize;
 
 use crate::args::RetrieveArgs;
+use crate::out;
 
 #[derive(Serialize)]
 struct Retrieved<'a> {
@@ -62,12 +60,12 @@ pub(crate) async fn run(args: &RetrieveArgs, mode: OutputMode) -> Result<(), Fai
     };
     match args.out.as_deref() {
         Some(path) if path == Path::new("-") => {
-            to_stdout(&format::convert(entry, args.format)?)?;
+            out::to_stdout(&formats::write(&entry, args.format)?)?;
             // Text needs no report beside the secret; a program that asked for JSON reads it from stderr.
             if mode == OutputMode::Json { mode.tell_aside(&report("-", None)) } else { Ok(()) }
         }
         Some(path) => {
-            write_private(path, &format::convert(entry, args.format)?)?;
+            write_private(path, &formats::write(&entry, args.format)?)?;
             mode.tell(&report(&path.to_string_lossy(), None))
         }
         None => {
@@ -81,13 +79,4 @@ fn keep(state: &StateDir, tag: &ResourceName, entry: Entry) -> Result<(), Failur
     let lock = state.lock().map_err(Error::from)?;
     let kept = lock.update(|cryptstore| cryptstore.keep(tag, entry));
     Ok(kept.map_err(Error::from)?)
-}
-
-fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
-    written.map_err(|error| {
-        let message = format!("the secret can't be written to standard output: {error}");
-        Failure::new("output", 1, message, "check where the output goes")
-    })
 }

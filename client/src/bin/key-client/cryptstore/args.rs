@@ -1,0 +1,247 @@
+//! `key-client cryptstore …`, as it is typed.
+
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use claviger_client::cli::formats;
+use claviger_client::cryptstore::Generate;
+use claviger_proto::EntryType;
+use claviger_proto::format::Format;
+use claviger_store::SlotSpec;
+
+use crate::args::{VersionArg, version};
+
+#[derive(Subcommand)]
+pub(crate) enum CryptstoreCommand {
+    /// Make an empty cryptstore for a machine that hasn't enrolled
+    Init(InitArgs),
+    /// Put a new version of an item
+    Put(PutArgs),
+    /// Write an item that may leave to a file or standard output
+    Get(GetArgs),
+    /// Show what is there
+    List(ListArgs),
+    /// Delete one version of an item, or all of them, for good
+    Delete(DeleteArgs),
+    /// Make a new key and put it
+    Generate(GenerateArgs),
+    /// Seal items, exportable or not, for one recipient
+    Export(ExportArgs),
+    /// Open a sealed export and keep its items
+    Import(ImportArgs),
+    /// Show what is known of an item without its secret, or its public key
+    Print(PrintArgs),
+}
+
+/// Where the cryptstore is.
+#[derive(Args)]
+pub(crate) struct Where {
+    /// The directory of this machine's sealed cryptstore
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: PathBuf,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-client cryptstore init --state-dir ./keys
+  key-client cryptstore init --state-dir ./keys --key-slot file:/run/credentials/slot.key")]
+pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// What seals it: file:PATH, made if it isn't there; without it, a key file beside the cryptstore
+    #[arg(long, value_name = "KIND:WHERE")]
+    pub(crate) key_slot: Option<SlotSpec>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-client cryptstore put web/tls/key --in key.pem --format pem --state-dir /var/lib/claviger
+  head -c 32 /dev/urandom | key-client cryptstore put pad --in - --not-exportable \\
+      --state-dir /var/lib/claviger")]
+pub(crate) struct PutArgs {
+    /// The tag to put it under
+    #[arg(value_name = "TAG")]
+    pub(crate) tag: String,
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// The file to put, or - for standard input; at most 1 MiB
+    #[arg(long = "in", value_name = "FILE|-")]
+    pub(crate) input: PathBuf,
+    /// What the file is; a key or certificate is checked, and kept as --type has it
+    #[arg(long, value_parser = formats::parser(), default_value = Format::Raw.as_str(), value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// What the item is to be: binary-blob, X509-der-cert, key-message-serialized-protobuf, or a word of your own;
+    /// without it, what fits the format
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) entry_type: Option<EntryType>,
+    /// The version to put it as; without it, the next
+    #[arg(long, value_name = "N", value_parser = version)]
+    pub(crate) version: Option<VersionArg>,
+    /// It leaves only sealed for a recipient
+    #[arg(long)]
+    pub(crate) not_exportable: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-client cryptstore get web/tls/key --format pkcs8-pem --out /run/web.key --state-dir /var/lib/claviger
+  key-client cryptstore get disk --out - --state-dir /var/lib/claviger \\
+      | cryptsetup open /dev/vda2 data --key-file -")]
+pub(crate) struct GetArgs {
+    /// The tag
+    #[arg(value_name = "TAG")]
+    pub(crate) tag: String,
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// Where to write it: a file (mode 0600), or - for standard output
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) out: PathBuf,
+    /// The format to write it in
+    #[arg(long, value_parser = formats::parser(), default_value = Format::Raw.as_str(), value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// Which version; without it, the latest
+    #[arg(long, value_name = "N", value_parser = version)]
+    pub(crate) version: Option<VersionArg>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-client cryptstore list --state-dir /var/lib/claviger
+  key-client cryptstore list --prefix web/ --output json --state-dir /var/lib/claviger")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// Only tags that begin so
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) prefix: String,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-client cryptstore delete web/tls/key --version 1 --state-dir /var/lib/claviger
+  key-client cryptstore delete web/tls/key --all --state-dir /var/lib/claviger")]
+pub(crate) struct DeleteArgs {
+    /// The tag
+    #[arg(value_name = "TAG")]
+    pub(crate) tag: String,
+    #[command(flatten)]
+    pub(crate) at: Where,
+    #[command(flatten)]
+    pub(crate) which: DeleteWhich,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct DeleteWhich {
+    /// This version
+    #[arg(long, value_name = "N", value_parser = version)]
+    pub(crate) version: Option<VersionArg>,
+    /// Every version
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-client cryptstore generate backup/key --kind aes-256-gcm --state-dir /var/lib/claviger
+  key-client cryptstore generate exchange --kind p256 --not-exportable --state-dir /var/lib/claviger")]
+pub(crate) struct GenerateArgs {
+    /// The tag to put it under
+    #[arg(value_name = "TAG")]
+    pub(crate) tag: String,
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// What kind of key
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
+    pub(crate) kind: Generate,
+    /// It leaves only sealed for a recipient
+    #[arg(long)]
+    pub(crate) not_exportable: bool,
+}
+
+fn kinds() -> impl TypedValueParser<Value = Generate> {
+    PossibleValuesParser::new(Generate::all().map(Generate::as_str)).try_map(|name| name.parse::<Generate>())
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+The recipient makes a key and sends its public half; only who holds the private half opens the export:
+  there$ key-client cryptstore generate exchange --kind p256 --not-exportable --state-dir ./keys
+  there$ key-client cryptstore print exchange --public --state-dir ./keys > exchange.pem
+  here$  key-client cryptstore export backup/key --to exchange.pem --out backup.sealed --state-dir ./keys
+  there$ key-client cryptstore import --in backup.sealed --key-item exchange --state-dir ./keys")]
+pub(crate) struct ExportArgs {
+    /// The tags of the items
+    #[arg(value_name = "TAG", required = true)]
+    pub(crate) tags: Vec<String>,
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// The recipient's P-256 or P-384 public key: a file with it, PEM or key_message
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// Where to write the export
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) out: PathBuf,
+    /// Which version of a single tag; without it, the latest of each
+    #[arg(long, value_name = "N", value_parser = version)]
+    pub(crate) version: Option<VersionArg>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+An export says who can open it, not who made it: take one only from where you trust.
+
+Examples:
+  key-client cryptstore import --in backup.sealed --key-item exchange --state-dir ./keys
+  key-client cryptstore import --in backup.sealed --key recipient.pem --as restored/key --state-dir ./keys")]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// The export, or - for standard input
+    #[arg(long = "in", value_name = "FILE|-")]
+    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) key: ImportKey,
+    /// The tag to keep a single item under; without it, each under its own
+    #[arg(long = "as", value_name = "TAG")]
+    pub(crate) rename: Option<String>,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ImportKey {
+    /// The recipient's private key: a file with it, PEM or key_message
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// The recipient's private key: an item of this cryptstore, in whichever of its versions fits
+    #[arg(long, value_name = "TAG")]
+    pub(crate) key_item: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-client cryptstore print web/tls/key --state-dir /var/lib/claviger
+  key-client cryptstore print web/tls/key --public --state-dir /var/lib/claviger > web.pub.pem")]
+pub(crate) struct PrintArgs {
+    /// The tag
+    #[arg(value_name = "TAG")]
+    pub(crate) tag: String,
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// Which version; without it, the latest
+    #[arg(long, value_name = "N", value_parser = version)]
+    pub(crate) version: Option<VersionArg>,
+    /// Write its public key (PEM)
+    #[arg(long)]
+    pub(crate) public: bool,
+}
