@@ -36,7 +36,7 @@ mod writer;
 
 pub use id::StoreId;
 pub use root_key::RootKey;
-pub use slot::SlotSpec;
+pub use slot::{NewSlot, SlotSpec};
 
 #[cfg(feature = "engine")]
 pub use crate::{

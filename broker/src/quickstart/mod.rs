@@ -101,7 +101,7 @@ Ctrl-C stops it and removes {dir}."
 
 fn config(dir: &Path) -> Result<Config, StartError> {
     let data_dir = dir.join("broker");
-    let slot = claviger_store::SlotSpec::File { path: dir.join("root.key") };
+    let slot = claviger_store::NewSlot::File { path: dir.join("root.key") };
     // Let go at once, so that the broker opens it as it would any other.
     let _made = claviger_store::DataDir::create(&data_dir, &slot)?;
     let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod failure;
 pub mod input;
 pub mod output;
+pub mod passphrase;
 pub mod table;
 
 pub use args::parse;

@@ -19,7 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use claviger_store::seal::{Aad, RecordKind};
-use claviger_store::slot::{SlotContext, SlotSpec, Slots};
+use claviger_store::slot::{NewSlot, SlotContext, Slots};
 use claviger_store::{RootKey, StoreId};
 
 pub use content::Cryptstore;
@@ -146,8 +146,8 @@ impl StateDir {
         let (Some(id), Some(root)) = (StoreId::generate(), RootKey::generate()) else {
             return Err(StateError::Randomness);
         };
-        let spec = SlotSpec::File { path: self.path.join(SLOT_KEY) };
-        Slots::create(&slots, &context(id), &root, &spec)?;
+        let new = NewSlot::File { path: self.path.join(SLOT_KEY) };
+        Slots::create(&slots, &context(id), &root, &new)?;
         Ok(Keys { id, root })
     }
 }
