@@ -44,7 +44,7 @@ pub use crate::{
     data_dir::{DataDir, DataDirError},
     domain::{BrokerIdentity, DomainKeys, DomainRecord, StoredDomain},
     error::StoreError,
-    store::Store,
+    store::{Store, Witness},
     writer::{
         CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done, NewDomain, PutEntry,
         UpdateDomain, Writer,

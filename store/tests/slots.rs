@@ -252,7 +252,7 @@ fn a_passphrase_opens_its_slot_and_another_is_told() {
     assert!(opened.slot == id && same(&opened.root, &made.root));
     for wrong in ["correct horsf", "Correct horse", "correct horse ", "c"] {
         let told = err(made.with(&Factor::Passphrase(passphrase(wrong))));
-        assert!(matches!(told, SlotError::WrongPassphrase) && told.is_wrong_factor(), "{wrong}");
+        assert!(matches!(told, SlotError::WrongPassphrase) && !told.is_ours(), "{wrong}");
     }
     // The other slot is as it was, and the file is private still.
     assert!(same(&made.open().unwrap(), &made.root));
@@ -428,7 +428,7 @@ fn wrong_foreign_and_repeated_shares_are_told_apart_and_change_nothing() {
     };
     for (number, needed) in [("2", "2"), ("4", "2"), ("1", "3")] {
         let told = err(add(&forged(number, needed)));
-        assert!(matches!(told, SlotError::WrongShare { .. }) && told.is_wrong_factor(), "{number}: {told}");
+        assert!(matches!(told, SlotError::WrongShare { .. }) && !told.is_ours(), "{number}: {told}");
     }
     add(&shares[2]).unwrap();
     made.with(&Factor::Shares(gathering)).unwrap();

@@ -16,5 +16,6 @@ pub mod acl;
 pub mod attestor;
 pub mod audit;
 pub mod domains;
+pub mod keeper;
 pub mod router;
 pub mod store;

@@ -10,7 +10,7 @@ use claviger_proto::DomainName;
 use claviger_proto::admin::{AddReference, CreateDomain, Problem, SetPreset, State, Status};
 use claviger_proto::error::ErrorCode;
 
-use super::Admin;
+use super::{Admin, sealing};
 use crate::actors::domains::{self, AdminError, DomainsActor};
 
 /// A failed call.
@@ -47,10 +47,13 @@ impl From<AdminError> for Failed {
     }
 }
 
-type Answer = Result<HttpResponse, Failed>;
+pub(super) type Answer = Result<HttpResponse, Failed>;
 
 pub(super) fn configure(app: &mut web::ServiceConfig) {
     app.route("/v1/status", web::get().to(status))
+        .route("/v1/unseal", web::post().to(sealing::unseal))
+        .route("/v1/unseal/shares", web::delete().to(sealing::forget))
+        .route("/v1/seal", web::post().to(sealing::seal))
         .route("/v1/domains", web::get().to(list))
         .route("/v1/domains", web::post().to(create))
         .route("/v1/domains/{domain}", web::get().to(show))
@@ -80,8 +83,12 @@ where
     DomainsActor: Handler<M>,
     actix::Context<DomainsActor>: ToEnvelope<DomainsActor, M>,
 {
-    let Some(domains) = &admin.domains else { return Err(AdminError::Sealed.into()) };
-    Ok(domains.send(message).await.map_err(|_| AdminError::Stopping)??)
+    let domains = admin.domains.borrow().clone();
+    let Some(domains) = domains else { return Err(AdminError::Sealed.into()) };
+    // One that is gone ended with the broker, or was sealed meanwhile.
+    let gone =
+        || if admin.lifecycle.state() == State::Sealed { AdminError::Sealed } else { AdminError::Stopping };
+    Ok(domains.send(message).await.map_err(|_| gone())??)
 }
 
 fn name(text: &str) -> Result<DomainName, Failed> {

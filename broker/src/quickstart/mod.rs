@@ -64,7 +64,7 @@ pub struct Quickstart {
 /// Starts a broker in `dir`, which must be empty, and plays the scenario; each step is told as it ends.
 /// Stops at the first that fails.
 pub async fn run(dir: &Path, mut tell: impl FnMut(&Step)) -> Result<Quickstart, StartError> {
-    let broker = Broker::start(config(dir)?).await?;
+    let broker = Broker::start(config(dir)?, |_| None).await?;
     let mut scene = Scene::new(dir, &broker);
     let mut ok = true;
     for name in Scene::STEPS {
@@ -111,6 +111,7 @@ fn config(dir: &Path) -> Result<Config, StartError> {
         admission: vec![AdmissionListen { address: any_port, stock_domain: None }],
         ops_listen: Some(any_port),
         admin_socket: dir.join("admin.sock"),
+        passphrase_file: None,
         default_domain: None,
         shards: std::thread::available_parallelism().map_or(1, usize::from),
         limits: Limits { drain: Duration::from_secs(2), ..Limits::default() },

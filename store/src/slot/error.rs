@@ -182,16 +182,17 @@ pub enum SlotError {
 }
 
 impl SlotError {
-    /// Whether what was given to open a slot was understood and isn't its factor: a mistyped passphrase, another
-    /// key, another share.
-    pub fn is_wrong_factor(&self) -> bool {
+    /// Whether it is the store's own fault, or its machine's: nothing that is given instead would mend it.
+    pub fn is_ours(&self) -> bool {
         matches!(
             self,
-            Self::WrongKey { .. }
-                | Self::WrongKeyBytes
-                | Self::WrongPassphrase
-                | Self::WrongShare { .. }
-                | Self::ForeignShare { .. }
+            Self::OtherStore { .. }
+                | Self::UnknownFormat { .. }
+                | Self::Damaged { .. }
+                | Self::TooLarge { .. }
+                | Self::Memory { .. }
+                | Self::Randomness
+                | Self::Io { .. }
         )
     }
 }

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt as _, AsyncContext as _, AtomicResponse, Context, Handler, Message, Recipient,
-    WrapFuture as _,
+    Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, AtomicResponse, Context, Handler,
+    Message, Recipient, WrapFuture as _,
 };
 use claviger_proto::{DomainName, admin};
 
@@ -103,6 +103,11 @@ pub struct VerifyAudit(pub DomainName);
 #[rtype(result = "()")]
 pub struct CheckpointAll;
 
+/// The broker is being sealed: end, and say which domains there were, by their generations.
+#[derive(Message)]
+#[rtype(result = "Vec<[u8; 16]>")]
+pub struct Retire;
+
 /// See the module.
 pub struct DomainsActor {
     registry: Rc<Registry>,
@@ -136,6 +141,15 @@ impl Actor for DomainsActor {
             };
             context.wait(work.into_actor(actor).map(|(), _, _| ()));
         });
+    }
+}
+
+impl Handler<Retire> for DomainsActor {
+    type Result = actix::MessageResult<Retire>;
+
+    fn handle(&mut self, _: Retire, context: &mut Context<Self>) -> Self::Result {
+        context.stop();
+        actix::MessageResult(self.registry.generations())
     }
 }
 
