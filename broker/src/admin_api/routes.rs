@@ -7,11 +7,15 @@ use actix::{Handler, Message};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError, web};
 use claviger_proto::DomainName;
-use claviger_proto::admin::{AddReference, CreateDomain, Problem, SetPreset, State, Status};
+use claviger_proto::admin::{AddReference, CreateDomain, ImportEntry, Problem, SetPreset, State, Status};
 use claviger_proto::error::ErrorCode;
+use claviger_proto::limits::MAX_DATA;
 
 use super::{Admin, sealing};
 use crate::actors::domains::{self, AdminError, DomainsActor};
+
+/// Largest body of an import, in bytes: the largest secret in hex, and room for the rest.
+const MAX_IMPORT: usize = 2 * MAX_DATA + (16 << 10);
 
 /// A failed call.
 #[derive(Debug)]
@@ -63,6 +67,11 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/references", web::post().to(add_reference))
         .route("/v1/domains/{domain}/references/{kind}/{measurement}", web::delete().to(remove_reference))
         .route("/v1/domains/{domain}/audit/verify", web::post().to(verify_audit))
+        .service(
+            web::resource("/v1/domains/{domain}/entries")
+                .app_data(super::json(MAX_IMPORT))
+                .route(web::post().to(import)),
+        )
         .default_service(web::to(no_such_call));
 }
 
@@ -150,6 +159,11 @@ async fn remove_reference(admin: web::Data<Admin>, path: web::Path<(String, Stri
     let (domain, kind, measurement) = path.into_inner();
     ask(&admin, domains::Distrust { domain: name(&domain)?, kind, measurement }).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+async fn import(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<ImportEntry>) -> Answer {
+    let import = domains::Import { domain: name(&path)?, entry: body.into_inner() };
+    Ok(HttpResponse::Created().json(ask(&admin, import).await?))
 }
 
 async fn verify_audit(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {

@@ -35,6 +35,11 @@ impl Passphrase {
         Ok(Self(Secret::copy_from(line)))
     }
 
+    /// Its bytes, to be sent to where the slot is.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+
     /// Whether it is the same, in constant time.
     pub fn is(&self, other: &Self) -> bool {
         self.0 == other.0

@@ -1,5 +1,6 @@
 //! Why an admin call fails.
 
+use claviger_acl::Denied;
 use claviger_attest::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::{DomainName, ParseError};
@@ -27,6 +28,9 @@ pub enum AdminError {
     /// A value in the call can't be used.
     #[error("{0}")]
     Invalid(String),
+    /// The name is one that nobody may put anything under.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The broker has no root key.
     #[error("the broker is sealed; unseal it first: key-admin unseal")]
     Sealed,
@@ -63,6 +67,7 @@ impl AdminError {
             Self::NoDomain(_) | Self::NoReference(_) => ErrorCode::NotFound,
             Self::Taken(_) | Self::Shared(_) | Self::NotSealed => ErrorCode::Conflict,
             Self::Invalid(_) => ErrorCode::Refused,
+            Self::Denied(denied) => denied.code(),
             Self::Sealed => ErrorCode::Sealed,
             Self::Unsealing => ErrorCode::Busy,
             Self::Slots(DataDirError::Slot(error)) if !error.is_ours() => ErrorCode::Refused,

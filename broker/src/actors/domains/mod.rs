@@ -4,6 +4,7 @@
 mod audit;
 mod change;
 mod error;
+mod import;
 mod registry;
 
 use std::future::Future;
@@ -98,6 +99,16 @@ pub struct Distrust {
 #[rtype(result = "Result<admin::AuditReport, AdminError>")]
 pub struct VerifyAudit(pub DomainName);
 
+/// Put an entry into a domain.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Imported, AdminError>")]
+pub struct Import {
+    /// Whose.
+    pub domain: DomainName,
+    /// What.
+    pub entry: admin::ImportEntry,
+}
+
 /// Make a last checkpoint of every domain.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -175,5 +186,6 @@ handle! {
     Trust => |registry, trust| registry.trust(&trust.domain, trust.reference).await;
     Distrust => |registry, it| registry.distrust(&it.domain, &it.kind, &it.measurement).await;
     VerifyAudit => |registry, verify| registry.verify_audit(&verify.0).await;
+    Import => |registry, import| registry.import(&import.domain, import.entry).await;
     CheckpointAll => |registry, _all| registry.checkpoint_changed().await;
 }
