@@ -7,8 +7,11 @@
 mod docs;
 mod durability;
 mod entries;
+mod imports;
 mod quickstart;
 mod refusals;
 mod scenario;
+mod sealing;
+mod slots;
 mod stock;
 mod threats;
