@@ -3,6 +3,7 @@
 
 mod routes;
 mod sealing;
+mod secret_body;
 mod socket;
 
 use std::sync::Arc;
@@ -10,8 +11,6 @@ use std::sync::Arc;
 use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, error, web};
-use claviger_proto::admin::Problem;
-use claviger_proto::error::ErrorCode;
 use tokio::sync::Semaphore;
 
 use crate::actors::keeper::Keeper;
@@ -58,28 +57,21 @@ impl Admin {
     }
 }
 
-/// How bodies of at most this size are read.
-fn json(limit: usize) -> web::JsonConfig {
-    web::JsonConfig::default().limit(limit).error_handler(move |error, _| {
-        // serde's text can repeat input; a policy key is input.
-        let detail = match error {
-            error::JsonPayloadError::Overflow { .. }
-            | error::JsonPayloadError::OverflowKnownLength { .. } => {
-                format!("the body is larger than {} KiB", limit >> 10)
-            }
-            _ => "the body is not the JSON that this call takes".to_owned(),
-        };
-        let title = "malformed call".to_owned();
-        routes::Failed(Problem { status: 400, code: ErrorCode::Malformed, title, detail }).into()
-    })
-}
-
 /// Serves the API on a bound socket.
 pub fn serve(listener: std::os::unix::net::UnixListener, admin: Admin) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
+        let json = web::JsonConfig::default().limit(MAX_BODY).error_handler(|error, _| {
+            let detail = match error {
+                error::JsonPayloadError::Overflow { .. }
+                | error::JsonPayloadError::OverflowKnownLength { .. } => "the body is larger than 64 KiB",
+                _ => "the body is not the JSON that this call takes",
+            };
+            secret_body::malformed(detail.to_owned()).into()
+        });
         App::new()
             .app_data(web::Data::new(admin.clone()))
-            .app_data(json(MAX_BODY))
+            .app_data(json)
+            .wrap(actix_web::middleware::from_fn(secret_body::let_go_of_head))
             .wrap(actix_web::middleware::from_fn(socket::only_this_user))
             .configure(routes::configure)
     });

@@ -11,6 +11,7 @@ use claviger_proto::admin::{AddReference, CreateDomain, ImportEntry, Problem, Se
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
 
+use super::secret_body::{BodyLimit, SecretJson};
 use super::{Admin, sealing};
 use crate::actors::domains::{self, AdminError, DomainsActor};
 
@@ -33,7 +34,9 @@ impl ResponseError for Failed {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code()).content_type("application/problem+json").json(&self.0)
+        let mut answer = HttpResponse::build(self.status_code());
+        // What failed may have carried a secret.
+        answer.force_close().content_type("application/problem+json").json(&self.0)
     }
 }
 
@@ -69,7 +72,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/audit/verify", web::post().to(verify_audit))
         .service(
             web::resource("/v1/domains/{domain}/entries")
-                .app_data(super::json(MAX_IMPORT))
+                .app_data(BodyLimit(MAX_IMPORT))
                 .route(web::post().to(import)),
         )
         .default_service(web::to(no_such_call));
@@ -121,8 +124,8 @@ async fn list(admin: web::Data<Admin>) -> Answer {
     Ok(HttpResponse::Ok().json(ask(&admin, domains::ListDomains).await?))
 }
 
-async fn create(admin: web::Data<Admin>, body: web::Json<CreateDomain>) -> Answer {
-    Ok(HttpResponse::Created().json(ask(&admin, domains::Create(body.into_inner())).await?))
+async fn create(admin: web::Data<Admin>, body: SecretJson<CreateDomain>) -> Answer {
+    Ok(HttpResponse::Created().force_close().json(ask(&admin, domains::Create(body.0)).await?))
 }
 
 async fn show(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
@@ -161,9 +164,9 @@ async fn remove_reference(admin: web::Data<Admin>, path: web::Path<(String, Stri
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn import(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<ImportEntry>) -> Answer {
-    let import = domains::Import { domain: name(&path)?, entry: body.into_inner() };
-    Ok(HttpResponse::Created().json(ask(&admin, import).await?))
+async fn import(admin: web::Data<Admin>, path: web::Path<String>, body: SecretJson<ImportEntry>) -> Answer {
+    let import = domains::Import { domain: name(&path)?, entry: body.0 };
+    Ok(HttpResponse::Created().force_close().json(ask(&admin, import).await?))
 }
 
 async fn verify_audit(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
