@@ -124,11 +124,19 @@ impl Core {
     /// A broker that is sealed is what was asked for.
     async fn seal(&mut self) -> Result<SealState, AdminError> {
         let sealed = match self.standing.take().ok_or(AdminError::Stopping)? {
-            Standing::Sealed(sealed) => sealed,
+            Standing::Sealed(sealed) => Ok(sealed),
             Standing::Unsealed(unsealed) => unsealed.seal().await,
         };
-        self.standing = Some(Standing::Sealed(sealed));
-        Ok(self.state(State::Sealed))
+        match sealed {
+            Ok(sealed) => {
+                self.standing = Some(Standing::Sealed(sealed));
+                Ok(self.state(State::Sealed))
+            }
+            Err(unsealed) => {
+                self.standing = Some(Standing::Unsealed(unsealed));
+                Err(AdminError::Occupied)
+            }
+        }
     }
 
     fn close(&mut self) {

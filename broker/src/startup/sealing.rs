@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::StartError;
 use crate::actors::acl::DomainsChanged;
 use crate::actors::audit::DomainDeleted;
-use crate::actors::domains::{CheckpointAll, DomainsActor, Registry, Retire, ShardSeams};
+use crate::actors::domains::{CheckpointAll, DomainsActor, ListDomains, Registry, Retire, ShardSeams};
 use crate::actors::store::StoreActor;
 use crate::config::Config;
 use crate::domain::{Domains, build};
@@ -157,7 +157,16 @@ impl Unsealed {
     /// Ends everything that was opened with the root key, and forgets it with every key under it. In this order:
     /// nothing new begins, what is under way is finished (at most the drain deadline long), the audit gets its last
     /// checkpoints, and then each holder of a key lets go. If one doesn't, the process ends, and its memory with it.
-    pub(crate) async fn seal(self) -> Sealed {
+    ///
+    /// While another administrative call goes on for too long (a check of a long audit trail), it stays as it is.
+    pub(crate) async fn seal(self) -> Result<Sealed, Self> {
+        if timeout(self.ground.config.limits.drain, self.domains.send(ListDomains)).await.is_err() {
+            return Err(self);
+        }
+        Ok(self.end().await)
+    }
+
+    async fn end(self) -> Sealed {
         let Self { ground, shards, storage, domains, store_arbiter } = self;
         ground.gate.send_replace(None);
         ground.lifecycle.set(State::Sealed);

@@ -62,14 +62,18 @@ fn mode(file: &Path) -> Option<u32> {
     metadata.is_file().then(|| metadata.permissions().mode() & 0o7777)
 }
 
-/// Whether somebody is there to be asked.
+/// Whether somebody is there to be asked: at least one of the two is a terminal, for the other may be a file that
+/// something else is read from.
 pub fn can_ask() -> bool {
-    io::stdin().is_terminal()
+    io::stdin().is_terminal() || io::stderr().is_terminal()
 }
 
 /// Asks at the terminal, which shows nothing of what is typed.
 pub fn ask(prompt: &str) -> Result<Passphrase, Failure> {
-    let typed = rpassword::prompt_password(format!("{prompt}: ")).map_err(|error| unasked(&error))?;
+    if !can_ask() {
+        return Err(unasked());
+    }
+    let typed = rpassword::prompt_password(format!("{prompt}: ")).map_err(|error| unreadable(&error))?;
     let typed = Zeroizing::new(typed);
     Passphrase::new(&Secret::copy_from(typed.as_bytes()))
         .map_err(|error| refused(&error, "type it again; nothing was changed"))
@@ -85,8 +89,13 @@ pub fn ask_twice(prompt: &str) -> Result<Passphrase, Failure> {
     Err(Failure::coded(ErrorCode::Refused, message, "try again"))
 }
 
-fn unasked(error: &io::Error) -> Failure {
-    let message = format!("a passphrase is needed, and there is no terminal to ask for it ({error})");
+fn unreadable(error: &io::Error) -> Failure {
+    let message = format!("the passphrase can't be read from the terminal: {error}");
+    Failure::coded(ErrorCode::Refused, message, "try again, or name a file that holds it (see --help)")
+}
+
+fn unasked() -> Failure {
+    let message = "a passphrase is needed, and there is no terminal to ask for it";
     let next = format!(
         "name a file that holds it (--help says with which option), or give it as systemd's credential {CREDENTIAL}"
     );

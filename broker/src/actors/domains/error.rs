@@ -40,6 +40,9 @@ pub enum AdminError {
     /// Somebody else is at it.
     #[error("an unsealing is under way; try again when it has ended")]
     Unsealing,
+    /// Another call goes on for too long.
+    #[error("another administrative call is under way, so nothing was sealed; try again when it has ended")]
+    Occupied,
     /// What was given to unseal with isn't it, or the slots can't be read.
     #[error(transparent)]
     Slots(#[from] DataDirError),
@@ -69,7 +72,7 @@ impl AdminError {
             Self::Invalid(_) => ErrorCode::Refused,
             Self::Denied(denied) => denied.code(),
             Self::Sealed => ErrorCode::Sealed,
-            Self::Unsealing => ErrorCode::Busy,
+            Self::Unsealing | Self::Occupied => ErrorCode::Busy,
             Self::Slots(DataDirError::Slot(error)) if !error.is_ours() => ErrorCode::Refused,
             Self::Stopping | Self::Audit(_) | Self::Build(_) | Self::Slots(_) | Self::Start(_) => {
                 ErrorCode::Unavailable

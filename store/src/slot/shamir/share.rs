@@ -40,12 +40,14 @@ impl Share {
         let small = |text: &str| text.parse::<u8>().ok().filter(|number| *number > 0);
         let mut bytes = Zeroizing::new([0; field::SECRET]);
         hex::decode_to_slice(part, bytes.as_mut_slice()).map_err(|_| SlotError::ShareForm)?;
-        Ok(Self {
+        let share = Self {
             slot: slot.parse().map_err(|_| SlotError::ShareForm)?,
             needed: small(needed).ok_or(SlotError::ShareForm)?,
             number: small(number).ok_or(SlotError::ShareForm)?,
             part: bytes,
-        })
+        };
+        // One spelling each: 7 is neither 07 nor +7.
+        if share.to_text().expose() == line.as_bytes() { Ok(share) } else { Err(SlotError::ShareForm) }
     }
 
     /// Its line, without the line's end.
@@ -142,7 +144,7 @@ mod tests {
             read(&format!("{counted}-{}", checksum(&counted)))
         };
         numbered("1").expect("a share");
-        for bad in ["0", "256", "x", ""] {
+        for bad in ["0", "256", "x", "", "01", "+1"] {
             assert!(matches!(numbered(bad), Err(SlotError::ShareForm)), "{bad}");
         }
     }

@@ -83,6 +83,21 @@ fn gather(data_dir: &DataDir, gathering: &mut Gathering, file: &Path) -> Result<
     Ok(())
 }
 
+fn next_step(error: &SlotError) -> &'static str {
+    match error {
+        SlotError::WrongPassphrase | SlotError::WrongKey { .. } | SlotError::NoSlotFor { .. } => {
+            "try again, or open by another slot (--passphrase-file, --share-file)"
+        }
+        SlotError::PassphraseShort | SlotError::PassphraseForm => {
+            "choose another passphrase; nothing was changed"
+        }
+        SlotError::LastSlot | SlotError::TooManySlots(_) => "see key-broker slot list; nothing was changed",
+        SlotError::TooFewShares { .. } | SlotError::RepeatedShare { .. } => "add another --share-file",
+        SlotError::SplitPlan => "correct --shares and --threshold; nothing was changed",
+        _ => "correct it and try again; nothing was changed",
+    }
+}
+
 /// How a data directory that isn't opened says so.
 pub(super) fn failure(error: &DataDirError) -> Failure {
     let (code, status, next) = match error {
@@ -92,9 +107,7 @@ pub(super) fn failure(error: &DataDirError) -> Failure {
         DataDirError::Slot(SlotError::KeyFileMissing { .. }) => {
             ("sealed", 7, "bring the key file back, or open by another slot: --passphrase-file, --share-file")
         }
-        DataDirError::Slot(error) if !error.is_ours() => {
-            ("refused", 3, "give what opens a slot, and what the new one needs; nothing was changed")
-        }
+        DataDirError::Slot(error) if !error.is_ours() => ("refused", 3, next_step(error)),
         DataDirError::InUse { .. } => ("in-use", 1, "stop the broker, then try again"),
         _ => ("unavailable", 1, "mend what is named; nothing was changed"),
     };
