@@ -433,3 +433,14 @@ fn wrong_foreign_and_repeated_shares_are_told_apart_and_change_nothing() {
     add(&shares[2]).unwrap();
     made.with(&Factor::Shares(gathering)).unwrap();
 }
+
+#[test]
+fn t30_no_slot_or_share_of_another_store_s_table_is_used() {
+    let made = Made::new();
+    let (_, shares) = made.add(&NewSlot::Shares(SplitPlan::new(2, 2).unwrap()));
+    let other = SlotContext { store: StoreId::from_bytes([8; 16]), ..context() };
+    let gathered = made.read().gather(&other, &mut Gathering::default(), &shares[0]);
+    assert!(matches!(err(gathered), SlotError::OtherStore { .. }));
+    let new = NewSlot::File { path: made.key() };
+    assert!(matches!(err(made.read().prepare(&other, &made.root, &new)), SlotError::OtherStore { .. }));
+}
