@@ -8,6 +8,8 @@
 //!                 │                     └──▶ segments               ◀── audit  (timer: fdatasync)
 //!                 └──ask──▶ attestor (own threads)
 //!  (main)     admin API ──ask──▶ domains ──ask──▶ store, then ──▶ every shard's acl
+//!                 │
+//!                 └──ask──▶ keeper ──ask──▶ domains, every shard's acl and audit
 //! ```
 //!
 //! The graph of asks has no cycle. A retrieve never leaves its core; a store does once, for its commit.

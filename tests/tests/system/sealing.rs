@@ -339,18 +339,20 @@ fn t17_a_sealed_broker_has_no_key_in_memory_and_says_none_of_what_opened_it() {
     ];
     let known = ("the policy key", number);
     assert!(in_memory(pid, &[known]).is_empty());
+    // At once: a later connection would write over what the last one left.
     sealed.unseal("--passphrase-file", &sealed.passphrase).ok();
+    forgets(pid, &factors[..2]);
     sealed.serves();
     assert!(!in_memory(pid, &[known]).is_empty(), "this would find it");
     sealed.seal().ok();
     forgets(pid, &[known]);
     sealed.unseal("--key-file", &sealed.key).ok();
-    sealed.seal().ok();
-    for share in [&sealed.shares[0], &sealed.shares[1]] {
-        sealed.unseal("--share-file", share).ok();
-    }
-    sealed.serves();
     forgets(pid, &factors);
+    sealed.seal().ok();
+    sealed.unseal("--share-file", &sealed.shares[0]).ok();
+    sealed.unseal("--share-file", &sealed.shares[1]).ok();
+    forgets(pid, &factors);
+    sealed.serves();
     sealed.seal().ok();
     forgets(pid, &[&[known], &factors[..]].concat());
     sealed.broker.stop();
