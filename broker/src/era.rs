@@ -1,4 +1,4 @@
-//! An era: from an unsealing to the next sealing. What was opened in it ends with it.
+//! An era: from an unsealing to the next sealing, or to the broker's end. What was opened in it ends with it.
 
 use tokio::sync::watch;
 
@@ -7,7 +7,9 @@ use tokio::sync::watch;
 enum Phase {
     /// It goes on.
     Open,
-    /// Nothing new begins in it; what is under way is finished.
+    /// No request begins in it that wasn't sent yet; whoever is on the way to one may send it.
+    Draining,
+    /// Nothing new begins in it; requests that are under way are finished.
     Ending,
     /// What isn't finished is dropped.
     Over,
@@ -33,14 +35,28 @@ impl Era {
         Lease(self.0.subscribe())
     }
 
-    /// Has everybody finish what is under way.
+    /// Has everybody come to an end in their own time: the broker drains.
+    pub fn drain(&self) {
+        self.reach(Phase::Draining);
+    }
+
+    /// Has everybody finish the request that is under way: the broker is being sealed.
     pub fn end(&self) {
-        self.0.send_replace(Phase::Ending);
+        self.reach(Phase::Ending);
     }
 
     /// Has everybody drop what is under way.
     pub fn cut(&self) {
-        self.0.send_replace(Phase::Over);
+        self.reach(Phase::Over);
+    }
+
+    /// An era never goes back.
+    fn reach(&self, phase: Phase) {
+        self.0.send_if_modified(|now| {
+            let further = *now < phase;
+            *now = phase.max(*now);
+            further
+        });
     }
 
     /// Returns when nobody is left in it.
@@ -50,7 +66,12 @@ impl Era {
 }
 
 impl Lease {
-    /// Returns when it is time to finish.
+    /// Returns when no further request should begin.
+    pub async fn draining(&mut self) {
+        self.reached(Phase::Draining).await;
+    }
+
+    /// Returns when nothing but a request should go on.
     pub async fn ending(&mut self) {
         self.reached(Phase::Ending).await;
     }
@@ -60,9 +81,9 @@ impl Lease {
         self.reached(Phase::Over).await;
     }
 
-    /// Whether it is time to finish.
-    pub fn is_ending(&self) -> bool {
-        *self.0.borrow() >= Phase::Ending
+    /// Whether no further request should begin.
+    pub fn is_draining(&self) -> bool {
+        *self.0.borrow() >= Phase::Draining
     }
 
     async fn reached(&mut self, phase: Phase) {
@@ -76,14 +97,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_era_ends_in_two_steps_and_is_deserted_when_the_last_has_left() {
+    async fn an_era_ends_in_steps_and_is_deserted_when_the_last_has_left() {
         let era = Era::default();
         era.deserted().await;
         let (mut first, mut second) = (era.lease(), era.lease());
-        assert!(!first.is_ending());
+        assert!(!first.is_draining());
+        era.drain();
+        first.draining().await;
+        assert!(second.is_draining());
+        tokio::select! {
+            biased;
+            () = second.ending() => panic!("not yet"),
+            () = std::future::ready(()) => {}
+        }
         era.end();
+        era.drain();
         first.ending().await;
-        assert!(second.is_ending());
         drop(first);
         tokio::select! {
             biased;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use claviger_proto::Secret;
 use claviger_proto::admin::{SealState, ShareCount, State, Unseal};
-use claviger_store::slot::{Factor, Gathering, Passphrase, Progress, SlotError};
-use claviger_store::{DataDir, DataDirError, RootKey};
+use claviger_store::slot::{Factor, Gathering, Opened, Passphrase, Progress, SlotError};
+use claviger_store::{DataDir, DataDirError};
 use tokio::sync::Mutex;
 
 use super::domains::AdminError;
@@ -26,6 +26,11 @@ pub struct ForgetShares;
 #[derive(Message)]
 #[rtype(result = "Result<SealState, AdminError>")]
 pub struct Seal;
+
+/// The broker drains: channels finish what is under way.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain;
 
 /// The broker is about to end.
 #[derive(Message)]
@@ -70,6 +75,7 @@ macro_rules! handle {
                 let core = Rc::clone(&self.0);
                 Box::pin(async move {
                     // One after another, in the order in which they came.
+                    #[allow(unused_mut, reason = "not every message changes it")]
                     let mut $core = core.lock().await;
                     $work
                 })
@@ -82,6 +88,7 @@ handle! {
     UnsealWith => |core, with| core.unseal(with.0).await;
     ForgetShares => |core, _forget| core.forget();
     Seal => |core, _seal| core.seal().await;
+    Drain => |core, _drain| core.drain();
     Close => |core, _close| core.close();
 }
 
@@ -97,12 +104,12 @@ impl Core {
         let tried = actix_rt::task::spawn_blocking(move || attempt(&data_dir, gathering, with)).await;
         let (gathering, outcome) = tried.map_err(|_| AdminError::Stopping)?;
         self.gathering = gathering;
-        let Some(root) = outcome? else { return Ok(self.state(State::Sealed)) };
+        let Some(Opened { root, slot }) = outcome? else { return Ok(self.state(State::Sealed)) };
         let Some(Standing::Sealed(sealed)) = self.standing.take() else { return Err(AdminError::Stopping) };
         match sealed.unseal(root).await {
             Ok(unsealed) => {
                 self.standing = Some(Standing::Unsealed(unsealed));
-                tracing::info!("unsealed");
+                tracing::info!(%slot, "unsealed");
                 Ok(self.state(State::Ready))
             }
             Err((sealed, error)) => {
@@ -139,6 +146,12 @@ impl Core {
         }
     }
 
+    fn drain(&self) {
+        if let Some(Standing::Unsealed(unsealed)) = &self.standing {
+            unsealed.drain();
+        }
+    }
+
     fn close(&mut self) {
         if let Some(Standing::Unsealed(unsealed)) = self.standing.take() {
             unsealed.close();
@@ -151,12 +164,12 @@ impl Core {
     }
 }
 
-/// The root key; `None` when more shares are needed. The shares are kept unless they have done their work.
+/// What was opened; `None` when more shares are needed. The shares are kept unless they have done their work.
 fn attempt(
     data_dir: &DataDir,
     mut gathering: Gathering,
     with: Unseal,
-) -> (Gathering, Result<Option<RootKey>, DataDirError>) {
+) -> (Gathering, Result<Option<Opened>, DataDirError>) {
     let factor = match with {
         Unseal::Passphrase(typed) => match Passphrase::new(&typed.0) {
             Ok(passphrase) => Factor::Passphrase(passphrase),
@@ -169,9 +182,10 @@ fn attempt(
             Err(error) => return (gathering, Err(error)),
         },
     };
-    let root = data_dir.open_slot(&factor).map(|opened| Some(opened.root));
-    if let Err(DataDirError::Slot(error @ (SlotError::WrongPassphrase | SlotError::WrongKeyBytes))) = &root {
+    let opened = data_dir.open_slot(&factor).map(Some);
+    if let Err(DataDirError::Slot(error @ (SlotError::WrongPassphrase | SlotError::WrongKeyBytes))) = &opened
+    {
         tracing::warn!(%error, "an attempt to unseal");
     }
-    (gathering, root)
+    (gathering, opened)
 }

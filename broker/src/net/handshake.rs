@@ -22,7 +22,7 @@ pub struct Channel {
     pub stream: TlsStream<TcpStream>,
     /// The domain that the hello chose; everything on the channel happens in it.
     pub domain: Arc<Domain>,
-    /// Ends when the broker is sealed.
+    /// Ends when the broker is sealed, or drains.
     pub lease: Lease,
 }
 

@@ -9,13 +9,11 @@ use claviger_proto::error::ErrorCode;
 use claviger_proto::key_service::{Decoded, Echo, Outcome, Refusal, decode_request, encode_response};
 use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::watch;
 
 use super::Shard;
 use super::frame_io::{Bounds, ReadError, begin_frame, finish_frame, linger, write_frame};
 use super::handshake::{Channel, handshake};
 use crate::actors::router::Route;
-use crate::era::Lease;
 use crate::request_id::RequestId;
 
 /// Serves one connection until either side ends it.
@@ -45,14 +43,6 @@ pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Sh
 /// How long a broker that drains looks for a request that was sent before it began to: it may be on its way.
 const IN_FLIGHT: Duration = Duration::from_millis(100);
 
-/// Returns when this channel has to end: the broker drains, or is being sealed.
-async fn ending(draining: &mut watch::Receiver<bool>, lease: &mut Lease) {
-    tokio::select! {
-        _ = draining.wait_for(|draining| *draining) => {}
-        () = lease.ending() => {}
-    }
-}
-
 struct Conversation<'s> {
     channel: Channel,
     peer: Arc<Peer>,
@@ -65,20 +55,19 @@ impl Conversation<'_> {
     async fn run(mut self) {
         let limits = &self.shard.config.limits;
         let ours = self.channel.is_ours();
-        let mut draining = self.shard.draining.clone();
         let mut lease = self.channel.lease.clone();
         let mut wait = limits.first_frame;
         loop {
             // What was sent before the broker began to drain may only arrive now: one more request is looked for.
             // A broker that is being sealed answers it so.
-            let last = *draining.borrow() || lease.is_ending();
+            let last = lease.is_draining();
             let large = &self.shard.permits.large_bodies;
             let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
-            // A broker that drains takes no new request, and finishes one that has begun to arrive.
+            // A broker that drains or is being sealed takes no new request, and finishes one that has begun to arrive.
             let begun = tokio::select! {
                 biased;
                 begun = begin_frame(&mut self.channel.stream, wait) => begun,
-                () = ending(&mut draining, &mut lease) => begin_frame(&mut self.channel.stream, IN_FLIGHT).await,
+                () = lease.draining() => begin_frame(&mut self.channel.stream, IN_FLIGHT).await,
             };
             let frame = match begun {
                 Ok(begun) => finish_frame(&mut self.channel.stream, begun, bounds).await,

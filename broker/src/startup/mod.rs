@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::actors::attestor::Attestor;
 use crate::actors::domains::{CheckpointAll, DomainsActor};
-use crate::actors::keeper::{Close, Keeper, Standing};
+use crate::actors::keeper::{Close, Drain, Keeper, Standing};
 use crate::admin_api::{self, Admin};
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
@@ -179,6 +179,8 @@ impl Broker {
         self.lifecycle.set(State::Draining);
         // Shards that are gone need not be told.
         let _ = self.drain.send(true);
+        // A keeper that is gone has no channels either.
+        let _ = self.keeper.send(Drain).await;
         let deadline = tokio::time::Instant::now() + self.config.limits.drain;
         for shard in &mut self.shards {
             shard.drained(deadline.saturating_duration_since(tokio::time::Instant::now())).await;

@@ -204,6 +204,11 @@ impl Unsealed {
         Sealed { ground, shards }
     }
 
+    /// Has every channel finish what is under way, when the broker is about to end.
+    pub(crate) fn drain(&self) {
+        self.storage.era.drain();
+    }
+
     /// Ends the writing, when the process is about to.
     pub(crate) fn close(self) {
         self.store_arbiter.stop();
