@@ -54,7 +54,9 @@ impl Preset {
 const CONSUME: [Action; 3] = [Action::Retrieve, Action::List, Action::Versions];
 
 fn rules(domain: &DomainName, subject: &str, actions: &[Action]) -> String {
-    actions.iter().map(|action| format!("p, {subject}, {domain}, **, {action}, allow\n")).collect()
+    let rule =
+        |rules: String, action| rules + format!("p, {subject}, {domain}, **, {action}, allow\n").as_str();
+    actions.iter().fold(String::new(), rule)
 }
 
 impl fmt::Display for Preset {

@@ -12,6 +12,7 @@ mod error;
 mod key;
 mod kind;
 mod measurement;
+mod new_key;
 mod reference;
 mod role;
 
@@ -28,5 +29,6 @@ pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;
 pub use kind::simulated_enclave::SimulatedPlatform;
 pub use measurement::Measurement;
+pub use new_key::{NewKey, NewKeyError};
 pub use reference::{ReferenceValue, ReferenceValues};
 pub use role::Role;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use claviger_store::{Command, Done, Store, StoreError};
 
 use crate::actors::store::{Commits, Desk};
+use crate::era::Era;
 use crate::net::permits::Place;
 
 /// The open store: its read side, the way to its writer, and where audit segments lie. Every domain of a
@@ -16,6 +17,8 @@ pub struct Storage {
     pub writer: Commits,
     /// Where audit segments lie.
     pub audit_dir: PathBuf,
+    /// How long all of this is there.
+    pub era: Era,
 }
 
 impl Storage {

@@ -6,7 +6,7 @@ mod support;
 
 use claviger_attest::{KeyAlgorithm, SigningKey};
 use claviger_client::cryptstore::{
-    Cryptstore, ExportError, Generate, Info, Item, ItemError, Recipient, SealedExport, Which,
+    Cryptstore, ExportError, Info, Item, ItemError, NewKey, Recipient, SealedExport, Which,
 };
 use claviger_client::state::{StateDir, StateError};
 use claviger_proto::format::Content;
@@ -241,14 +241,14 @@ fn a_cryptstore_comes_before_the_identity_or_with_it() {
 fn every_kind_of_key_is_made_as_a_message_that_can_be_read() {
     let name = tag("web/key");
     for kind in
-        Generate::all().filter(|kind| !kind.as_str().starts_with("rsa-3") && kind.as_str() != "rsa-4096")
+        NewKey::all().filter(|kind| !kind.to_string().starts_with("rsa-3") && kind.to_string() != "rsa-4096")
     {
         let made = Item::generate(kind, &name).unwrap();
         assert_eq!(made.entry_type.as_str(), EntryType::KEY_MESSAGE);
         let content = Content::of_blob(&made.entry_type, &made.blob).unwrap();
         match (kind, &content) {
-            (Generate::Symmetric(kind), Content::Symmetric(key)) => assert_eq!(key.kind(), kind),
-            (Generate::Pair(algorithm), Content::Private(key)) => {
+            (NewKey::Symmetric(kind), Content::Symmetric(key)) => assert_eq!(key.kind(), kind),
+            (NewKey::Pair(algorithm), Content::Private(key)) => {
                 assert_eq!(key.kind().as_str(), algorithm.as_str());
                 SigningKey::from_private(key).unwrap();
             }
@@ -256,7 +256,7 @@ fn every_kind_of_key_is_made_as_a_message_that_can_be_read() {
         }
         let again = Item::generate(kind, &name).unwrap();
         assert!(again.blob != made.blob, "{kind}");
-        assert_eq!(kind.as_str().parse(), Ok(kind));
+        assert_eq!(kind.to_string().parse(), Ok(kind));
     }
 }
 
@@ -332,7 +332,7 @@ fn a_slot_named_elsewhere_holds_the_root_key() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::new(dir.path().join("state"));
     let key = dir.path().join("mounted.key");
-    let spec = format!("file:{}", key.display()).parse().unwrap();
+    let spec = claviger_store::slot::NewSlot::File { path: key.clone() };
     state.lock_or_make().unwrap().create(Some(&spec)).unwrap();
     assert!(key.exists() && !state.path().join("slot.key").exists());
     state.load().unwrap();

@@ -120,7 +120,7 @@ pub fn seconds(time: UnixTime) -> i64 {
 #[rtype(result = "Result<Option<SegmentHead>, AuditError>")]
 pub struct SyncDomain(pub [u8; 16]);
 
-/// This domain is deleted: let go of its segment.
+/// This domain is deleted, or the broker sealed: let go of its segment, and so of its keys.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct DomainDeleted(pub [u8; 16]);

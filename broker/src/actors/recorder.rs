@@ -70,9 +70,10 @@ impl Recorder {
         }
     }
 
-    /// A store that the commit itself recorded.
-    pub(super) fn stored(&self) {
-        self.counters.stored.increment(1);
+    /// What the commit itself recorded.
+    pub(super) fn committed(&self, facts: &AuditFacts, outcome: Outcome) -> Held {
+        self.counters.count(facts.action.as_ref(), "ok");
+        Held::recorded(outcome)
     }
 }
 
@@ -100,9 +101,11 @@ impl Counters {
     fn count(&self, kind: &str, outcome: &'static str) {
         match (kind, outcome) {
             ("store", "ok") => self.stored.increment(1),
-            ("store", _) => Self::of("store", outcome).increment(1),
-            (_, "ok") => self.retrieved.increment(1),
-            _ => Self::of("retrieve", outcome).increment(1),
+            ("retrieve", "ok") => self.retrieved.increment(1),
+            _ => metrics::counter!(
+                "claviger_requests_total", "kind" => kind.to_owned(), "outcome" => outcome
+            )
+            .increment(1),
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Limits {
     pub admissions: usize,
     /// Stores that wait for their commit, in all (default 4 096): bounds the store actor's queue.
     pub pending_stores: usize,
+    /// Keys being made (`generate`, `rotate`), in all (default 4): an RSA key takes a core for a second or more.
+    pub keys_in_making: usize,
     /// Message bodies above 64 KiB in memory, in all (default 64): with the frame limit it bounds memory.
     pub large_bodies: usize,
     /// Largest message body of the key service, in bytes (default 1 MiB of data and 16 KiB around it).
@@ -64,6 +66,7 @@ impl Default for Limits {
             handshakes: 4_096,
             admissions: 64,
             pending_stores: 4_096,
+            keys_in_making: 4,
             large_bodies: 64,
             key_service_frame: MAX_KEY_SERVICE_FRAME,
             admission_frame: MAX_ADMISSION_FRAME,
@@ -92,6 +95,7 @@ impl Limits {
         within("limits.handshakes", self.handshakes, 1, 1 << 20)?;
         within("limits.admissions", self.admissions, 1, 1 << 16)?;
         within("limits.pending_stores", self.pending_stores, 1, 1 << 20)?;
+        within("limits.keys_in_making", self.keys_in_making, 1, 1 << 10)?;
         within("limits.large_bodies", self.large_bodies, 1, 1 << 16)?;
         within("limits.key_service_frame", self.key_service_frame, MESSAGE_OVERHEAD, MAX_KEY_SERVICE_FRAME)?;
         within("limits.admission_frame", self.admission_frame, MESSAGE_OVERHEAD, MAX_ADMISSION_FRAME)?;

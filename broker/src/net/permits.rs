@@ -106,6 +106,8 @@ pub struct Permits {
     pub admissions: Arc<Semaphore>,
     /// Stores that wait for their commit.
     pub stores: Arc<Gauge>,
+    /// Keys being made.
+    pub keys: Arc<Gauge>,
     /// Large bodies in memory; these are waited for, within the body's deadline.
     pub large_bodies: Arc<Semaphore>,
 }
@@ -119,6 +121,7 @@ impl Permits {
             handshakes: Gauge::new(limits.handshakes),
             admissions: Arc::new(Semaphore::new(limits.admissions)),
             stores: Gauge::new(limits.pending_stores),
+            keys: Gauge::new(limits.keys_in_making),
             large_bodies: Arc::new(Semaphore::new(limits.large_bodies)),
         }
     }

@@ -31,7 +31,12 @@ pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Sh
     match peer {
         Some(Ok(peer)) => {
             let origin = source.to_string().into();
-            Conversation { channel, peer, source, origin, shard }.run().await;
+            let mut lease = channel.lease.clone();
+            tokio::select! {
+                biased;
+                () = Conversation { channel, peer, source, origin, shard }.run() => {}
+                () = lease.over() => tracing::warn!(%source, "a channel is cut off: the broker is sealed"),
+            }
         }
         Some(Err(error)) => tracing::info!(%source, %error, "no peer"),
         None => tracing::error!(%source, "a handshake without a client certificate"),
@@ -55,21 +60,22 @@ impl Conversation<'_> {
     async fn run(mut self) {
         let limits = &self.shard.config.limits;
         let ours = self.channel.is_ours();
-        let mut draining = self.shard.draining.clone();
+        let mut lease = self.channel.lease.clone();
         // One wait for the whole conversation: to begin another for each request costs more than to decide it.
-        let mut drains = pin!(draining.wait_for(|draining| *draining));
+        let mut drains = pin!(lease.draining());
         let mut wait = limits.first_frame;
         loop {
             // What was sent before the broker began to drain may only arrive now: one more request is looked for.
-            let last = *self.shard.draining.borrow();
+            // A broker that is being sealed answers it so.
+            let last = self.channel.lease.is_draining();
             let large = &self.shard.permits.large_bodies;
             let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
-            // A broker that drains takes no new request, and finishes one that has begun to arrive.
+            // A broker that drains or is being sealed takes no new request, and finishes one that has begun to arrive.
             let begun = tokio::select! {
                 biased;
                 begun = begin_frame(&mut self.channel.stream, if last { IN_FLIGHT } else { wait }) => begun,
                 // Done only once, and from then on this is the last request.
-                _ = &mut drains, if !last => begin_frame(&mut self.channel.stream, IN_FLIGHT).await,
+                () = &mut drains, if !last => begin_frame(&mut self.channel.stream, IN_FLIGHT).await,
             };
             let frame = match begun {
                 Ok(begun) => finish_frame(&mut self.channel.stream, begun, bounds).await,
@@ -99,7 +105,8 @@ impl Conversation<'_> {
     /// Answers one request. False when the answer couldn't be sent.
     async fn answer(&mut self, body: &[u8]) -> bool {
         let id = self.shard.ids.next();
-        let Decoded { echo, request } = decode_request(&self.channel.domain.name, body);
+        let Decoded { echo, request } =
+            decode_request(self.channel.dialect(), &self.channel.domain.name, body);
         let outcome = match request {
             Ok(request) => self.route(request, id).await,
             Err(error) => {

@@ -7,7 +7,7 @@ use claviger_client::{Address, Identity};
 use claviger_proto::admin::{AddReference, CreateDomain, SecretHex};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PrivateKey;
-use claviger_proto::key_service::{Retrieve, Store};
+use claviger_proto::key_service::{PutOptions, Retrieve, Store};
 use claviger_proto::{DomainName, EntryType, ResourceName, Secret};
 use rustls::pki_types::UnixTime;
 use zeroize::Zeroizing;
@@ -163,7 +163,8 @@ impl Scene {
 
     fn put(name: ResourceName, blob: &[u8]) -> Store {
         let entry_type = EntryType::binary_blob();
-        Store { name, version: None, entry_type, exportable: true, blob: Secret::copy_from(blob) }
+        let (blob, options) = (Secret::copy_from(blob), PutOptions::default());
+        Store { name, version: None, entry_type, exportable: true, blob, options }
     }
 
     async fn retrieve(&mut self) -> Played {

@@ -13,6 +13,7 @@ pub mod failure;
 pub mod formats;
 pub mod input;
 pub mod output;
+pub mod passphrase;
 pub mod table;
 
 pub use args::parse;

@@ -2,7 +2,7 @@
 //! and in versions, sealed in one file of its state directory ([`crate::state`]).
 //!
 //! ```
-//! use claviger_client::cryptstore::{Generate, Item, Which};
+//! use claviger_client::cryptstore::{NewKey, Item, Which};
 //! use claviger_client::state::StateDir;
 //! use claviger_proto::key::SymmetricKind;
 //!
@@ -16,7 +16,7 @@
 //! let now = 1_800_000_000;
 //! let version = lock.update(|cryptstore| {
 //!     let tag = cryptstore.tag("backup/key")?;
-//!     let kind = Generate::Symmetric(SymmetricKind::Aes256);
+//!     let kind = NewKey::Symmetric(SymmetricKind::Aes256);
 //!     cryptstore.put(&tag, Item { exportable: false, ..Item::generate(kind, &tag)? }, None, now)
 //! })?;
 //! drop(lock);
@@ -57,8 +57,8 @@ mod generate;
 mod info;
 mod record;
 
+pub use claviger_attest::NewKey;
 pub use content::{Cryptstore, Item, Which};
 pub use error::ItemError;
 pub use export::{ExportError, MAX_EXPORT, Recipient, SealedExport};
-pub use generate::Generate;
 pub use info::{CertificateInfo, Info, KeyInfo};

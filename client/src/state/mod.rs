@@ -19,7 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use claviger_store::seal::{Aad, RecordKind};
-use claviger_store::slot::{SlotContext, SlotSpec, Slots};
+use claviger_store::slot::{NewSlot, SlotContext, Slots};
 use claviger_store::{RootKey, StoreId};
 
 pub use crate::cryptstore::Cryptstore;
@@ -155,13 +155,13 @@ impl StateDir {
 
     /// A new root key in a new slot; without one named, that of a key file beside the cryptstore. Slots without a
     /// cryptstore seal nothing (or what somebody took away): they are put aside.
-    fn make_keys(&self, slot: Option<&SlotSpec>) -> Result<Keys, StateError> {
+    fn make_keys(&self, slot: Option<&NewSlot>) -> Result<Keys, StateError> {
         let slots = self.path.join(SLOTS);
         self.put_aside(SLOTS)?;
         let (Some(id), Some(root)) = (StoreId::generate(), RootKey::generate()) else {
             return Err(StateError::Randomness);
         };
-        let beside = SlotSpec::File { path: self.path.join(SLOT_KEY) };
+        let beside = NewSlot::File { path: self.path.join(SLOT_KEY) };
         if slot.is_none() && fs::metadata(self.path.join(SLOT_KEY)).is_ok_and(|key| key.len() < SHORTEST_KEY)
         {
             // Who made it was killed before it was written.

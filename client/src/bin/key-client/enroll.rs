@@ -6,6 +6,7 @@ use claviger_client::{Admitted, Enrollment, Error, Options, enroll};
 use serde::Serialize;
 
 use crate::args::EnrollArgs;
+use crate::cryptstore::new_slot;
 
 #[derive(Serialize)]
 struct Enrolled {
@@ -51,10 +52,11 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
     if args.key_slot.is_some() && state.exists().map_err(Error::from)? {
         return Err(Error::from(StateError::Exists { dir: args.state_dir.clone() }).into());
     }
+    let slot = args.key_slot.as_ref().map(new_slot).transpose()?;
     let enrollment =
         Enrollment { domain: &args.domain, policy: &policy, collector: &args.evidence, algorithm: args.key };
     let admitted = enroll(&args.admission, &enrollment, &Options::default()).await?;
-    match &args.key_slot {
+    match &slot {
         Some(slot) => lock.create_with_identity(Some(slot), &admitted.identity, clock::now()),
         None => lock.put_identity(&admitted.identity, clock::now()),
     }

@@ -1,6 +1,7 @@
 //! The pages of older versions that a batch reads or writes.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use claviger_proto::Version;
 
@@ -61,14 +62,16 @@ impl Pages {
     }
 
     fn page(&mut self, ground: &Ground<'_>, at: &EntryPlace, number: u32) -> Result<&mut Page, StoreError> {
-        let broken = || damaged("head page", &at.page(number));
-        if !self.0.contains_key(&number) {
-            let key = at.page(number);
-            let (raw, revision) = ground.engine.get(&key)?.ok_or_else(broken)?;
-            let versions = open_page(ground.keys, ground.name, &key, number, &raw)?;
-            self.0.insert(number, Page { versions, was: Some(revision), changed: false });
+        match self.0.entry(number) {
+            Entry::Occupied(page) => Ok(page.into_mut()),
+            Entry::Vacant(place) => {
+                let key = at.page(number);
+                let found = ground.engine.get(&key)?;
+                let (raw, revision) = found.ok_or_else(|| damaged("head page", &key))?;
+                let versions = open_page(ground.keys, ground.name, &key, number, &raw)?;
+                Ok(place.insert(Page { versions, was: Some(revision), changed: false }))
+            }
         }
-        self.0.get_mut(&number).ok_or_else(broken)
     }
 
     pub(super) fn finish(

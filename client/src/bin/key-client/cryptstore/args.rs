@@ -4,10 +4,9 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use claviger_client::cli::formats;
-use claviger_client::cryptstore::Generate;
+use claviger_client::cryptstore::NewKey;
 use claviger_proto::EntryType;
 use claviger_proto::format::Format;
 use claviger_store::SlotSpec;
@@ -160,16 +159,13 @@ pub(crate) struct GenerateArgs {
     pub(crate) tag: String,
     #[command(flatten)]
     pub(crate) at: Where,
-    /// What kind of key
-    #[arg(long, value_name = "KIND", value_parser = kinds())]
-    pub(crate) kind: Generate,
+    /// What kind of key: bytes-N (N random bytes), aes-128, aes-256, aes-256-gcm, aes-256-cbc-hmac-sha256,
+    /// aes-256-cbc-hmac-sha384, p256, p384, rsa-2048, rsa-3072 or rsa-4096
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: NewKey,
     /// It leaves only sealed for a recipient
     #[arg(long)]
     pub(crate) not_exportable: bool,
-}
-
-fn kinds() -> impl TypedValueParser<Value = Generate> {
-    PossibleValuesParser::new(Generate::all().map(Generate::as_str)).try_map(|name| name.parse::<Generate>())
 }
 
 #[derive(Args)]

@@ -8,6 +8,7 @@ mod transfer;
 use claviger_client::Error;
 use claviger_client::cli::{Failure, OutputMode, Report};
 use claviger_client::state::{Cryptstore, StateDir, StateError};
+use claviger_store::{NewSlot, SlotSpec};
 use serde::Serialize;
 
 pub(crate) use args::CryptstoreCommand;
@@ -53,9 +54,18 @@ impl Report for Made {
     }
 }
 
+/// The slot to make. A cryptstore has to open without anybody there, so it is a key file.
+pub(crate) fn new_slot(spec: &SlotSpec) -> Result<NewSlot, Failure> {
+    spec.new_slot(|| {
+        let message = "a machine's cryptstore is sealed by a key file";
+        Err(Failure::new("usage", 2, message, "use --key-slot file:PATH"))
+    })
+}
+
 fn init(args: &InitArgs, mode: OutputMode) -> Result<(), Failure> {
     let state = StateDir::new(&args.at.state_dir);
     let lock = state.lock_or_make().map_err(Error::from)?;
-    lock.create(args.key_slot.as_ref()).map_err(Error::from)?;
+    let slot = args.key_slot.as_ref().map(new_slot).transpose()?;
+    lock.create(slot.as_ref()).map_err(Error::from)?;
     mode.tell(&Made { state_dir: args.at.state_dir.display().to_string() })
 }
