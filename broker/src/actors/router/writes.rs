@@ -77,7 +77,7 @@ pub(super) fn generate(asked: Asked, tools: &Tools, generate: Generate) -> Step 
     let prepared = asked
         .may(Action::Store, &name)
         .and_then(|permit| check_expiry(&asked, options).map(|()| permit))
-        .and_then(|permit| Ok((permit, kind.parse().map_err(|error| not_made(error))?)))
+        .and_then(|permit| Ok((permit, kind.parse().map_err(not_made)?)))
         .and_then(|(permit, kind)| Ok((permit, kind, making(tools)?, place(tools)?)));
     match prepared {
         Ok((permit, kind, making, place)) => {
@@ -122,7 +122,7 @@ fn successor(
     if options.if_latest.is_some_and(|expected| expected != is) {
         return Err(refusal(&StoreError::NotLatest { latest: latest.version }));
     }
-    let kind = NewKey::like(&latest.entry_type, &latest.blob).map_err(|error| not_made(error))?;
+    let kind = NewKey::like(&latest.entry_type, &latest.blob).map_err(not_made)?;
     let options = PutOptions { if_latest: Some(is), ..options };
     Ok(Plan { name, kind, exportable: latest.exportable, options })
 }
