@@ -17,8 +17,8 @@ pub enum Preset {
     Closed,
     /// Every member may do everything.
     Members,
-    /// Members with the label `deployment` do everything but retrieve; every member retrieves, and sees which
-    /// names and versions there are.
+    /// Every member retrieves, and sees which names and versions there are; those with the label `deployment`
+    /// may do everything.
     Provisioned,
 }
 

@@ -188,7 +188,8 @@ pub fn retrieve(broker: &Broker, state: &Path, name: &str) -> Call {
     client(broker, state, "retrieve", name)
 }
 
-fn client(broker: &Broker, state: &Path, verb: &str, name: &str) -> Call {
+/// `key-client VERB NAME`, of a member's state directory.
+pub fn client(broker: &Broker, state: &Path, verb: &str, name: &str) -> Call {
     let broker = broker.listen.to_string();
     command("key-client").arg(verb).arg(name).with("--broker", broker).with("--state-dir", state)
 }

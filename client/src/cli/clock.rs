@@ -27,8 +27,39 @@ pub fn text(seconds: i64) -> String {
         .unwrap_or_else(|| format!("{seconds} s after 1970"))
 }
 
+/// A time span as typed, in seconds: `45s`, `30m`, `12h`, `90d`. Never none, and at most a hundred years.
+pub fn duration(text: &str) -> Result<i64, String> {
+    const MOST: i64 = 100 * 365 * 86_400;
+    let unit = text.chars().last().and_then(|unit| match unit {
+        's' => Some(1),
+        'm' => Some(60),
+        'h' => Some(3_600),
+        'd' => Some(86_400),
+        _ => None,
+    });
+    let number = |unit: i64| {
+        let digits = &text[..text.len() - 1];
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<i64>().ok().filter(|_| plain)?.checked_mul(unit)
+    };
+    let seconds = unit.and_then(number).filter(|seconds| (1..=MOST).contains(seconds));
+    seconds.ok_or_else(|| "a time is a number and s, m, h or d, as in 90d; at most 36500d".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_have_one_unit() {
+        let good = [("1s", 1), ("30m", 1_800), ("12h", 43_200), ("90d", 7_776_000)];
+        assert!(good.iter().all(|(text, seconds)| duration(text) == Ok(*seconds)));
+        for bad in ["", "s", "5", "0d", "-1d", "+1d", "1.5h", "1d2h", "36501d", "99999999999999999999d", "1ä"]
+        {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn times_are_told_in_utc() {
         assert_eq!(super::text(1_795_498_962), "2026-11-24T05:42:42Z");

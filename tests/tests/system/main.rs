@@ -12,6 +12,7 @@ mod formats;
 mod imports;
 mod quickstart;
 mod refusals;
+mod requests;
 mod scenario;
 mod sealing;
 mod slots;

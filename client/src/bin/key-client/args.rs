@@ -13,6 +13,9 @@ use claviger_proto::{DomainName, EntryType, Version};
 use claviger_store::SlotSpec;
 
 use crate::cryptstore::CryptstoreCommand;
+use crate::requests::args::{
+    ChangeArgs, GenerateArgs, ListArgs, PutArgs, RotateArgs, ShowArgs, VersionsArgs,
+};
 
 /// A machine's side of Claviger: prove what it runs, then store and retrieve the secrets it may have.
 #[derive(Parser)]
@@ -42,6 +45,22 @@ pub(crate) enum Command {
     Store(StoreArgs),
     /// Get a version of a resource into the local cryptstore, a file, or standard output
     Retrieve(RetrieveArgs),
+    /// Have the broker make a new key, and put it as a new version of a resource
+    Generate(GenerateArgs),
+    /// Have the broker make a new key of the latest version's kind, and put it as a new version
+    Rotate(RotateArgs),
+    /// Show which resources there are
+    List(ListArgs),
+    /// Show which versions a resource has
+    Versions(VersionsArgs),
+    /// Show what is known of one version, without its secret
+    Show(ShowArgs),
+    /// Make versions unavailable; this can be undone
+    Delete(ChangeArgs),
+    /// Undo a deletion
+    Undelete(ChangeArgs),
+    /// Destroy the secrets of versions; this can't be undone
+    Destroy(ChangeArgs),
     /// This machine's own sealed cryptstore: put, get, list, delete, generate, export, import, print
     #[command(subcommand)]
     Cryptstore(CryptstoreCommand),
@@ -108,6 +127,8 @@ pub(crate) struct StoreArgs {
     /// Keep it in the broker for good: no retrieve will return it
     #[arg(long)]
     pub(crate) not_exportable: bool,
+    #[command(flatten)]
+    pub(crate) options: PutArgs,
 }
 
 #[derive(Args)]

@@ -4,6 +4,7 @@ mod args;
 mod cryptstore;
 mod enroll;
 mod out;
+mod requests;
 mod retrieve;
 mod store;
 
@@ -32,6 +33,14 @@ fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
             Command::Enroll(args) => enroll::run(&args, mode).await,
             Command::Store(args) => store::run(&args, mode).await,
             Command::Retrieve(args) => retrieve::run(&args, mode).await,
+            Command::Generate(args) => requests::generate(&args, mode).await,
+            Command::Rotate(args) => requests::rotate(&args, mode).await,
+            Command::List(args) => requests::list(&args, mode).await,
+            Command::Versions(args) => requests::versions(&args, mode).await,
+            Command::Show(args) => requests::show(&args, mode).await,
+            Command::Delete(args) => requests::delete(&args, mode).await,
+            Command::Undelete(args) => requests::undelete(&args, mode).await,
+            Command::Destroy(args) => requests::destroy(&args, mode).await,
             Command::Cryptstore(command) => cryptstore::run(&command, mode),
         }
     })

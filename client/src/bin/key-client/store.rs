@@ -4,7 +4,7 @@ use claviger_client::cli::{Failure, OutputMode, Report, formats};
 use claviger_client::state::StateDir;
 use claviger_client::{Channel, Error, Options};
 use claviger_proto::ResourceName;
-use claviger_proto::key_service::{PutOptions, Store};
+use claviger_proto::key_service::Store;
 use serde::Serialize;
 
 use crate::args::StoreArgs;
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &StoreArgs, mode: OutputMode) -> Result<(), Failur
         entry_type: read.entry_type,
         exportable: read.exportable && !args.not_exportable,
         blob: read.blob,
-        options: PutOptions::default(),
+        options: args.options.options(),
     };
     let mut channel = Channel::connect(&args.at.broker, &identity, &Options::default()).await?;
     let version = channel.store(store).await?;

@@ -44,7 +44,7 @@ fn messages_that_are_none() {
 #[test]
 fn requests_that_are_not_known_or_not_whole() {
     let (broker, fleet) = start();
-    for kind in ["delete", "list", "STORE", "Retrieve", "signed-nonce", ""] {
+    for kind in ["erase", "List", "STORE", "Retrieve", "signed-nonce", ""] {
         let body = Writer::new().bytes(1, "a").bytes(2, kind).done();
         refused(&broker, &fleet, &body, "unknown-request");
     }

@@ -1,0 +1,93 @@
+//! The requests besides store and retrieve.
+
+pub(crate) mod args;
+mod report;
+
+use claviger_client::cli::{Failure, OutputMode};
+use claviger_client::state::StateDir;
+use claviger_client::{Channel, Error, Options};
+use claviger_proto::ResourceName;
+use claviger_proto::key_service::{Generate, List, PageSize, Retrieve, Rotate, Target, Versions};
+
+use crate::args::At;
+use args::{ChangeArgs, GenerateArgs, ListArgs, RotateArgs, ShowArgs, VersionsArgs};
+use report::{Changed, NameRow, Names, Shown, Stored, VersionList};
+
+/// A channel, and the name as it is in its domain.
+async fn open(at: &At, name: &str) -> Result<(Channel, ResourceName), Failure> {
+    let identity = StateDir::new(&at.state_dir).identity().map_err(Error::from)?;
+    let name = ResourceName::parse_in(identity.domain(), name).map_err(Error::from)?;
+    Ok((Channel::connect(&at.broker, &identity, &Options::default()).await?, name))
+}
+
+pub(crate) async fn generate(args: &GenerateArgs, mode: OutputMode) -> Result<(), Failure> {
+    let (mut channel, name) = open(&args.at, &args.name).await?;
+    let (kind, exportable) = (args.kind.to_string(), !args.not_exportable);
+    let generate = Generate { name: name.clone(), kind, exportable, options: args.options.options() };
+    let version = channel.generate(generate).await?;
+    mode.tell(&Stored { did: "generated", name: name.as_str(), version: version.get() })
+}
+
+pub(crate) async fn rotate(args: &RotateArgs, mode: OutputMode) -> Result<(), Failure> {
+    let (mut channel, name) = open(&args.at, &args.name).await?;
+    let version = channel.rotate(Rotate { name: name.clone(), options: args.options.options() }).await?;
+    mode.tell(&Stored { did: "rotated", name: name.as_str(), version: version.get() })
+}
+
+pub(crate) async fn list(args: &ListArgs, mode: OutputMode) -> Result<(), Failure> {
+    let identity = StateDir::new(&args.at.state_dir).identity().map_err(Error::from)?;
+    let mut channel = Channel::connect(&args.at.broker, &identity, &Options::default()).await?;
+    let mut names = Vec::new();
+    let mut after = None;
+    loop {
+        let list = List { prefix: args.prefix.clone(), after, limit: PageSize::default() };
+        let page = channel.list(list).await?;
+        for info in page.names {
+            let name = ResourceName::parse_in(channel.domain(), &info.name).map_err(Error::from)?;
+            names.push(NameRow::new(&name, &info.latest));
+        }
+        let Some(next) = page.next else { break };
+        after = Some(ResourceName::parse_in(channel.domain(), &next).map_err(Error::from)?);
+    }
+    mode.tell(&Names { names })
+}
+
+pub(crate) async fn versions(args: &VersionsArgs, mode: OutputMode) -> Result<(), Failure> {
+    let (mut channel, name) = open(&args.at, &args.name).await?;
+    let mut infos = Vec::new();
+    let mut before = None;
+    loop {
+        let versions = Versions { name: name.clone(), before, limit: PageSize::default() };
+        let (page, next) = channel.versions(versions).await?;
+        infos.extend(page);
+        before = next;
+        if before.is_none() {
+            break;
+        }
+    }
+    mode.tell(&VersionList::new(&name, &infos))
+}
+
+pub(crate) async fn show(args: &ShowArgs, mode: OutputMode) -> Result<(), Failure> {
+    let (mut channel, name) = open(&args.at, &args.name).await?;
+    let info = channel.describe(Retrieve { name: name.clone(), version: args.version }).await?;
+    mode.tell(&Shown(NameRow::new(&name, &info)))
+}
+
+pub(crate) async fn delete(args: &ChangeArgs, mode: OutputMode) -> Result<(), Failure> {
+    let (mut channel, name) = open(&args.at, &args.name).await?;
+    let changed = channel.delete(Target { name: name.clone(), versions: args.which() }).await?;
+    mode.tell(&Changed::new("deleted", &name, &changed))
+}
+
+pub(crate) async fn undelete(args: &ChangeArgs, mode: OutputMode) -> Result<(), Failure> {
+    let (mut channel, name) = open(&args.at, &args.name).await?;
+    let changed = channel.undelete(Target { name: name.clone(), versions: args.which() }).await?;
+    mode.tell(&Changed::new("undeleted", &name, &changed))
+}
+
+pub(crate) async fn destroy(args: &ChangeArgs, mode: OutputMode) -> Result<(), Failure> {
+    let (mut channel, name) = open(&args.at, &args.name).await?;
+    let changed = channel.destroy(Target { name: name.clone(), versions: args.which() }).await?;
+    mode.tell(&Changed::new("destroyed", &name, &changed))
+}
