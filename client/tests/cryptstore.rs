@@ -211,6 +211,12 @@ fn the_machine_s_own_identity_is_neither_put_deleted_nor_exported() {
             assert_eq!(code(cryptstore.import(vec![entry])), ("reserved-name", 3), "{name}");
         }
     }
+    // Nor does it open what was sealed for its key.
+    let public = enrolled.public_key(&tag("fleet-private-auth-key"), Which::Latest).unwrap();
+    put(&mut fresh, "a", b"a", 0).unwrap();
+    let sealed = fresh.export(&[(tag("a"), Which::Latest)], &Recipient::new(&public).unwrap()).unwrap();
+    let export = SealedExport::parse(&sealed).unwrap();
+    assert_eq!(code(enrolled.opening_key(&tag("fleet-private-auth-key"), &export)), ("reserved-name", 3));
     assert!(enrolled.identity().is_some());
     // Where no domain is known, it may be any domain's.
     assert_eq!(code(put(&mut fresh, "other-private-auth-key", b"x", 0)), ("reserved-name", 3));

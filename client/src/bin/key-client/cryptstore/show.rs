@@ -63,7 +63,7 @@ impl Report for Printed {
         let mut lines = vec![
             format!("{} version {} (of {})", info.tag, info.version, versions.join(", ")),
             format!("  type {}, {} bytes", info.entry_type, info.bytes),
-            format!("  holds {}", info.holds.unwrap_or("something else than its type says")),
+            format!("  holds {}", info.holds.unwrap_or("something that isn't known here")),
             format!("  exportable {}", if info.exportable { "yes" } else { "no" }),
         ];
         if info.entered != 0 {
