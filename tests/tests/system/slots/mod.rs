@@ -90,6 +90,21 @@ fn a_passphrase_file_starts_it_and_a_mistyped_one_leaves_it_sealed() {
 }
 
 #[test]
+fn a_wrong_key_file_stops_nothing_where_another_slot_could_open() {
+    let mut broker = Broker::init(Setup::default());
+    let file = broker.file("passphrase", PASSPHRASE);
+    broker.slot("add --key-slot passphrase").with("--new-passphrase-file", &file).run().ok();
+    broker.file("root.key", [1; 32]);
+    broker.serve();
+    assert_eq!(readyz(&broker), 503);
+    assert!(broker.log().contains("isn't the key of this store"), "{}", broker.log());
+    broker.stop();
+    broker.configure(config(&file));
+    broker.serve();
+    assert_eq!(readyz(&broker), 200);
+}
+
+#[test]
 fn systemd_s_credential_starts_it() {
     let (mut broker, file) = with_passphrase();
     let credentials = broker.dir().join("credentials");
