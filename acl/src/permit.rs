@@ -4,8 +4,8 @@ use claviger_proto::{DomainName, ErrorCode, ResourceName};
 
 use crate::Action;
 
-/// The proof that the domain's policy allowed one peer this action on this resource. Only the decision makes
-/// one; it isn't `Clone`, so one decision opens one thing once.
+/// The proof that the domain's policy allowed one peer this action on this resource, or that its operator puts
+/// something there. Only the decision makes one; it isn't `Clone`, so one decision opens one thing once.
 #[derive(Debug)]
 pub struct Permit {
     domain: DomainName,

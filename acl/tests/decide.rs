@@ -95,6 +95,19 @@ fn reserved_names_are_refused_whatever_the_policy_says() {
 }
 
 #[test]
+fn the_operator_may_write_whatever_the_policy_says_and_nothing_else() {
+    let deny = "p, member, dom0, **, store, deny\np, member, dom0, **, retrieve, deny";
+    for acl in Preset::ALL.map(preset).into_iter().chain([policy(deny)]) {
+        let permit = acl.permit_import(&name("dom1/a")).unwrap();
+        assert_eq!((permit.domain(), permit.name()), (&domain("dom0"), &name("dom1/a")));
+        assert_eq!(permit.action(), Action::Store);
+        for reserved in ["dom0-private-auth-key", "a/DOM0_admission-certificate", "private-auth-key"] {
+            assert_eq!(acl.permit_import(&name(reserved)).unwrap_err(), Denied::ReservedName);
+        }
+    }
+}
+
+#[test]
 fn t15_a_peer_of_another_domain_is_refused_everything_in_one_voice() {
     let digest = hex(MACHINES.foreign.fingerprint());
     let mut acls: Vec<Acl> = Preset::ALL.map(preset).into();

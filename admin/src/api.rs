@@ -23,10 +23,6 @@ const CALL: Duration = Duration::from_mins(5);
 /// Largest answer, in bytes: thousands of domains or references.
 const MAX_ANSWER: usize = 16 << 20;
 
-/// Room for a request's body, so that a policy key in it is never copied by growing: the largest key is
-/// below 4 KiB, its certificate below 16 KiB, both in hex.
-const REQUEST_ROOM: usize = 64 << 10;
-
 /// A broker's admin API.
 pub(crate) struct Api<'a> {
     socket: &'a Path,
@@ -55,6 +51,10 @@ impl<'a> Api<'a> {
         body: &impl Serialize,
     ) -> Result<T, Failure> {
         read(&self.call(Method::PUT, path, write(body)).await?)
+    }
+
+    pub(crate) async fn delete_answered<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        read(&self.call(Method::DELETE, path, Vec::new()).await?)
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
@@ -130,11 +130,28 @@ impl<'a> Api<'a> {
     }
 }
 
+/// The body is measured first, so that a secret in it is never copied by growing.
 fn write(body: &impl Serialize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(REQUEST_ROOM);
-    serde_json::to_writer(&mut bytes, body)
-        .expect("our own types have JSON forms, and memory can be written");
+    const WRITTEN: &str = "our own types have JSON forms, and memory can be written";
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, body).expect(WRITTEN);
+    let mut bytes = Vec::with_capacity(length.0);
+    serde_json::to_writer(&mut bytes, body).expect(WRITTEN);
     bytes
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {

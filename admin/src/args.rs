@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use claviger_client::cli::Output;
 
-use crate::{acl, audit, domain, identity, policy_key, simulated, trust};
+use crate::{acl, audit, domain, entry, identity, policy_key, sealing, simulated, trust};
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
 /// access rules and audit on a broker.
@@ -53,6 +53,18 @@ pub(crate) enum Command {
     /// Sign a machine's certificate with the policy key, on the owner's word (offline)
     #[command(subcommand)]
     Identity(identity::Identity),
+    /// Put secrets into a domain from the broker's own machine
+    #[command(subcommand)]
+    Entry(entry::Entry),
+    /// Give a sealed broker its root key, so that it serves
+    Unseal(sealing::Unseal),
+    #[command(after_help = "\
+Example:
+  key-admin seal
+
+What is under way is finished first, at most the broker's drain deadline long. Then it has no key in memory.")]
+    /// Have the broker forget its root key and every key under it; it serves nobody until it is unsealed
+    Seal,
     /// Check a domain's audit trail
     #[command(subcommand)]
     Audit(audit::Audit),

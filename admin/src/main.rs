@@ -6,10 +6,12 @@ mod args;
 mod audit;
 mod context;
 mod domain;
+mod entry;
 mod files;
 mod identity;
 mod keys;
 mod policy_key;
+mod sealing;
 mod simulated;
 mod status;
 mod trust;
@@ -49,6 +51,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Acl(command) => acl::run(context, &command).await?,
         Command::Identity(command) => identity::run(context, &command)?,
         Command::Audit(command) => return audit::run(context, &command).await,
+        Command::Entry(command) => entry::run(context, &command).await?,
+        Command::Unseal(args) => sealing::unseal(context, &args).await?,
+        Command::Seal => sealing::seal(context).await?,
         Command::Status => status::run(context).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -129,11 +129,57 @@ fn each_command_asks_for_what_it_says() {
         ("trust list --domain fleet", "GET /v1/domains/fleet/references", json!([])),
         (&remove, &removed, Value::Null),
         ("acl preset --domain fleet provisioned", "PUT /v1/domains/fleet/acl-preset", domain()),
+        ("seal", "POST /v1/seal", json!({"state": "sealed"})),
+        ("unseal --forget-shares", "DELETE /v1/unseal/shares", json!({"state": "sealed"})),
     ] {
         let (heard, output) = asked(dir.path(), line, 200, &answer);
         assert_eq!(heard.line, heard_line);
         assert!(json_of(&output).is_object(), "{line}");
     }
+}
+
+#[test]
+fn what_unseals_is_sent_as_it_is_in_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let ready = json!({"state": "ready"});
+    let file = |name: &str, content: &[u8]| fs::write(dir.path().join(name), content).unwrap();
+    file("passphrase", b"correct horse\r\n");
+    file("key", &[0, 1, 2, b'\n']);
+    file("share", b"claviger-share-1-\n");
+    for (option, kind, sent) in [
+        ("--passphrase-file passphrase", "passphrase", &b"correct horse"[..]),
+        ("--key-file key", "key", &[0, 1, 2, b'\n']),
+        ("--share-file share", "share", b"claviger-share-1-\n"),
+    ] {
+        let (heard, output) = asked(dir.path(), &format!("unseal {option}"), 200, &ready);
+        assert_eq!(heard.line, "POST /v1/unseal");
+        assert_eq!(json_of(&output), ready);
+        let body: Value = serde_json::from_slice(&heard.body).unwrap();
+        assert_eq!(body, json!({kind: hex::encode(sent)}));
+    }
+    let (_, output) = asked(
+        dir.path(),
+        "unseal --share-file share",
+        200,
+        &json!({"state": "sealed", "shares": {"have": 2, "needed": 3}}),
+    );
+    assert_eq!(json_of(&output)["shares"]["have"], 2);
+}
+
+#[test]
+fn an_entry_is_imported_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("key"), [7; 64]).unwrap();
+    let answer = json!({"domain": "fleet", "name": "disk", "version": 3});
+    let import = "entry import disk --domain fleet --in key --type my-type --version 3 --not-exportable";
+    let (heard, output) = asked(dir.path(), import, 201, &answer);
+    assert_eq!(heard.line, "POST /v1/domains/fleet/entries");
+    assert_eq!(json_of(&output), answer);
+    let body: Value = serde_json::from_slice(&heard.body).unwrap();
+    let sent = json!({
+        "name": "disk", "entry_type": "my-type", "version": 3, "exportable": false, "blob": "07".repeat(64)
+    });
+    assert_eq!(body, sent);
 }
 
 #[test]

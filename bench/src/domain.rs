@@ -9,7 +9,7 @@ use claviger_broker::domain::issue_leaf;
 use claviger_client::{Connector, Identity, Options};
 use claviger_proto::key::PrivateKey;
 use claviger_proto::{DomainName, Secret};
-use claviger_store::{AuditFacts, BrokerIdentity, Command, DataDir, DomainRecord, NewDomain, SlotSpec};
+use claviger_store::{AuditFacts, BrokerIdentity, Command, DataDir, DomainRecord, NewDomain, NewSlot};
 use rustls::pki_types::UnixTime;
 
 use crate::error::BenchError;
@@ -60,7 +60,7 @@ impl Domain {
     /// Makes a broker's data directory in `dir` that holds this domain; every member may store and retrieve.
     pub(crate) fn data_dir(&self, dir: &Path) -> Result<PathBuf, BenchError> {
         let path = dir.join("broker");
-        let data_dir = DataDir::create(&path, &SlotSpec::File { path: dir.join("root.key") })?;
+        let data_dir = DataDir::create(&path, &NewSlot::File { path: dir.join("root.key") })?;
         let root = data_dir.unlock()?;
         let store = data_dir.store(&root)?;
         let now = UnixTime::now().as_secs().cast_signed();

@@ -7,6 +7,7 @@ pub mod actors;
 pub mod admin_api;
 pub mod config;
 pub mod domain;
+pub mod era;
 pub mod lifecycle;
 pub mod logging;
 pub mod net;

@@ -24,9 +24,12 @@ impl Lifecycle {
         }
     }
 
-    /// Goes on to `state`.
+    /// Goes on to `state`. A broker that drains does so to its end.
     pub fn set(&self, state: State) {
-        self.0.store(encode(state), Ordering::Release);
+        let draining = encode(State::Draining);
+        let next = |now| (now != draining).then(|| encode(state));
+        // What it was before is of no interest.
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
     }
 }
 

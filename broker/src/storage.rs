@@ -7,6 +7,7 @@ use claviger_store::{Command, Done, Store, StoreError};
 use tokio::sync::oneshot;
 
 use crate::actors::store::Commit;
+use crate::era::Era;
 use crate::net::permits::Place;
 
 /// The open store: its read side, the way to its writer, and where audit segments lie. Every domain of a
@@ -18,6 +19,8 @@ pub struct Storage {
     pub writer: Recipient<Commit>,
     /// Where audit segments lie.
     pub audit_dir: PathBuf,
+    /// How long all of this is there.
+    pub era: Era,
 }
 
 impl Storage {

@@ -12,6 +12,7 @@ use claviger_client::state::{StateDir, StateError};
 use claviger_proto::format::Content;
 use claviger_proto::key::read_private;
 use claviger_proto::{Entry, EntryType, ResourceName, Secret, Version};
+use claviger_store::slot::NewSlot;
 use support::Domain;
 
 const NOW: i64 = 1_800_000_000;
@@ -338,8 +339,8 @@ fn a_slot_named_elsewhere_holds_the_root_key() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::new(dir.path().join("state"));
     let key = dir.path().join("mounted.key");
-    let spec = format!("file:{}", key.display()).parse().unwrap();
-    state.lock_or_make().unwrap().create(Some(&spec)).unwrap();
+    let slot = NewSlot::File { path: key.clone() };
+    state.lock_or_make().unwrap().create(Some(&slot)).unwrap();
     assert!(key.exists() && !state.path().join("slot.key").exists());
     state.load().unwrap();
     std::fs::remove_file(&key).unwrap();

@@ -33,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("request", wire::request),
     ("response", wire::response),
     ("sealed", storage::sealed),
+    ("share", storage::share),
     ("slots", storage::slots),
     ("trust_request", wire::trust_request),
     ("trust_response", wire::trust_response),

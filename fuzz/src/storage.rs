@@ -4,9 +4,10 @@ use std::fs;
 use std::sync::LazyLock;
 
 use claviger_client::cryptstore::{Cryptstore, SealedExport};
+use claviger_proto::Secret;
 use claviger_proto::key::{PrivateKey, read_private};
 use claviger_store::seal::{Aad, RecordKind, SealKey};
-use claviger_store::slot::Slots;
+use claviger_store::slot::{Share, Slots};
 
 /// A sealed record: nothing opens that wasn't sealed here.
 pub fn sealed(data: &[u8]) {
@@ -29,7 +30,17 @@ pub fn slots(data: &[u8]) {
     let path = DIR.path().join(format!("slots-{:?}.json", std::thread::current().id()));
     fs::write(&path, data).expect("a file");
     // Either answer is right; a panic isn't.
-    drop(Slots::read(&path));
+    if let Ok(slots) = Slots::read(&path) {
+        assert!(!slots.list().is_empty());
+    }
+}
+
+/// A share of a split key, as somebody typed it.
+pub fn share(data: &[u8]) {
+    let Ok(share) = Share::from_text(&Secret::copy_from(data)) else { return };
+    let line = share.to_text();
+    assert!(data.trim_ascii().eq_ignore_ascii_case(line.expose()));
+    assert!(Share::from_text(&line).expect("its own line").to_text() == line);
 }
 
 /// A sealed export: nothing opens that wasn't sealed for the key, and what opens is taken by a cryptstore.

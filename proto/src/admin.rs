@@ -12,6 +12,10 @@
 //! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
 //! | `POST /v1/domains/{domain}/audit/verify` | | [`AuditReport`] |
+//! | `POST /v1/domains/{domain}/entries` | [`ImportEntry`] | [`Imported`] |
+//! | `POST /v1/unseal` | [`Unseal`] | [`SealState`] |
+//! | `DELETE /v1/unseal/shares` | | [`SealState`] |
+//! | `POST /v1/seal` | | [`SealState`] |
 //!
 //! Every failure is a [`Problem`]. No call returns secret data.
 
@@ -48,6 +52,65 @@ pub struct Status {
     pub shards: usize,
     /// Open connections of the key service and of admission together.
     pub connections: usize,
+}
+
+/// What to unseal a broker with. Travels only over the local admin socket.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unseal {
+    /// A passphrase.
+    Passphrase(SecretHex),
+    /// The bytes of a key file.
+    Key(SecretHex),
+    /// A share's line. It is kept until there are enough of them, or the broker ends.
+    Share(SecretHex),
+}
+
+/// Whether the broker is sealed, and how far it is from being so no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealState {
+    /// Where it is in its life.
+    pub state: State,
+    /// The shares that have come so far, if any have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<ShareCount>,
+}
+
+/// Shares that have come, of those that are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareCount {
+    /// How many have come.
+    pub have: u8,
+    /// How many are needed.
+    pub needed: u8,
+}
+
+/// An entry to put into a domain. Travels only over the local admin socket; no call gives it back.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportEntry {
+    /// Its name.
+    pub name: String,
+    /// What the blob is.
+    pub entry_type: String,
+    /// Which version; the next when absent.
+    #[serde(default)]
+    pub version: Option<u32>,
+    /// Whether it may leave the broker again.
+    pub exportable: bool,
+    /// The secret, in hex.
+    pub blob: SecretHex,
+}
+
+/// An entry that was put.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Into which domain.
+    pub domain: DomainName,
+    /// Its name, as it is kept.
+    pub name: String,
+    /// Which version it is.
+    pub version: u32,
 }
 
 /// A domain to create. The policy key travels only over the local admin socket.

@@ -6,12 +6,13 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use claviger_proto::Secret;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{AnyEngine, EngineError, SledEngine};
-use crate::slot::{SlotContext, SlotError, Slots};
-use crate::{RootKey, SlotSpec, Store, StoreError, StoreId, files};
+use crate::slot::{Factor, Gathering, NewSlot, Opened, Prepared, Progress, SlotContext, SlotError, Slots};
+use crate::{RootKey, Store, StoreError, StoreId, files};
 
 const FORMAT: u64 = 1;
 const PURPOSE: &str = "broker";
@@ -118,7 +119,7 @@ struct OnlyFormat {
 impl DataDir {
     /// Makes a data directory with a root key in one slot and an empty store. The directory must be empty or not
     /// exist. What is left of an attempt that was cut short isn't taken for one.
-    pub fn create(path: &Path, spec: &SlotSpec) -> Result<Self, DataDirError> {
+    pub fn create(path: &Path, new: &NewSlot) -> Result<Self, DataDirError> {
         let is_new = !path.exists();
         files::create_dir(path).map_err(|error| io("make", path, error))?;
         let mut entries = std::fs::read_dir(path).map_err(|error| io("read", path, error))?;
@@ -132,15 +133,15 @@ impl DataDir {
         let id = StoreId::generate().ok_or(DataDirError::Randomness)?;
         let root = RootKey::generate().ok_or(DataDirError::Randomness)?;
         let dir = Self { path: path.to_owned(), audit: path.join("audit"), id, _lock: lock(path)? };
-        if let Err(error) = dir.fill(&root, spec) {
+        if let Err(error) = dir.fill(&root, new) {
             dir.clear(is_new);
             return Err(error);
         }
         Ok(dir)
     }
 
-    fn fill(&self, root: &RootKey, spec: &SlotSpec) -> Result<(), DataDirError> {
-        Slots::create(&self.slots(), &self.context(), root, spec)?;
+    fn fill(&self, root: &RootKey, new: &NewSlot) -> Result<(), DataDirError> {
+        Slots::create(&self.slots_file(), &self.context(), root, new)?;
         files::create_dir(&self.audit).map_err(|error| io("make", &self.audit, error))?;
         let engine = SledEngine::open(&self.path.join("store"))?;
         Store::create(Arc::new(engine.into()), root, self.id)?;
@@ -154,7 +155,7 @@ impl DataDir {
     /// Takes away what a failed `fill` made, so that all is as it was. The error that made it necessary is the one
     /// to tell.
     fn clear(&self, is_new: bool) {
-        for made in [self.slots(), self.path.join("broker.json.new"), self.path.join("lock")] {
+        for made in [self.slots_file(), self.path.join("broker.json.new"), self.path.join("lock")] {
             drop(std::fs::remove_file(made));
         }
         for made in [self.audit.clone(), self.path.join("store")] {
@@ -192,14 +193,29 @@ impl DataDir {
         self.id
     }
 
-    /// Key files that others than their owner can read, with their modes; whoever runs the broker should be told.
-    pub fn exposed_key_files(&self) -> Result<Vec<(PathBuf, u32)>, DataDirError> {
-        Ok(Slots::read(&self.slots())?.exposed_key_files())
+    /// Its key slots, as they are now.
+    pub fn slots(&self) -> Result<Slots, DataDirError> {
+        Ok(Slots::read(&self.slots_file())?)
     }
 
-    /// Gets the root key out of a slot.
+    /// Gets the root key out of a slot by the slot's own key file.
     pub fn unlock(&self) -> Result<RootKey, DataDirError> {
-        Ok(Slots::read(&self.slots())?.open(&self.context())?)
+        Ok(self.open_slot(&Factor::KeyFiles)?.root)
+    }
+
+    /// Gets the root key out of a slot that this factor opens.
+    pub fn open_slot(&self, factor: &Factor) -> Result<Opened, DataDirError> {
+        Ok(self.slots()?.open_with(&self.context(), factor)?)
+    }
+
+    /// Adds a share to those that have come so far.
+    pub fn gather(&self, gathering: &mut Gathering, share: &Secret) -> Result<Progress, DataDirError> {
+        Ok(self.slots()?.gather(&self.context(), gathering, share)?)
+    }
+
+    /// Makes another slot for the root key of an opened one, to be put into [`DataDir::slots`].
+    pub fn prepare_slot(&self, opened: &Opened, new: &NewSlot) -> Result<Prepared, DataDirError> {
+        Ok(self.slots()?.prepare(&self.context(), &opened.root, new)?)
     }
 
     /// Opens the engine. To be called once, for an engine has one opener.
@@ -222,7 +238,7 @@ impl DataDir {
         &self.audit
     }
 
-    fn slots(&self) -> PathBuf {
+    fn slots_file(&self) -> PathBuf {
         self.path.join("slots.json")
     }
 

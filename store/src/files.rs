@@ -7,9 +7,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 #[cfg(feature = "engine")]
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::Path;
-#[cfg(feature = "engine")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Makes a directory that only its owner can use, durably. It is no error if it is there.
 #[cfg(feature = "engine")]
@@ -31,7 +29,6 @@ pub(crate) fn create_new(path: &Path, content: &[u8]) -> io::Result<File> {
 }
 
 /// Puts a file in place that only its owner can use, wholly or not at all, durably.
-#[cfg(feature = "engine")]
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = beside(path);
     // A leftover of a crash; it was never the file itself.
@@ -44,7 +41,6 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_parent(path)
 }
 
-#[cfg(feature = "engine")]
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");

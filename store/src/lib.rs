@@ -36,7 +36,7 @@ mod writer;
 
 pub use id::StoreId;
 pub use root_key::RootKey;
-pub use slot::SlotSpec;
+pub use slot::{NewSlot, SlotSpec};
 
 #[cfg(feature = "engine")]
 pub use crate::{
@@ -44,7 +44,7 @@ pub use crate::{
     data_dir::{DataDir, DataDirError},
     domain::{BrokerIdentity, DomainKeys, DomainRecord, StoredDomain},
     error::StoreError,
-    store::Store,
+    store::{Store, Witness},
     writer::{
         CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done, NewDomain, PutEntry,
         UpdateDomain, Writer,

@@ -128,13 +128,14 @@ pub enum SealError {
     Randomness,
 }
 
-/// A key that seals records. No `Debug`, no `Clone`; zeroized when dropped.
-pub struct SealKey(Prk);
+/// A key that seals records. No `Debug`, no `Clone`; zeroized when dropped. On the heap, so that handing it on leaves
+/// no copy behind.
+pub struct SealKey(Box<Prk>);
 
 impl SealKey {
     /// A sealing key from 32 uniform secret bytes.
     pub fn new(bytes: &[u8; 32]) -> Self {
-        Self(Prk::new_less_safe(HKDF_SHA256, bytes))
+        Self(Box::new(Prk::new_less_safe(HKDF_SHA256, bytes)))
     }
 
     /// Seals `plaintext` as the record that `aad` describes. Fails only without randomness.

@@ -1,8 +1,8 @@
 //! The store: what shards read from.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use claviger_acl::{Action, Permit};
 use claviger_proto::{DomainName, Entry, Version};
@@ -37,6 +37,19 @@ struct Inner {
     domains: RwLock<BTreeMap<DomainName, Arc<DomainKeys>>>,
     has_writer: AtomicBool,
     heads: HeadCache,
+}
+
+/// Knows whether a store's keys are gone from memory, without holding them.
+pub struct Witness {
+    store: Weak<Inner>,
+    domains: Vec<Weak<DomainKeys>>,
+}
+
+impl Witness {
+    /// Whether nobody holds the store, its root key or a domain's keys any more.
+    pub fn is_gone(&self) -> bool {
+        self.store.strong_count() == 0 && self.domains.iter().all(|keys| keys.strong_count() == 0)
+    }
 }
 
 impl Store {
@@ -109,6 +122,12 @@ impl Store {
             return Err(StoreError::WriterTaken);
         }
         Writer::new(self.clone()).inspect_err(|_| self.give_writer_back())
+    }
+
+    /// Tells later whether anything still holds this store, or the keys of a domain that it has now.
+    pub fn witness(&self) -> Witness {
+        let domains = self.inner.domains.read().values().map(Arc::downgrade).collect();
+        Witness { store: Arc::downgrade(&self.inner), domains }
     }
 
     pub(crate) fn give_writer_back(&self) {

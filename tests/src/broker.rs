@@ -72,6 +72,31 @@ impl Broker {
         broker
     }
 
+    /// Sets the configuration that it is started with next.
+    pub fn configure(&mut self, config: impl Into<String>) {
+        self.setup.config = config.into();
+    }
+
+    /// Sets a variable of the environment that it is started with next.
+    pub fn set_env(&mut self, key: &'static str, value: impl Into<String>) {
+        self.setup.env.push((key, value.into()));
+    }
+
+    /// A call of `key-broker slot` on its data directory.
+    pub fn slot(&self, line: &str) -> Call {
+        let call = command("key-broker").arg("slot").args(line);
+        call.with("--data-dir", self.data_dir())
+    }
+
+    /// A file of its directory with this in it, for its owner alone.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.dir.path().join(name);
+        fs::write(&path, content).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+        path
+    }
+
     /// Starts it, and waits until it says that it serves.
     #[track_caller]
     pub fn serve(&mut self) {

@@ -23,7 +23,7 @@ async fn serve(data_dir: PathBuf) -> Result<(), BenchError> {
     let flags = Overrides { data_dir: Some(data_dir), listen: Some(listen), ..Overrides::default() };
     // Every limit is the product's default, and so is the number of shards.
     let config = Config::load(None, flags).map_err(claviger_broker::StartError::from)?;
-    let broker = Broker::start(config).await?;
+    let broker = Broker::start(config, |_| None).await?;
     control::say(&Ready { listen: broker.addresses.listen })?;
     let (end, ended) = oneshot::channel();
     thread::Builder::new().name("control".to_owned()).spawn(move || drop(end.send(control::answer())))?;

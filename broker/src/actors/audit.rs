@@ -15,6 +15,7 @@ use rustls::pki_types::UnixTime;
 use super::attestor::Admitted;
 use crate::domain::Domain;
 use crate::request_id::RequestId;
+use crate::runtime::stack;
 
 /// The shard's segments, one per domain, appended to synchronously before an answer leaves.
 #[derive(Clone)]
@@ -96,7 +97,7 @@ pub fn seconds(time: UnixTime) -> i64 {
 #[rtype(result = "Result<Option<SegmentHead>, AuditError>")]
 pub struct SyncDomain(pub [u8; 16]);
 
-/// This domain is deleted: let go of its segment.
+/// This domain is deleted, or the broker sealed: let go of its segment, and so of its keys.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct DomainDeleted(pub [u8; 16]);
@@ -165,5 +166,7 @@ impl Handler<DomainDeleted> for AuditActor {
 
     fn handle(&mut self, DomainDeleted(generation): DomainDeleted, _: &mut Context<Self>) {
         self.segments.0.borrow_mut().writers.remove(&generation);
+        // Keys of single records are made where they are used.
+        stack::scrub();
     }
 }

@@ -8,6 +8,8 @@
 //!                 │                     └──▶ segments               ◀── audit  (timer: fdatasync)
 //!                 └──ask──▶ attestor (own threads)
 //!  (main)     admin API ──ask──▶ domains ──ask──▶ store, then ──▶ every shard's acl
+//!                 │
+//!                 └──ask──▶ keeper ──ask──▶ domains, every shard's acl and audit
 //! ```
 //!
 //! The graph of asks has no cycle. A retrieve never leaves its core; a store does once, for its commit.
@@ -16,5 +18,6 @@ pub mod acl;
 pub mod attestor;
 pub mod audit;
 pub mod domains;
+pub mod keeper;
 pub mod router;
 pub mod store;

@@ -94,12 +94,7 @@ impl Router {
         let mut facts = audit::event(&peer, source, id, request.kind(), now);
         facts.name = Some(request.name().to_string());
         // What the channel was opened under may have changed since: decide by what is in force now.
-        let Some(domain) = self.current(&domain) else {
-            return Step::Answered(refuse(
-                ErrorCode::CertificateRefused,
-                "this domain is no longer served here",
-            ));
-        };
+        let Some(domain) = self.current(&domain) else { return Step::Answered(self.unserved()) };
         let permit = match authorise(&domain, &peer, &request, now) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -122,6 +117,15 @@ impl Router {
                 }
             },
         }
+    }
+
+    /// Why there is nothing in the place of a channel's domain.
+    fn unserved(&self) -> Outcome {
+        if self.view.domains().is_sealed() {
+            let why = "the broker is sealed; try again when its operator has unsealed it";
+            return refuse(ErrorCode::Sealed, why);
+        }
+        refuse(ErrorCode::CertificateRefused, "this domain is no longer served here")
     }
 
     /// The domain as it is now, if it is still the one that the channel was opened in.

@@ -2,17 +2,21 @@
 //! `claviger_proto::admin` for the calls). No call returns secret data; none takes a path.
 
 mod routes;
+mod sealing;
+mod secret_body;
 mod socket;
+
+use std::sync::Arc;
 
 use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, error, web};
-use claviger_proto::admin::Problem;
-use claviger_proto::error::ErrorCode;
+use tokio::sync::Semaphore;
 
-use crate::actors::domains::DomainsActor;
+use crate::actors::keeper::Keeper;
 use crate::lifecycle::Lifecycle;
 use crate::net::permits::Permits;
+use crate::startup::Gate;
 
 pub use socket::{SocketError, bind};
 
@@ -22,39 +26,52 @@ const MAX_BODY: usize = 64 << 10;
 /// What the routes work with.
 #[derive(Clone)]
 pub struct Admin {
-    /// Owns the domains; absent while the broker is sealed.
-    pub domains: Option<Addr<DomainsActor>>,
+    /// Where the owner of the domains is; nowhere while the broker is sealed.
+    domains: Gate,
+    /// Owns whether it is sealed.
+    keeper: Addr<Keeper>,
+    /// For one unsealing at a time: each may take a passphrase's memory.
+    unsealing: Arc<Semaphore>,
     /// Where the broker is.
-    pub lifecycle: Lifecycle,
+    pub(crate) lifecycle: Lifecycle,
     /// Counts connections.
-    pub permits: Permits,
+    permits: Permits,
     /// Its id.
-    pub broker_id: String,
+    broker_id: String,
     /// How many shards serve.
-    pub shards: usize,
+    shards: usize,
+}
+
+impl Admin {
+    /// The admin API of this broker.
+    pub(crate) fn new(
+        domains: Gate,
+        keeper: Addr<Keeper>,
+        lifecycle: Lifecycle,
+        permits: Permits,
+        broker_id: String,
+        shards: usize,
+    ) -> Self {
+        let unsealing = Arc::new(Semaphore::new(1));
+        Self { domains, keeper, unsealing, lifecycle, permits, broker_id, shards }
+    }
 }
 
 /// Serves the API on a bound socket.
 pub fn serve(listener: std::os::unix::net::UnixListener, admin: Admin) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         let json = web::JsonConfig::default().limit(MAX_BODY).error_handler(|error, _| {
-            // serde's text can repeat input; a policy key is input.
             let detail = match error {
                 error::JsonPayloadError::Overflow { .. }
                 | error::JsonPayloadError::OverflowKnownLength { .. } => "the body is larger than 64 KiB",
                 _ => "the body is not the JSON that this call takes",
             };
-            routes::Failed(Problem {
-                status: 400,
-                code: ErrorCode::Malformed,
-                title: "malformed call".to_owned(),
-                detail: detail.to_owned(),
-            })
-            .into()
+            secret_body::malformed(detail.to_owned()).into()
         });
         App::new()
             .app_data(web::Data::new(admin.clone()))
             .app_data(json)
+            .wrap(actix_web::middleware::from_fn(secret_body::let_go_of_head))
             .wrap(actix_web::middleware::from_fn(socket::only_this_user))
             .configure(routes::configure)
     });

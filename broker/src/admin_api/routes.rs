@@ -7,11 +7,16 @@ use actix::{Handler, Message};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError, web};
 use claviger_proto::DomainName;
-use claviger_proto::admin::{AddReference, CreateDomain, Problem, SetPreset, State, Status};
+use claviger_proto::admin::{AddReference, CreateDomain, ImportEntry, Problem, SetPreset, State, Status};
 use claviger_proto::error::ErrorCode;
+use claviger_proto::limits::MAX_DATA;
 
-use super::Admin;
+use super::secret_body::{BodyLimit, SecretJson};
+use super::{Admin, sealing};
 use crate::actors::domains::{self, AdminError, DomainsActor};
+
+/// Largest body of an import, in bytes: the largest secret in hex, and room for the rest.
+const MAX_IMPORT: usize = 2 * MAX_DATA + (16 << 10);
 
 /// A failed call.
 #[derive(Debug)]
@@ -29,7 +34,9 @@ impl ResponseError for Failed {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code()).content_type("application/problem+json").json(&self.0)
+        let mut answer = HttpResponse::build(self.status_code());
+        // What failed may have carried a secret.
+        answer.force_close().content_type("application/problem+json").json(&self.0)
     }
 }
 
@@ -47,10 +54,13 @@ impl From<AdminError> for Failed {
     }
 }
 
-type Answer = Result<HttpResponse, Failed>;
+pub(super) type Answer = Result<HttpResponse, Failed>;
 
 pub(super) fn configure(app: &mut web::ServiceConfig) {
     app.route("/v1/status", web::get().to(status))
+        .route("/v1/unseal", web::post().to(sealing::unseal))
+        .route("/v1/unseal/shares", web::delete().to(sealing::forget))
+        .route("/v1/seal", web::post().to(sealing::seal))
         .route("/v1/domains", web::get().to(list))
         .route("/v1/domains", web::post().to(create))
         .route("/v1/domains/{domain}", web::get().to(show))
@@ -60,6 +70,11 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/references", web::post().to(add_reference))
         .route("/v1/domains/{domain}/references/{kind}/{measurement}", web::delete().to(remove_reference))
         .route("/v1/domains/{domain}/audit/verify", web::post().to(verify_audit))
+        .service(
+            web::resource("/v1/domains/{domain}/entries")
+                .app_data(BodyLimit(MAX_IMPORT))
+                .route(web::post().to(import)),
+        )
         .default_service(web::to(no_such_call));
 }
 
@@ -80,8 +95,12 @@ where
     DomainsActor: Handler<M>,
     actix::Context<DomainsActor>: ToEnvelope<DomainsActor, M>,
 {
-    let Some(domains) = &admin.domains else { return Err(AdminError::Sealed.into()) };
-    Ok(domains.send(message).await.map_err(|_| AdminError::Stopping)??)
+    let domains = admin.domains.borrow().clone();
+    let Some(domains) = domains else { return Err(AdminError::Sealed.into()) };
+    // One that is gone ended with the broker, or was sealed meanwhile.
+    let gone =
+        || if admin.lifecycle.state() == State::Sealed { AdminError::Sealed } else { AdminError::Stopping };
+    Ok(domains.send(message).await.map_err(|_| gone())??)
 }
 
 fn name(text: &str) -> Result<DomainName, Failed> {
@@ -105,8 +124,8 @@ async fn list(admin: web::Data<Admin>) -> Answer {
     Ok(HttpResponse::Ok().json(ask(&admin, domains::ListDomains).await?))
 }
 
-async fn create(admin: web::Data<Admin>, body: web::Json<CreateDomain>) -> Answer {
-    Ok(HttpResponse::Created().json(ask(&admin, domains::Create(body.into_inner())).await?))
+async fn create(admin: web::Data<Admin>, body: SecretJson<CreateDomain>) -> Answer {
+    Ok(HttpResponse::Created().force_close().json(ask(&admin, domains::Create(body.0)).await?))
 }
 
 async fn show(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
@@ -143,6 +162,11 @@ async fn remove_reference(admin: web::Data<Admin>, path: web::Path<(String, Stri
     let (domain, kind, measurement) = path.into_inner();
     ask(&admin, domains::Distrust { domain: name(&domain)?, kind, measurement }).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+async fn import(admin: web::Data<Admin>, path: web::Path<String>, body: SecretJson<ImportEntry>) -> Answer {
+    let import = domains::Import { domain: name(&path)?, entry: body.0 };
+    Ok(HttpResponse::Created().force_close().json(ask(&admin, import).await?))
 }
 
 async fn verify_audit(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {

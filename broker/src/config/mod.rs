@@ -27,6 +27,8 @@ pub struct Config {
     pub ops_listen: Option<SocketAddr>,
     /// The admin API's Unix socket.
     pub admin_socket: PathBuf,
+    /// The file of the passphrase that opens the root key's slot, if it is given so.
+    pub passphrase_file: Option<PathBuf>,
     /// The domain of a channel that names none.
     pub default_domain: Option<DomainName>,
     /// How many shards; one per core when absent.
@@ -72,17 +74,21 @@ pub struct Overrides {
     pub ops_listen: Option<SocketAddr>,
     /// `--admin-socket`
     pub admin_socket: Option<PathBuf>,
+    /// `--passphrase-file`
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// The file, as written in TOML.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[allow(clippy::struct_field_names, reason = "the names are the keys that people write")]
 struct File {
     data_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
     admission_listen: Vec<String>,
     ops_listen: Option<SocketAddr>,
     admin_socket: Option<PathBuf>,
+    passphrase_file: Option<PathBuf>,
     default_domain: Option<DomainName>,
     shards: Option<usize>,
     limits: Limits,
@@ -146,6 +152,7 @@ impl Config {
             admission,
             ops_listen: flags.ops_listen.or(file.ops_listen),
             admin_socket,
+            passphrase_file: flags.passphrase_file.or(file.passphrase_file),
             default_domain: file.default_domain,
             shards,
             limits: file.limits,

@@ -12,6 +12,7 @@ use rustls::pki_types::UnixTime;
 
 use super::{Domain, build, issue_leaf};
 use crate::actors::store::StoreActor;
+use crate::era::Era;
 use crate::runtime::failure::Failure;
 use crate::storage::Storage;
 
@@ -50,7 +51,8 @@ pub(crate) fn make(name: &str, preset: Preset) -> Made {
     }
     let audit = tempfile::tempdir().expect("a temporary directory");
     let writer = StoreActor::new(writer, Failure::new().0).start().recipient();
-    let storage = Arc::new(Storage { store, writer, audit_dir: audit.path().to_owned() });
+    let storage =
+        Arc::new(Storage { store, writer, audit_dir: audit.path().to_owned(), era: Era::default() });
     let stored = storage.store.domain(&name).expect("readable").expect("there");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let domain = Arc::new(build(&stored, &storage, &provider).expect("a domain"));

@@ -31,7 +31,13 @@ pub async fn serve(mut stream: TcpStream, source: SocketAddr, stock: Option<&Dom
         Ok(Err(_)) | Err(_) => return,
     }
     match handshake(stream, shard, |domain| Arc::clone(&domain.admission_tls)).await {
-        Ok(channel) if channel.is_ours() => admit(channel, source, shard).await,
+        Ok(channel) if channel.is_ours() => {
+            let mut lease = channel.lease.clone();
+            tokio::select! {
+                () = admit(channel, source, shard) => {}
+                () = lease.over() => tracing::warn!(%source, "an admission is cut off: the broker is sealed"),
+            }
+        }
         Ok(_) => tracing::info!(%source, "no admission over TLS without ALPN"),
         Err(error) => tracing::info!(%source, %error, "no channel"),
     }
@@ -130,7 +136,12 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
     write_frame(&mut channel.stream, &challenge, limits.body)
         .await
         .map_err(|_| Ended::Gone("challenge unsent"))?;
-    let read = read_frame(&mut channel.stream, bounds(shard, limits.evidence)).await;
+    let mut lease = channel.lease.clone();
+    let read = tokio::select! {
+        biased;
+        () = lease.ending() => return Err(Ended::Refused(sealed())),
+        read = read_frame(&mut channel.stream, bounds(shard, limits.evidence)) => read,
+    };
     let frame = match read {
         Ok(frame) => frame,
         Err(ReadError::Frame(error)) => return Err(error.into()),
@@ -153,6 +164,10 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
         tracing::info!(%id, domain = %channel.domain.name, %rejected, "evidence is refused");
         (&rejected).into()
     })
+}
+
+fn sealed() -> Refusal {
+    Refusal::new(ErrorCode::Sealed, "the broker is sealed; try again when its operator has unsealed it")
 }
 
 fn bounds(shard: &Shard, first: Duration) -> Bounds<'_> {

@@ -14,6 +14,7 @@ use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use super::Shard;
 use crate::domain::{Domain, Hello, choose};
+use crate::era::Lease;
 
 /// A channel whose handshake is done, under the configuration of one domain.
 pub struct Channel {
@@ -21,6 +22,8 @@ pub struct Channel {
     pub stream: TlsStream<TcpStream>,
     /// The domain that the hello chose; everything on the channel happens in it.
     pub domain: Arc<Domain>,
+    /// Ends when the broker is sealed, or drains.
+    pub lease: Lease,
 }
 
 /// Why there is no channel. The peer was told by an alert where it could be told anything.
@@ -32,6 +35,9 @@ pub enum HandshakeError {
     /// The hello chose no domain.
     #[error("the hello is refused: {0}")]
     Hello(&'static str),
+    /// The broker was sealed meanwhile.
+    #[error("the broker is being sealed")]
+    Sealed,
     /// Too many handshakes are under way.
     #[error("too many handshakes are under way")]
     Busy,
@@ -46,6 +52,7 @@ impl HandshakeError {
         match self {
             Self::Deadline(_) => "deadline",
             Self::Hello(reason) => reason,
+            Self::Sealed => "sealed",
             Self::Busy => "busy",
             Self::Tls(_) => "tls",
         }
@@ -88,11 +95,17 @@ async fn negotiate(
             return Err(HandshakeError::Hello(refused.reason));
         }
     };
+    // Taken before anything is waited for: who ends the era first takes the domain away from every shard.
+    let mut lease = domain.storage.era.lease();
     let config = config_of(&domain);
-    let stream = timeout_at(Instant::now() + limits.handshake, start.into_stream(config))
-        .await
-        .map_err(|_| HandshakeError::Deadline("handshake"))??;
-    Ok(Channel { stream, domain })
+    let stream = tokio::select! {
+        biased;
+        () = lease.ending() => return Err(HandshakeError::Sealed),
+        done = timeout_at(Instant::now() + limits.handshake, start.into_stream(config)) => {
+            done.map_err(|_| HandshakeError::Deadline("handshake"))??
+        }
+    };
+    Ok(Channel { stream, domain, lease })
 }
 
 fn read<'a>(hello: &'a ClientHello<'_>) -> Hello<'a> {

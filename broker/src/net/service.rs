@@ -28,7 +28,13 @@ pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Sh
     // The handshake verified this very leaf, so this finds it remembered; were it not, it is verified here.
     let peer = channel.leaf().map(|leaf| channel.domain.agents.peer(leaf, UnixTime::now()));
     match peer {
-        Some(Ok(peer)) => Conversation { channel, peer, source, shard }.run().await,
+        Some(Ok(peer)) => {
+            let mut lease = channel.lease.clone();
+            tokio::select! {
+                () = Conversation { channel, peer, source, shard }.run() => {}
+                () = lease.over() => tracing::warn!(%source, "a channel is cut off: the broker is sealed"),
+            }
+        }
         Some(Err(error)) => tracing::info!(%source, %error, "no peer"),
         None => tracing::error!(%source, "a handshake without a client certificate"),
     }
@@ -49,20 +55,19 @@ impl Conversation<'_> {
     async fn run(mut self) {
         let limits = &self.shard.config.limits;
         let ours = self.channel.is_ours();
-        let mut draining = self.shard.draining.clone();
+        let mut lease = self.channel.lease.clone();
         let mut wait = limits.first_frame;
         loop {
             // What was sent before the broker began to drain may only arrive now: one more request is looked for.
-            let last = *draining.borrow();
+            // A broker that is being sealed answers it so.
+            let last = lease.is_draining();
             let large = &self.shard.permits.large_bodies;
             let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
-            // A broker that drains takes no new request, and finishes one that has begun to arrive.
+            // A broker that drains or is being sealed takes no new request, and finishes one that has begun to arrive.
             let begun = tokio::select! {
                 biased;
                 begun = begin_frame(&mut self.channel.stream, wait) => begun,
-                _ = draining.wait_for(|draining| *draining) => {
-                    begin_frame(&mut self.channel.stream, IN_FLIGHT).await
-                }
+                () = lease.draining() => begin_frame(&mut self.channel.stream, IN_FLIGHT).await,
             };
             let frame = match begun {
                 Ok(begun) => finish_frame(&mut self.channel.stream, begun, bounds).await,

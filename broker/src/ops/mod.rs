@@ -38,10 +38,7 @@ async fn livez() -> HttpResponse {
 async fn readyz(ops: web::Data<Ops>) -> HttpResponse {
     match ops.lifecycle.state() {
         State::Ready => text(StatusCode::OK, "ready\n".to_owned()),
-        State::Sealed => text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "sealed: put the root key's slot in place and restart\n".to_owned(),
-        ),
+        State::Sealed => text(StatusCode::SERVICE_UNAVAILABLE, "sealed: run key-admin unseal\n".to_owned()),
         State::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
     }
 }

@@ -64,7 +64,7 @@ pub struct Quickstart {
 /// Starts a broker in `dir`, which must be empty, and plays the scenario; each step is told as it ends.
 /// Stops at the first that fails.
 pub async fn run(dir: &Path, mut tell: impl FnMut(&Step)) -> Result<Quickstart, StartError> {
-    let broker = Broker::start(config(dir)?).await?;
+    let broker = Broker::start(config(dir)?, |_| None).await?;
     let mut scene = Scene::new(dir, &broker);
     let mut ok = true;
     for name in Scene::STEPS {
@@ -101,7 +101,7 @@ Ctrl-C stops it and removes {dir}."
 
 fn config(dir: &Path) -> Result<Config, StartError> {
     let data_dir = dir.join("broker");
-    let slot = claviger_store::SlotSpec::File { path: dir.join("root.key") };
+    let slot = claviger_store::NewSlot::File { path: dir.join("root.key") };
     // Let go at once, so that the broker opens it as it would any other.
     let _made = claviger_store::DataDir::create(&data_dir, &slot)?;
     let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -111,6 +111,7 @@ fn config(dir: &Path) -> Result<Config, StartError> {
         admission: vec![AdmissionListen { address: any_port, stock_domain: None }],
         ops_listen: Some(any_port),
         admin_socket: dir.join("admin.sock"),
+        passphrase_file: None,
         default_domain: None,
         shards: std::thread::available_parallelism().map_or(1, usize::from),
         limits: Limits { drain: Duration::from_secs(2), ..Limits::default() },

@@ -39,6 +39,7 @@ impl StartError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Config(_) => 2,
+            // Where every slot is one of files.
             Self::DataDir(DataDirError::Slot(
                 SlotError::WrongKey { .. }
                 | SlotError::KeyFileMode { .. }

@@ -1,7 +1,8 @@
 //! Config → build → run → drain.
 
 mod error;
-mod unseal;
+mod root_key;
+mod sealing;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -10,11 +11,13 @@ use actix::{Actor as _, Addr, SyncArbiter};
 use actix_web::dev::ServerHandle;
 use claviger_proto::admin::State;
 use claviger_store::DataDir;
+use claviger_store::slot::Passphrase;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 
 use crate::actors::attestor::Attestor;
 use crate::actors::domains::{CheckpointAll, DomainsActor};
+use crate::actors::keeper::{Close, Drain, Keeper, Standing};
 use crate::admin_api::{self, Admin};
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
@@ -24,9 +27,11 @@ use crate::net::permits::Permits;
 use crate::ops::{self, Ops};
 use crate::runtime::failure::Failure;
 use crate::runtime::shard::{self, RunningShard, Shared};
+use crate::runtime::stack;
 
 pub use error::StartError;
-use unseal::Unsealed;
+use sealing::Ground;
+pub(crate) use sealing::{Gate, Sealed, Unsealed};
 
 /// Where a running broker listens.
 #[derive(Clone, Debug)]
@@ -48,11 +53,10 @@ pub struct Broker {
     drain: watch::Sender<bool>,
     shards: Vec<RunningShard>,
     servers: Vec<ServerHandle>,
-    unsealed: Option<Unsealed>,
-    domains: Option<Addr<DomainsActor>>,
+    gate: Gate,
     failure: watch::Receiver<Option<&'static str>>,
     // Last, so that the lock on the directory goes when everything else is gone.
-    _data_dir: DataDir,
+    keeper: Addr<Keeper>,
 }
 
 /// Every socket of a broker, bound before anything is started.
@@ -96,20 +100,27 @@ impl Sockets {
 
 impl Broker {
     /// Binds and starts everything. Call it on an actix `System`. A broker whose root key can't be had starts
-    /// sealed: it listens, serves nobody, and says so.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    /// sealed: it listens, serves nobody, and says so, until it is unsealed.
+    ///
+    /// `passphrase` is asked when a slot wants one, with the number of wrong ones before, until it has no more.
+    pub async fn start(
+        config: Config,
+        passphrase: impl FnMut(u32) -> Option<Passphrase>,
+    ) -> Result<Self, StartError> {
         raise_file_limit();
         // Before anything counts: a counter made without a recorder counts nothing for good.
         let metrics = metrics_recorder();
         let data_dir = DataDir::open(&config.data_dir)?;
         warn_of_exposed_keys(&data_dir)?;
-        let root = unseal::root_key(&data_dir)?;
+        let root = root_key::root_key(&data_dir, passphrase);
+        stack::scrub();
+        let root = root?;
         let mut sockets = Sockets::bind(&config)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let (failure, failed) = Failure::new();
-        let unsealed =
-            root.map(|root| Unsealed::open(&data_dir, &root, &config, &provider, &failure)).transpose()?;
-        let config = Arc::new(config);
+        let (config, lifecycle) = (Arc::new(config), Lifecycle::new(State::Sealed));
+        let broker_id = data_dir.id().to_string();
+        let (ground, gate) = Ground::new(data_dir, Arc::clone(&config), failure, lifecycle.clone())?;
+        let open = root.map(|root| ground.open(&root)).transpose()?;
         let permits = Permits::new(&config.limits);
         let (drain, draining) = watch::channel(false);
         let shared = Shared {
@@ -124,18 +135,14 @@ impl Broker {
             let listeners = sockets.share(&config);
             shards.push(shard::spawn(index, listeners, shared.clone()).await.map_err(StartError::Socket)?);
         }
-        let domains = match &unsealed {
-            Some(unsealed) => Some(unsealed.serve(&shards, provider).await.start()),
-            None => None,
+        let sealed = Sealed::new(ground, shards.iter().map(|shard| shard.seams.clone()).collect());
+        let standing = match open {
+            Some(open) => Standing::Unsealed(sealed.serve(open).await),
+            None => Standing::Sealed(sealed),
         };
-        let lifecycle = Lifecycle::new(if domains.is_some() { State::Ready } else { State::Sealed });
-        let admin = Admin {
-            domains: domains.clone(),
-            lifecycle: lifecycle.clone(),
-            permits,
-            broker_id: data_dir.id().to_string(),
-            shards: config.shards,
-        };
+        let keeper = Keeper::new(standing).start();
+        let admin =
+            Admin::new(gate.clone(), keeper.clone(), lifecycle.clone(), permits, broker_id, config.shards);
         let servers = serve_http(sockets.admin, sockets.ops, admin, metrics).map_err(StartError::Socket)?;
         Ok(Self {
             addresses: sockets.addresses,
@@ -144,16 +151,15 @@ impl Broker {
             drain,
             shards,
             servers,
-            unsealed,
-            domains,
+            gate,
             failure: failed,
-            _data_dir: data_dir,
+            keeper,
         })
     }
 
     /// The actor that owns its domains; none while it is sealed.
     pub fn domains(&self) -> Option<Addr<DomainsActor>> {
-        self.domains.clone()
+        self.gate.borrow().clone()
     }
 
     /// Where it is in its life.
@@ -176,11 +182,13 @@ impl Broker {
         self.lifecycle.set(State::Draining);
         // Shards that are gone need not be told.
         let _ = self.drain.send(true);
+        // A keeper that is gone has no channels either.
+        let _ = self.keeper.send(Drain).await;
         let deadline = tokio::time::Instant::now() + self.config.limits.drain;
         for shard in &mut self.shards {
             shard.drained(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
         }
-        if let Some(domains) = &self.domains
+        if let Some(domains) = self.domains()
             && domains.send(CheckpointAll).await.is_err()
         {
             tracing::error!("the domains actor is gone; no last checkpoints are made");
@@ -191,9 +199,8 @@ impl Broker {
         for shard in self.shards {
             shard.stop();
         }
-        if let Some(unsealed) = self.unsealed {
-            unsealed.close();
-        }
+        // Nobody is left to write, or the keeper is gone and did it.
+        let _ = self.keeper.send(Close).await;
         // Ours: it was bound by this process, which holds the data directory's lock.
         drop(std::fs::remove_file(&self.config.admin_socket));
     }
@@ -236,7 +243,7 @@ fn metrics_recorder() -> Option<PrometheusHandle> {
 
 /// Key files on mounts of secrets often can be read by a group, so this isn't refused.
 fn warn_of_exposed_keys(data_dir: &DataDir) -> Result<(), StartError> {
-    for (path, mode) in data_dir.exposed_key_files()? {
+    for (path, mode) in data_dir.slots()?.exposed_key_files() {
         let (path, mode) = (path.display(), format!("{mode:o}"));
         tracing::warn!(%path, mode, "others than its owner can read this key file; run chmod 600 on it");
     }

@@ -101,7 +101,7 @@ impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let next = match problem.code {
             ErrorCode::NotFound => "check the names (key-admin domain list, key-admin trust list)",
-            ErrorCode::Sealed => "give the broker its root key again",
+            ErrorCode::Sealed => "unseal the broker: key-admin unseal",
             ErrorCode::Busy | ErrorCode::Deadline => "try again in a moment",
             ErrorCode::Unavailable => "look at the broker's log",
             _ => "correct it and try again",

@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use claviger_proto::DomainName;
-use claviger_store::SlotSpec;
+use claviger_store::slot::NewSlot;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Cryptstore, Keys, StateDir, StateError};
@@ -74,14 +74,14 @@ impl StateLock {
 
     /// Makes an empty cryptstore, without an identity, whose root key lies in this slot; without one named, in that of
     /// a new key file beside it.
-    pub fn create(&self, slot: Option<&SlotSpec>) -> Result<(), StateError> {
+    pub fn create(&self, slot: Option<&NewSlot>) -> Result<(), StateError> {
         self.make(slot, &Cryptstore::empty())
     }
 
     /// The same with an identity in it. `now` is in seconds since 1970.
     pub fn create_with_identity(
         &self,
-        slot: Option<&SlotSpec>,
+        slot: Option<&NewSlot>,
         identity: &Identity,
         now: i64,
     ) -> Result<(), StateError> {
@@ -101,7 +101,7 @@ impl StateLock {
         self.make(None, &Cryptstore::new(identity, now))
     }
 
-    fn make(&self, slot: Option<&SlotSpec>, content: &Cryptstore) -> Result<(), StateError> {
+    fn make(&self, slot: Option<&NewSlot>, content: &Cryptstore) -> Result<(), StateError> {
         if self.state.exists()? {
             return Err(StateError::Exists { dir: self.state.path.clone() });
         }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::RootKey;
 use crate::seal::{Aad, RecordKind, SealError, SealKey, expand};
-use crate::slot::SlotContext;
+use crate::slot::{SlotContext, SlotId};
 
 const LABEL: &[u8] = b"claviger slot v1";
 
@@ -38,28 +38,44 @@ fn derive(factor: &Secret, salt: &[u8]) -> (SealKey, Zeroizing<[u8; 32]>) {
     (SealKey::new(&half(0..32)), half(32..64))
 }
 
-fn aad<'a>(context: &SlotContext<'a>, kind: &'a str, salt: &'a [u8]) -> Aad<'a> {
+/// What a slot's seal is bound to besides its store.
+#[derive(Clone, Copy)]
+pub(super) struct Bound<'a> {
+    /// The kind of slot.
+    pub(super) kind: &'a str,
+    /// What the kind's own fields in `slots.json` say.
+    pub(super) fields: &'a [u8],
+}
+
+fn aad<'a>(context: &SlotContext<'a>, bound: Bound<'a>, bound_to: &'a [u8]) -> Aad<'a> {
     Aad {
         kind: RecordKind::Slot,
         generation: *context.store.as_bytes(),
         name: context.purpose,
-        entry_type: kind,
-        bound_to: salt,
+        entry_type: bound.kind,
+        bound_to,
         ..Aad::default()
     }
 }
 
 impl Wrapped {
+    /// The slot's name in its table: the beginning of its salt, which is random, and authenticated.
+    pub(super) fn id(&self) -> Option<SlotId> {
+        let mut id = [0; 4];
+        hex::decode_to_slice(self.salt.get(..8)?, &mut id).ok()?;
+        Some(SlotId::from_bytes(id))
+    }
+
     pub(super) fn new(
         context: &SlotContext<'_>,
-        kind: &str,
+        bound: Bound<'_>,
         factor: &Secret,
         root: &RootKey,
     ) -> Result<Self, SealError> {
         let mut salt = [0; 32];
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| SealError::Randomness)?;
         let (key, commitment) = derive(factor, &salt);
-        let sealed = key.seal(&aad(context, kind, &salt), root.expose())?;
+        let sealed = key.seal(&aad(context, bound, &[&salt, bound.fields].concat()), root.expose())?;
         Ok(Self {
             salt: hex::encode(salt),
             commitment: hex::encode(commitment.as_slice()),
@@ -70,7 +86,7 @@ impl Wrapped {
     pub(super) fn open(
         &self,
         context: &SlotContext<'_>,
-        kind: &str,
+        bound: Bound<'_>,
         factor: &Secret,
     ) -> Result<RootKey, Unwrap> {
         let [salt, commitment, sealed] = [&self.salt, &self.commitment, &self.sealed].map(hex::decode);
@@ -81,8 +97,8 @@ impl Wrapped {
         if !bool::from(expected.as_slice().ct_eq(&commitment)) {
             return Err(Unwrap::WrongKey);
         }
-        let root = key.open(&aad(context, kind, &salt), &sealed).map_err(|_| Unwrap::Damaged)?;
-        let root: [u8; 32] = root.expose().try_into().map_err(|_| Unwrap::Damaged)?;
-        Ok(RootKey::from_bytes(Zeroizing::new(root)))
+        let bound_to = [&salt, bound.fields].concat();
+        let root = key.open(&aad(context, bound, &bound_to), &sealed).map_err(|_| Unwrap::Damaged)?;
+        RootKey::from_secret(root).ok_or(Unwrap::Damaged)
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Command as Process, Stdio};
 
 use claviger_acl::Action;
 use claviger_proto::{Secret, Version};
-use claviger_store::{Command, DataDir, Done, PutEntry, SlotSpec};
+use claviger_store::{Command, DataDir, Done, NewSlot, PutEntry};
 
 use crate::common::{Member, NOW, create_domain, facts};
 
@@ -65,7 +65,7 @@ fn child_that_stores() {
 fn t32_every_acknowledged_version_survives_a_kill_and_none_is_torn() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("data");
-    let dir = DataDir::create(&path, &SlotSpec::File { path: temp.path().join("key") }).unwrap();
+    let dir = DataDir::create(&path, &NewSlot::File { path: temp.path().join("key") }).unwrap();
     let store = dir.store(&dir.unlock().unwrap()).unwrap();
     create_domain(&mut store.writer().unwrap(), "alpha").unwrap();
     drop((store, dir));

@@ -5,20 +5,20 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use claviger_store::engine::{Engine as _, Key, Tree};
-use claviger_store::slot::SlotError;
-use claviger_store::{DataDir, DataDirError, SlotSpec, StoreError};
+use claviger_store::slot::{NewSlot, SlotError};
+use claviger_store::{DataDir, DataDirError, StoreError};
 
 struct Place {
     _temp: tempfile::TempDir,
     data: PathBuf,
-    spec: SlotSpec,
+    spec: NewSlot,
 }
 
 impl Place {
     fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
         let data = temp.path().join("data");
-        let spec = SlotSpec::File { path: temp.path().join("key") };
+        let spec = NewSlot::File { path: temp.path().join("key") };
         Self { _temp: temp, data, spec }
     }
 
@@ -139,7 +139,7 @@ fn t30_slots_or_a_store_of_another_broker_are_refused() {
 #[test]
 fn a_wrong_and_a_missing_key_file_are_told_apart() {
     let place = Place::made();
-    let SlotSpec::File { path } = &place.spec else { panic!("another slot") };
+    let NewSlot::File { path } = &place.spec else { panic!("another slot") };
     fs::write(path, [1; 32]).unwrap();
     let dir = place.open().unwrap();
     assert!(matches!(err(dir.unlock()), DataDirError::Slot(SlotError::WrongKey { .. })));

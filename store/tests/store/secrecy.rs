@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use claviger_acl::Action;
-use claviger_store::{AuditFacts, Command, DataDir, SegmentWriter, SlotSpec};
+use claviger_store::{AuditFacts, Command, DataDir, NewSlot, SegmentWriter};
 
 use crate::common::{Member, create_domain, facts};
 
@@ -22,7 +22,7 @@ fn contents(path: &Path, all: &mut Vec<(String, Vec<u8>)>) {
 fn t17_neither_secrets_nor_names_are_in_any_file() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("data");
-    let spec = SlotSpec::File { path: temp.path().join("key") };
+    let spec = NewSlot::File { path: temp.path().join("key") };
     let dir = DataDir::create(&path, &spec).unwrap();
     let store = dir.store(&dir.unlock().unwrap()).unwrap();
     let mut writer = store.writer().unwrap();

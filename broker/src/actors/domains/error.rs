@@ -1,11 +1,13 @@
 //! Why an admin call fails.
 
+use claviger_acl::Denied;
 use claviger_attest::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::{DomainName, ParseError};
-use claviger_store::{StoreError, audit::AuditError};
+use claviger_store::{DataDirError, StoreError, audit::AuditError};
 
 use crate::domain::BuildError;
+use crate::startup::StartError;
 
 /// Why an admin call fails. Says what to do next where the caller can do something.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +28,27 @@ pub enum AdminError {
     /// A value in the call can't be used.
     #[error("{0}")]
     Invalid(String),
+    /// The name is one that nobody may put anything under.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The broker has no root key.
-    #[error("the broker is sealed; bring its root key's slot back and start it again")]
+    #[error("the broker is sealed; unseal it first: key-admin unseal")]
     Sealed,
+    /// There is nothing to unseal.
+    #[error("the broker isn't sealed; it serves already")]
+    NotSealed,
+    /// Somebody else is at it.
+    #[error("an unsealing is under way; try again when it has ended")]
+    Unsealing,
+    /// Another call goes on for too long.
+    #[error("another administrative call is under way, so nothing was sealed; try again when it has ended")]
+    Occupied,
+    /// What was given to unseal with isn't it, or the slots can't be read.
+    #[error(transparent)]
+    Slots(#[from] DataDirError),
+    /// The store can't be opened with its root key.
+    #[error(transparent)]
+    Start(#[from] Box<StartError>),
     /// The broker is on its way down.
     #[error("the broker is stopping")]
     Stopping,
@@ -48,10 +68,15 @@ impl AdminError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NoDomain(_) | Self::NoReference(_) => ErrorCode::NotFound,
-            Self::Taken(_) | Self::Shared(_) => ErrorCode::Conflict,
+            Self::Taken(_) | Self::Shared(_) | Self::NotSealed => ErrorCode::Conflict,
             Self::Invalid(_) => ErrorCode::Refused,
+            Self::Denied(denied) => denied.code(),
             Self::Sealed => ErrorCode::Sealed,
-            Self::Stopping | Self::Audit(_) | Self::Build(_) => ErrorCode::Unavailable,
+            Self::Unsealing | Self::Occupied => ErrorCode::Busy,
+            Self::Slots(DataDirError::Slot(error)) if !error.is_ours() => ErrorCode::Refused,
+            Self::Stopping | Self::Audit(_) | Self::Build(_) | Self::Slots(_) | Self::Start(_) => {
+                ErrorCode::Unavailable
+            }
             Self::Store(error) => error.code(),
         }
     }

@@ -4,6 +4,7 @@
 mod audit;
 mod change;
 mod error;
+mod import;
 mod registry;
 
 use std::future::Future;
@@ -11,8 +12,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt as _, AsyncContext as _, AtomicResponse, Context, Handler, Message, Recipient,
-    WrapFuture as _,
+    Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, AtomicResponse, Context, Handler,
+    Message, Recipient, WrapFuture as _,
 };
 use claviger_proto::{DomainName, admin};
 
@@ -98,10 +99,25 @@ pub struct Distrust {
 #[rtype(result = "Result<admin::AuditReport, AdminError>")]
 pub struct VerifyAudit(pub DomainName);
 
+/// Put an entry into a domain.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Imported, AdminError>")]
+pub struct Import {
+    /// Whose.
+    pub domain: DomainName,
+    /// What.
+    pub entry: admin::ImportEntry,
+}
+
 /// Make a last checkpoint of every domain.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct CheckpointAll;
+
+/// The broker is being sealed: end, and say which domains there were, by their generations.
+#[derive(Message)]
+#[rtype(result = "Vec<[u8; 16]>")]
+pub struct Retire;
 
 /// See the module.
 pub struct DomainsActor {
@@ -139,6 +155,15 @@ impl Actor for DomainsActor {
     }
 }
 
+impl Handler<Retire> for DomainsActor {
+    type Result = actix::MessageResult<Retire>;
+
+    fn handle(&mut self, _: Retire, context: &mut Context<Self>) -> Self::Result {
+        context.stop();
+        actix::MessageResult(self.registry.generations())
+    }
+}
+
 macro_rules! handle {
     ($($message:ident => |$registry:ident, $body:ident| $work:expr;)*) => {$(
         impl Handler<$message> for DomainsActor {
@@ -161,5 +186,6 @@ handle! {
     Trust => |registry, trust| registry.trust(&trust.domain, trust.reference).await;
     Distrust => |registry, it| registry.distrust(&it.domain, &it.kind, &it.measurement).await;
     VerifyAudit => |registry, verify| registry.verify_audit(&verify.0).await;
+    Import => |registry, import| registry.import(&import.domain, import.entry).await;
     CheckpointAll => |registry, _all| registry.checkpoint_changed().await;
 }

@@ -38,6 +38,10 @@ impl Registry {
         Arc::clone(&self.domains.borrow())
     }
 
+    pub(super) fn generations(&self) -> Vec<[u8; 16]> {
+        self.domains().iter().map(|domain| *domain.keys.generation()).collect()
+    }
+
     pub(super) fn find(&self, name: &DomainName) -> Result<Arc<Domain>, AdminError> {
         self.domains().get(name).cloned().ok_or_else(|| AdminError::NoDomain(name.clone()))
     }

@@ -3,23 +3,31 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use claviger_client::cli::{Failure, OutputMode, Report};
-use claviger_store::{DataDir, SlotSpec};
+use claviger_client::cli::{Failure, OutputMode, Report, passphrase};
+use claviger_store::slot::SlotError;
+use claviger_store::{DataDir, DataDirError, SlotSpec};
 
 /// Make a data directory, with a new root key in one key slot.
 ///
 /// With `file:PATH`, the root key is sealed under the raw bytes of PATH (at least 32). If PATH isn't there, it
-/// is made, with mode 0600. Without that file the data directory can't be read: keep a copy elsewhere.
+/// is made, with mode 0600. Without that file the data directory can't be read: keep a copy elsewhere. With
+/// `passphrase`, it is sealed under a passphrase of at least 8 bytes, which is asked for twice.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  key-broker init --data-dir /var/lib/claviger --key-slot file:/etc/claviger/root.key")]
+#[command(after_help = "Examples:
+  key-broker init --data-dir /var/lib/claviger --key-slot file:/etc/claviger/root.key
+  key-broker init --data-dir /var/lib/claviger --key-slot passphrase
+  key-broker init --data-dir /var/lib/claviger --key-slot passphrase --passphrase-file FILE")]
 pub(crate) struct Args {
     /// The directory to make; it must be empty, or not be there.
     #[arg(long, env = "CLAVIGER_DATA_DIR")]
     data_dir: PathBuf,
     /// Where the root key's seal comes from.
-    #[arg(long, value_name = "file:PATH")]
+    #[arg(long, value_name = "file:PATH|passphrase")]
     key_slot: SlotSpec,
+    /// A file that holds the passphrase (- is standard input); without it, systemd's credential
+    /// claviger-passphrase, or the terminal.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 #[derive(serde::Serialize)]
@@ -32,23 +40,36 @@ struct Made {
 impl Report for Made {
     fn text(&self) -> String {
         let Self { broker_id, data_dir, key_slot } = self;
+        let keep =
+            if key_slot == "passphrase" { "the passphrase safe" } else { "a copy of the key file elsewhere" };
         format!(
             "made broker {broker_id} in {data_dir}, its root key sealed by {key_slot}\n\
-             next: keep a copy of the key file elsewhere, then key-broker serve --data-dir {data_dir}"
+             next: keep {keep}, then key-broker serve --data-dir {data_dir}"
         )
     }
 }
 
 pub(crate) fn run(args: &Args, output: OutputMode) -> ExitCode {
-    let made = DataDir::create(&args.data_dir, &args.key_slot).map(|data_dir| Made {
-        broker_id: data_dir.id().to_string(),
-        data_dir: args.data_dir.display().to_string(),
-        key_slot: args.key_slot.to_string(),
-    });
-    let next = "choose an empty directory and a key file of your own; nothing was changed";
-    let result = made.map_err(|error| Failure::new("refused", 3, error.to_string(), next));
-    match result.and_then(|made| output.tell(&made)) {
+    match make(args).and_then(|made| output.tell(&made)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.exit(output),
     }
+}
+
+fn make(args: &Args) -> Result<Made, Failure> {
+    let slot = args
+        .key_slot
+        .new_slot(|| passphrase::new(args.passphrase_file.as_deref(), "New passphrase of the root key"))?;
+    let data_dir = DataDir::create(&args.data_dir, &slot).map_err(|error| {
+        let next = match error {
+            DataDirError::Slot(SlotError::PassphraseShort) => "choose a longer one; nothing was changed",
+            _ => "choose an empty directory and a key file of your own; nothing was changed",
+        };
+        Failure::new("refused", 3, error.to_string(), next)
+    })?;
+    Ok(Made {
+        broker_id: data_dir.id().to_string(),
+        data_dir: args.data_dir.display().to_string(),
+        key_slot: args.key_slot.to_string(),
+    })
 }

@@ -3,6 +3,7 @@
 mod init;
 mod quickstart;
 mod serve;
+mod slot;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ struct Args {
 enum Command {
     Init(init::Args),
     Serve(serve::Args),
+    Slot(slot::Args),
     Quickstart(quickstart::Args),
 }
 
@@ -31,8 +33,9 @@ const EXAMPLES: &str = "Examples:
   key-broker init  --data-dir /var/lib/claviger --key-slot file:/etc/claviger/root.key
   key-broker serve --data-dir /var/lib/claviger --listen 0.0.0.0:8120 \\
       --admission-listen 0.0.0.0:8123
+  key-broker slot add --data-dir /var/lib/claviger --key-slot passphrase
 
-Exit status: 0 done, 2 usage or configuration, 7 the root key can't be had, 1 other.";
+Exit status: 0 done, 2 usage or configuration, 3 refused, 4 not found, 7 the root key can't be had, 1 other.";
 
 fn main() -> ExitCode {
     let args: Args = match parse() {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     match args.command {
         Command::Init(init) => init::run(&init, output),
         Command::Serve(serve) => serve::run(serve, output),
+        Command::Slot(slot) => slot::run(&slot, output),
         Command::Quickstart(quickstart) => quickstart::run(&quickstart, output),
     }
 }

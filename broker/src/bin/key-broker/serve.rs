@@ -1,12 +1,13 @@
 //! `key-broker serve`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use claviger_broker::config::{AdmissionListen, Config, Overrides};
 use claviger_broker::{Addresses, Broker, StartError};
-use claviger_client::cli::{Failure, OutputMode};
+use claviger_client::cli::{Failure, OutputMode, passphrase};
+use claviger_store::slot::Passphrase;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serve until SIGTERM or SIGINT; what is under way then is finished first.
@@ -34,6 +35,10 @@ pub(crate) struct Args {
     /// The admin socket [default: admin.sock in the data directory].
     #[arg(long, env = "CLAVIGER_ADMIN_SOCKET")]
     admin_socket: Option<PathBuf>,
+    /// A file that holds the passphrase of a key slot; without it, systemd's credential claviger-passphrase, or the
+    /// terminal.
+    #[arg(long, value_name = "FILE", env = "CLAVIGER_PASSPHRASE_FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: Args, output: OutputMode) -> ExitCode {
@@ -59,13 +64,16 @@ async fn serve(args: Args, output: OutputMode) -> Result<(), Ended> {
         admission: args.admission_listen,
         ops_listen: args.ops_listen,
         admin_socket: args.admin_socket,
+        passphrase_file: args.passphrase_file,
     };
     let start = |error: StartError| Ended::Start(error);
     let config = Config::load(args.config.as_deref(), flags).map_err(|error| start(error.into()))?;
     let handler = |kind| signal(kind).map_err(|error| start(StartError::Socket(error)));
     let (mut terminate, mut interrupt) =
         (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
-    let broker = Broker::start(config).await.map_err(start)?;
+    let passphrase_file = config.passphrase_file.clone();
+    let passphrase = |wrong| passphrase_of_slot(passphrase_file.as_deref(), wrong);
+    let broker = Broker::start(config, passphrase).await.map_err(start)?;
     announce(&broker.addresses, output);
     let failed = tokio::select! {
         _ = terminate.recv() => None,
@@ -76,6 +84,38 @@ async fn serve(args: Args, output: OutputMode) -> Result<(), Ended> {
     drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
     broker.drain().await;
     failed.map_or(Ok(()), |reason| Err(Ended::Failed(reason)))
+}
+
+/// How often a passphrase is asked for at the terminal.
+const ASKED: u32 = 3;
+
+/// The passphrase that was given ahead, or that somebody types; `None` when there is none. A broker without it
+/// starts sealed, so what is wrong with it is for the log.
+fn passphrase_of_slot(file: Option<&Path>, wrong: u32) -> Option<Passphrase> {
+    let told = |failure: &Failure| {
+        tracing::error!(error = failure.message(), next = failure.next(), "no passphrase");
+    };
+    if wrong == 0 {
+        if let Some((path, mode)) =
+            file.and_then(|file| Some((file.display(), passphrase::exposed_mode(file)?)))
+        {
+            let mode = format!("{mode:o}");
+            tracing::warn!(%path, mode, "others than its owner can read this passphrase; run chmod 600 on it");
+        }
+        match passphrase::given(file) {
+            Ok(None) => {}
+            Ok(given) => return given,
+            Err(failure) => {
+                told(&failure);
+                return None;
+            }
+        }
+    }
+    let ahead = matches!(passphrase::given(file), Ok(Some(_)) | Err(_));
+    if ahead || wrong >= ASKED || !passphrase::can_ask() {
+        return None;
+    }
+    passphrase::ask("Passphrase of the root key").inspect_err(told).ok()
 }
 
 /// Says where the broker listens: on stdout for machines, in the log for people, and to systemd.

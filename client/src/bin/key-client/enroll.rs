@@ -1,7 +1,7 @@
 //! `key-client enroll`
 
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock};
-use claviger_client::state::{StateDir, StateError};
+use claviger_client::state::StateError;
 use claviger_client::{Admitted, Enrollment, Error, Options, enroll};
 use serde::Serialize;
 
@@ -44,17 +44,18 @@ impl Report for Enrolled {
 
 pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failure> {
     let policy = certificates::read_policy(&args.policy_cert)?;
-    let state = StateDir::new(&args.state_dir);
+    let state = args.state.open()?;
     // Held to the end, so that of two enrolments at once one is refused before it is admitted.
     let lock = state.lock_or_make().map_err(Error::from)?;
     lock.allows(&args.domain, args.replace).map_err(Error::from)?;
     if args.key_slot.is_some() && state.exists().map_err(Error::from)? {
-        return Err(Error::from(StateError::Exists { dir: args.state_dir.clone() }).into());
+        return Err(Error::from(StateError::Exists { dir: args.state.state_dir.clone() }).into());
     }
+    let new_slot = args.state.new_slot(args.key_slot.as_ref())?;
     let enrollment =
         Enrollment { domain: &args.domain, policy: &policy, collector: &args.evidence, algorithm: args.key };
     let admitted = enroll(&args.admission, &enrollment, &Options::default()).await?;
-    match &args.key_slot {
+    match &new_slot {
         Some(slot) => lock.create_with_identity(Some(slot), &admitted.identity, clock::now()),
         None => lock.put_identity(&admitted.identity, clock::now()),
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use claviger_client::cli::formats;
+use claviger_client::cli::{StateArgs, formats};
 use claviger_client::cryptstore::Generate;
 use claviger_proto::EntryType;
 use claviger_proto::format::Format;
@@ -36,23 +36,16 @@ pub(crate) enum CryptstoreCommand {
     Print(PrintArgs),
 }
 
-/// Where the cryptstore is.
-#[derive(Args)]
-pub(crate) struct Where {
-    /// The directory of this machine's sealed cryptstore
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: PathBuf,
-}
-
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   key-client cryptstore init --state-dir ./keys
-  key-client cryptstore init --state-dir ./keys --key-slot file:/run/credentials/slot.key")]
+  key-client cryptstore init --state-dir ./keys --key-slot file:/run/credentials/slot.key
+  key-client cryptstore init --state-dir ./keys --key-slot passphrase")]
 pub(crate) struct InitArgs {
     #[command(flatten)]
-    pub(crate) at: Where,
-    /// What seals it: file:PATH, made if it isn't there; without it, a key file beside the cryptstore
+    pub(crate) at: StateArgs,
+    /// What seals it: file:PATH, made if it isn't there, or passphrase; without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
 }
@@ -68,7 +61,7 @@ pub(crate) struct PutArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// The file to put, or - for standard input; at most 1 MiB
     #[arg(long = "in", value_name = "FILE|-")]
     pub(crate) input: PathBuf,
@@ -98,7 +91,7 @@ pub(crate) struct GetArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// Where to write it: a file (mode 0600), or - for standard output
     #[arg(long, value_name = "FILE|-")]
     pub(crate) out: PathBuf,
@@ -117,7 +110,7 @@ Examples:
   key-client cryptstore list --prefix web/ --output json --state-dir /var/lib/claviger")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// Only tags that begin so
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) prefix: String,
@@ -133,7 +126,7 @@ pub(crate) struct DeleteArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     #[command(flatten)]
     pub(crate) which: DeleteWhich,
 }
@@ -159,7 +152,7 @@ pub(crate) struct GenerateArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// What kind of key
     #[arg(long, value_name = "KIND", value_parser = kinds())]
     pub(crate) kind: Generate,
@@ -184,7 +177,7 @@ pub(crate) struct ExportArgs {
     #[arg(value_name = "TAG", required = true)]
     pub(crate) tags: Vec<String>,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// The recipient's P-256 or P-384 public key: a file with it, PEM or key_message
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
@@ -205,7 +198,7 @@ Examples:
   key-client cryptstore import --in backup.sealed --key recipient.pem --as restored/key --state-dir ./keys")]
 pub(crate) struct ImportArgs {
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// The export, or - for standard input
     #[arg(long = "in", value_name = "FILE|-")]
     pub(crate) input: PathBuf,
@@ -237,7 +230,7 @@ pub(crate) struct PrintArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// Which version; without it, the latest
     #[arg(long, value_name = "N", value_parser = version)]
     pub(crate) version: Option<VersionArg>,

@@ -12,6 +12,7 @@ use claviger_proto::{Entry, ErrorCode, ParseError, ResourceName};
 use serde::Serialize;
 
 use super::args::{ExportArgs, ImportArgs};
+use super::{load, update};
 use crate::out;
 
 #[derive(Serialize)]
@@ -31,7 +32,7 @@ impl Report for Exported<'_> {
 
 pub(super) fn export(args: &ExportArgs, mode: OutputMode) -> Result<(), Failure> {
     let recipient = read_recipient(&args.to)?;
-    let cryptstore = args.at.load()?;
+    let cryptstore = load(&args.at.open()?)?;
     let version = args.version.and_then(|version| version.0);
     if version.is_some() && args.tags.len() > 1 {
         let message = "--version is for a single tag; each tag has versions of its own";
@@ -85,7 +86,8 @@ impl Report for Imported {
 pub(super) fn import(args: &ImportArgs, mode: OutputMode) -> Result<(), Failure> {
     let file = input::read(&args.input, MAX_EXPORT)?;
     let export = SealedExport::parse(file.expose()).map_err(|error| refused(&args.input, error))?;
-    let cryptstore = args.at.load()?;
+    let state = args.at.open()?;
+    let cryptstore = load(&state)?;
     let key = match (&args.key.key, &args.key.key_item) {
         (Some(path), _) => {
             let file = input::read(path, MAX_FILE)?;
@@ -102,7 +104,7 @@ pub(super) fn import(args: &ImportArgs, mode: OutputMode) -> Result<(), Failure>
         rename(&mut entries, cryptstore.tag(tag).map_err(Error::from)?)?;
     }
     drop(cryptstore);
-    let taken = args.at.update(|cryptstore| cryptstore.import(entries))?;
+    let taken = update(&state, |cryptstore| cryptstore.import(entries))?;
     let items =
         taken.into_iter().map(|(tag, version)| ImportedItem { tag: tag.into(), version: version.get() });
     mode.tell(&Imported { items: items.collect() })

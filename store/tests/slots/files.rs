@@ -1,71 +1,12 @@
-//! Key slots, as an agent or a broker uses them.
-
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+//! One slot, of a file.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use claviger_store::seal::Aad;
-use claviger_store::slot::{SlotContext, SlotError, Slots};
+use claviger_store::slot::{NewSlot, SlotContext, SlotError, Slots};
 use claviger_store::{RootKey, SlotSpec, StoreId};
 
-const STORE: [u8; 16] = [7; 16];
-
-fn context() -> SlotContext<'static> {
-    SlotContext { purpose: "agent", store: StoreId::from_bytes(STORE) }
-}
-
-struct Made {
-    dir: tempfile::TempDir,
-    root: RootKey,
-}
-
-impl Made {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let root = RootKey::generate().unwrap();
-        let spec = format!("file:{}", dir.path().join("key").display()).parse().unwrap();
-        Slots::create(&dir.path().join("slots.json"), &context(), &root, &spec).unwrap();
-        Self { dir, root }
-    }
-
-    fn slots(&self) -> PathBuf {
-        self.dir.path().join("slots.json")
-    }
-
-    fn key(&self) -> PathBuf {
-        self.dir.path().join("key")
-    }
-
-    fn open(&self) -> Result<RootKey, SlotError> {
-        Slots::read(&self.slots())?.open(&context())
-    }
-
-    /// Changes the text of `slots.json`.
-    fn edit(&self, change: impl Fn(&mut serde_json::Value)) {
-        let mut table = serde_json::from_slice(&fs::read(self.slots()).unwrap()).unwrap();
-        change(&mut table);
-        fs::write(self.slots(), serde_json::to_vec(&table).unwrap()).unwrap();
-    }
-}
-
-fn error(outcome: Result<RootKey, SlotError>) -> SlotError {
-    outcome.err().unwrap()
-}
-
-fn same(a: &RootKey, b: &RootKey) -> bool {
-    let sealed = a.seal_key("t").seal(&Aad::default(), b"x").unwrap();
-    b.seal_key("t").open(&Aad::default(), &sealed).is_ok()
-}
-
-fn mode(path: &Path) -> u32 {
-    path.metadata().unwrap().permissions().mode() & 0o777
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
+use super::{Made, context, error, mode, same, set_mode};
 
 #[test]
 fn the_root_key_comes_back_and_t23_the_files_are_private() {
@@ -83,7 +24,7 @@ fn an_existing_key_file_is_the_key_and_stays_as_it_is() {
     set_mode(&key, 0o400);
     let root = RootKey::generate().unwrap();
     let slots = dir.path().join("slots.json");
-    Slots::create(&slots, &context(), &root, &SlotSpec::File { path: key.clone() }).unwrap();
+    Slots::create(&slots, &context(), &root, &NewSlot::File { path: key.clone() }).unwrap();
     assert_eq!(fs::read(&key).unwrap(), [9; 40]);
     assert!(same(&Slots::read(&slots).unwrap().open(&context()).unwrap(), &root));
 }
@@ -180,7 +121,7 @@ fn t30_the_slots_of_another_store_or_purpose_are_refused_even_when_relabelled() 
 #[test]
 fn an_unknown_format_is_refused_and_slots_are_never_overwritten() {
     let made = Made::new();
-    let again = Slots::create(&made.slots(), &context(), &made.root, &SlotSpec::File { path: made.key() });
+    let again = Slots::create(&made.slots(), &context(), &made.root, &NewSlot::File { path: made.key() });
     assert!(matches!(again.err().unwrap(), SlotError::Exists { .. }));
     made.edit(|table| {
         *table = serde_json::json!({"format": 2, "whatever": true});
@@ -192,7 +133,9 @@ fn an_unknown_format_is_refused_and_slots_are_never_overwritten() {
 fn a_slot_is_written_as_on_the_command_line() {
     assert_eq!(SlotSpec::File { path: "/a b".into() }, "file:/a b".parse().unwrap());
     assert_eq!("file:x".parse::<SlotSpec>().unwrap().to_string(), "file:x");
-    for bad in ["", "file", "file:", "passphrase:", "/etc/key"] {
+    assert_eq!("passphrase".parse::<SlotSpec>().unwrap(), SlotSpec::Passphrase);
+    assert_eq!(SlotSpec::Passphrase.to_string(), "passphrase");
+    for bad in ["", "file", "file:", "passphrase:", "passphrase:secret", "shamir", "/etc/key"] {
         assert!(matches!(bad.parse::<SlotSpec>(), Err(SlotError::Spec)));
     }
 }

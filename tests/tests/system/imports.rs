@@ -1,0 +1,141 @@
+//! Secrets put into a broker from its own machine.
+
+use claviger_tests::broker::{Broker, Setup};
+use claviger_tests::channel::connect;
+use claviger_tests::fleet::{Fleet, retrieve};
+use claviger_tests::message;
+use claviger_tests::programs::{Call, Run};
+
+const SECRET: &[u8] = b"a-disk-key-that-came-by-hand";
+
+fn import(broker: &Broker, name: &str, domain: &str) -> Call {
+    broker.admin("entry import").arg(name).with("--domain", domain)
+}
+
+fn import_ok(broker: &Broker, name: &str, blob: &[u8]) -> Run {
+    import(broker, name, "fleet").args("--in -").stdin(blob).run()
+}
+
+#[test]
+fn an_imported_entry_is_one_like_any_other() {
+    let broker = Broker::start();
+    let fleet = Fleet::create(&broker, "fleet", "members");
+    let state = fleet.state_of("member", &fleet.member());
+    let records = fleet.verify_audit(&broker);
+    let file = broker.file("disk.key", SECRET);
+    let made = import(&broker, "storage-disk-key", "fleet").with("--in", &file).run().ok();
+    assert_eq!((&made["name"], &made["version"]), (&"storage-disk-key".into(), &1.into()));
+    let run = retrieve(&broker, &state, "storage-disk-key").args("--out -").run_text();
+    assert_eq!(run.stdout(), SECRET, "{run}");
+    // With its own record: the import and the retrieval.
+    assert_eq!(fleet.verify_audit(&broker), records + 2);
+    assert_eq!(import_ok(&broker, "fleet/storage-disk-key", b"next").ok()["version"], 2);
+    let typed = import(&broker, "typed", "fleet").args("--in - --type my-type --version 7").stdin(SECRET);
+    assert_eq!(typed.run().ok()["version"], 7);
+    let mut channel = fleet.channel(&broker);
+    let entry = channel.request(&message::retrieve("typed")).ok().entry();
+    assert!(entry.text(2) == Some("my-type"), "its type is kept");
+    // The largest there may be.
+    let large = vec![0x5a; 1 << 20];
+    import_ok(&broker, "large", &large).ok();
+    assert_eq!(channel.request(&message::retrieve("large")).ok().blob(), large);
+}
+
+#[test]
+fn one_that_is_not_exportable_never_leaves() {
+    let broker = Broker::start();
+    let fleet = Fleet::create(&broker, "fleet", "members");
+    let stays = import(&broker, "stays", "fleet").args("--in - --not-exportable").stdin(SECRET);
+    stays.run().ok();
+    fleet.channel(&broker).request(&message::retrieve("stays")).refused("not-found");
+}
+
+#[test]
+fn the_operator_writes_whatever_the_preset_and_reads_nothing() {
+    let broker = Broker::start();
+    let fleet = Fleet::create(&broker, "fleet", "closed");
+    import_ok(&broker, "a", SECRET).ok();
+    fleet.channel(&broker).request(&message::retrieve("a")).refused("not-found");
+    // No call of the admin API gives it back, whichever way it is asked.
+    for line in ["domain show fleet", "domain list", "status", "trust list --domain fleet"] {
+        let run = broker.admin(line).run();
+        let said = [run.stdout(), run.stderr().as_bytes()].concat();
+        let hex = hex::encode(SECRET);
+        assert!(!said.windows(SECRET.len()).any(|window| window == SECRET), "{run}");
+        assert!(!said.windows(hex.len()).any(|window| window == hex.as_bytes()), "{run}");
+    }
+    for (method, path) in [
+        ("GET", "/v1/domains/fleet/entries"),
+        ("GET", "/v1/domains/fleet/entries/a"),
+        ("PUT", "/v1/domains/fleet/entries/a"),
+        ("DELETE", "/v1/domains/fleet/entries"),
+    ] {
+        let (status, body) = raw(&broker, method, path);
+        assert!(matches!(status, 404 | 405), "{method} {path}: {status} {body}");
+    }
+}
+
+/// A call of the admin API as it isn't made by key-admin.
+fn raw(broker: &Broker, method: &str, path: &str) -> (u16, String) {
+    use std::io::{Read as _, Write as _};
+    let mut socket = std::os::unix::net::UnixStream::connect(broker.admin_socket()).unwrap();
+    write!(socket, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[test]
+fn what_cannot_be_imported_is_told_and_changes_nothing() {
+    let broker = Broker::start();
+    let fleet = Fleet::create(&broker, "fleet", "members");
+    let state = fleet.state_of("member", &fleet.member());
+    import_ok(&broker, "a", SECRET).ok();
+    let records = fleet.verify_audit(&broker);
+    for reserved in ["fleet-private-auth-key", "fleet_admission_certificate", "fleet/private-auth-key"] {
+        import_ok(&broker, reserved, SECRET).failed(3).is("reserved-name");
+    }
+    for bad in ["../a", "a//b", ".", "a b", "a%2e", &"n".repeat(256)] {
+        let failure = import(&broker, bad, "fleet").args("--in -").stdin(SECRET).run().failed(3);
+        failure.is("invalid-name");
+    }
+    import_ok(&broker, "a", b"").failed(3).says(&["empty"]);
+    import_ok(&broker, "a", &vec![0; (1 << 20) + 1]).failed(3).is("too-large");
+    let at =
+        |version: &str| import(&broker, "a", "fleet").args("--in -").with("--version", version).stdin(b"x");
+    at("1").run().failed(5).is("conflict");
+    at("5").run().failed(5).says(&["2"]);
+    for usage in ["0", "-1", "2147483648", "x"] {
+        at(usage).run().failed(2);
+    }
+    import(&broker, "a", "fleet").args("--in - --type").arg("a b").stdin(b"x").run().failed(2);
+    import(&broker, "a", "nowhere").args("--in -").stdin(b"x").run().failed(4).is("not-found");
+    import(&broker, "a", "fleet").with("--in", broker.dir().join("nowhere")).run().failed(1);
+    let run = retrieve(&broker, &state, "a").args("--out -").run_text();
+    assert_eq!(run.stdout(), SECRET, "{run}");
+    assert_eq!(fleet.verify_audit(&broker), records + 1, "the retrieval alone");
+}
+
+#[test]
+fn t03_no_listener_but_the_admin_socket_imports_or_unseals() {
+    use std::io::{Read as _, Write as _};
+    let broker = Broker::start_with(Setup::default());
+    Fleet::create(&broker, "fleet", "members");
+    for path in ["/v1/domains/fleet/entries", "/v1/unseal", "/v1/seal", "/v1/status"] {
+        for to in [broker.ops, broker.listen, broker.admission] {
+            let mut tcp = connect(to).unwrap();
+            write!(
+                tcp,
+                "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
+            )
+            .unwrap();
+            let mut answer = Vec::new();
+            // A listener that isn't HTTP ends the connection, or sends an alert.
+            drop(tcp.read_to_end(&mut answer));
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            assert!(!answer.contains(" 200 ") && !answer.contains(" 201 "), "{to} {path}: {answer}");
+            assert!(to != broker.ops || answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+        }
+    }
+    assert_eq!(broker.page("/readyz").0, 200);
+}
