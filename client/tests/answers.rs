@@ -114,9 +114,9 @@ async fn a_server_that_leaves_before_or_in_the_middle_of_an_answer_closed_it() {
 #[tokio::test]
 async fn an_answer_to_another_request_is_none() {
     let wrong = [
-        encode_response_of(Outcome::Retrieved(entry("other", 7))),
+        encode_response_of(&Outcome::Retrieved(entry("other", 7))),
         // A store's answer where an entry was asked for.
-        encode_response_of(Outcome::Stored(claviger_proto::Version::FIRST)),
+        encode_response_of(&Outcome::Stored(claviger_proto::Version::FIRST)),
     ];
     for answer in wrong {
         let error = asked(&Domain::new("fleet"), &hasty(), |mut stream| async move {
@@ -129,8 +129,8 @@ async fn an_answer_to_another_request_is_none() {
     }
 }
 
-fn encode_response_of(outcome: Outcome) -> Vec<u8> {
-    encode_response(&Echo::default(), Some("r1"), &outcome).to_vec()
+fn encode_response_of(outcome: &Outcome) -> Vec<u8> {
+    encode_response(&Echo::default(), Some("r1"), outcome).to_vec()
 }
 
 #[tokio::test]

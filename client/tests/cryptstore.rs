@@ -12,6 +12,7 @@ use claviger_client::state::{StateDir, StateError};
 use claviger_proto::format::Content;
 use claviger_proto::key::read_private;
 use claviger_proto::{Entry, EntryType, ResourceName, Secret, Version};
+use claviger_store::slot::NewSlot;
 use support::Domain;
 
 const NOW: i64 = 1_800_000_000;
@@ -211,6 +212,12 @@ fn the_machine_s_own_identity_is_neither_put_deleted_nor_exported() {
             assert_eq!(code(cryptstore.import(vec![entry])), ("reserved-name", 3), "{name}");
         }
     }
+    // Nor does it open what was sealed for its key.
+    let public = enrolled.public_key(&tag("fleet-private-auth-key"), Which::Latest).unwrap();
+    put(&mut fresh, "a", b"a", 0).unwrap();
+    let sealed = fresh.export(&[(tag("a"), Which::Latest)], &Recipient::new(&public).unwrap()).unwrap();
+    let export = SealedExport::parse(&sealed).unwrap();
+    assert_eq!(code(enrolled.opening_key(&tag("fleet-private-auth-key"), &export)), ("reserved-name", 3));
     assert!(enrolled.identity().is_some());
     // Where no domain is known, it may be any domain's.
     assert_eq!(code(put(&mut fresh, "other-private-auth-key", b"x", 0)), ("reserved-name", 3));
@@ -332,8 +339,8 @@ fn a_slot_named_elsewhere_holds_the_root_key() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::new(dir.path().join("state"));
     let key = dir.path().join("mounted.key");
-    let spec = claviger_store::slot::NewSlot::File { path: key.clone() };
-    state.lock_or_make().unwrap().create(Some(&spec)).unwrap();
+    let slot = NewSlot::File { path: key.clone() };
+    state.lock_or_make().unwrap().create(Some(&slot)).unwrap();
     assert!(key.exists() && !state.path().join("slot.key").exists());
     state.load().unwrap();
     std::fs::remove_file(&key).unwrap();

@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::LazyLock;
 
 use claviger_client::cryptstore::{Cryptstore, SealedExport};
-use claviger_proto::key::{PrivateKey, read_private};
 use claviger_proto::Secret;
+use claviger_proto::key::{PrivateKey, read_private};
 use claviger_store::seal::{Aad, RecordKind, SealKey};
 use claviger_store::slot::{Share, Slots};
 

@@ -50,7 +50,9 @@ pub enum ParseError {
     #[error("the key is not usable: {0}")]
     Key(&'static str),
     /// A private key that is encrypted.
-    #[error("the private key is encrypted; decrypt it first (openssl pkey -in FILE -out PLAIN)")]
+    #[error(
+        "the private key is encrypted; decrypt a copy first (openssl pkey -in FILE -out PLAIN; an OpenSSH key: ssh-keygen -p -N '' -f COPY)"
+    )]
     EncryptedKey,
     /// A certificate that isn't there, or isn't one.
     #[error("the certificate is not usable: {0}")]

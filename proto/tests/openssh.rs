@@ -131,6 +131,7 @@ fn a_comment_is_visible_ascii() {
     let key = read_openssh(&data("openssh/p256")).unwrap();
     let plain = write_openssh(&key, "a b");
     assert!(*write_openssh(&key, "a\n \u{e9}\0b") == *plain);
+    assert!(*write_openssh(&key, &"x".repeat(1 << 20)) == *write_openssh(&key, &"x".repeat(255)));
 }
 
 #[test]

@@ -131,15 +131,16 @@ pub enum SealError {
     Randomness,
 }
 
-/// A key that seals records. No `Debug`, no `Clone`; zeroized when dropped.
+/// A key that seals records. No `Debug`, no `Clone`; zeroized when dropped. On the heap, so that handing it on leaves
+/// no copy behind.
 ///
 /// It is the HMAC that HKDF-Expand is made of, with the key set once: that is half of what an expansion costs.
-pub struct SealKey(hmac::Key);
+pub struct SealKey(Box<hmac::Key>);
 
 impl SealKey {
     /// A sealing key from 32 uniform secret bytes.
     pub fn new(bytes: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+        Self(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
     }
 
     /// Seals `plaintext` as the record that `aad` describes. Fails only without randomness.

@@ -15,6 +15,7 @@ use rustls::pki_types::UnixTime;
 use super::attestor::Admitted;
 use crate::domain::Domain;
 use crate::request_id::RequestId;
+use crate::runtime::stack;
 
 /// The shard's segments, one per domain, appended to synchronously before an answer leaves.
 ///
@@ -189,5 +190,7 @@ impl Handler<DomainDeleted> for AuditActor {
 
     fn handle(&mut self, DomainDeleted(generation): DomainDeleted, _: &mut Context<Self>) {
         self.segments.0.borrow_mut().writers.remove(&generation);
+        // Keys of single records are made where they are used.
+        stack::scrub();
     }
 }

@@ -10,6 +10,7 @@ use claviger_store::{DataDir, DataDirError};
 use tokio::sync::Mutex;
 
 use super::domains::AdminError;
+use crate::runtime::stack;
 use crate::startup::{Sealed, Unsealed};
 
 /// Unseal with this, or keep it until there are shares enough.
@@ -101,7 +102,12 @@ impl Core {
         };
         let gathering = std::mem::take(&mut self.gathering);
         // A passphrase takes its time and its memory; the thread that runs everything else has neither to spare.
-        let tried = actix_rt::task::spawn_blocking(move || attempt(&data_dir, gathering, with)).await;
+        let attempt = move || {
+            let tried = attempt(&data_dir, gathering, with);
+            stack::scrub();
+            tried
+        };
+        let tried = actix_rt::task::spawn_blocking(attempt).await;
         let (gathering, outcome) = tried.map_err(|_| AdminError::Stopping)?;
         self.gathering = gathering;
         let Some(Opened { root, slot }) = outcome? else { return Ok(self.state(State::Sealed)) };

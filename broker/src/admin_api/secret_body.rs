@@ -30,7 +30,7 @@ pub(super) async fn let_go_of_head(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     let headers = request.headers_mut();
-    let is_json = headers.get(CONTENT_TYPE).is_some_and(|is| is == JSON);
+    let is_json = headers.get(CONTENT_TYPE).is_some_and(|is| is.as_bytes().starts_with(JSON.as_bytes()));
     headers.clear();
     if is_json {
         headers.insert(CONTENT_TYPE, JSON);

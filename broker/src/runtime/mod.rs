@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod panics;
 pub mod shard;
+pub mod stack;
 
 /// Runs a broker's whole life on an actor system of this thread, for programs that know no actors.
 pub fn block_on<F: Future>(life: F) -> F::Output {

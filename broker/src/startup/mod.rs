@@ -27,6 +27,7 @@ use crate::net::permits::Permits;
 use crate::ops::{self, Ops};
 use crate::runtime::failure::Failure;
 use crate::runtime::shard::{self, RunningShard, Shared};
+use crate::runtime::stack;
 
 pub use error::StartError;
 use sealing::Ground;
@@ -111,7 +112,9 @@ impl Broker {
         let metrics = metrics_recorder();
         let data_dir = DataDir::open(&config.data_dir)?;
         warn_of_exposed_keys(&data_dir)?;
-        let root = root_key::root_key(&data_dir, passphrase)?;
+        let root = root_key::root_key(&data_dir, passphrase);
+        stack::scrub();
+        let root = root?;
         let mut sockets = Sockets::bind(&config)?;
         let (failure, failed) = Failure::new();
         let (config, lifecycle) = (Arc::new(config), Lifecycle::new(State::Sealed));

@@ -25,6 +25,7 @@ use crate::domain::{Domains, build};
 use crate::era::Era;
 use crate::lifecycle::Lifecycle;
 use crate::runtime::failure::Failure;
+use crate::runtime::stack;
 use crate::storage::Storage;
 
 /// How long what was told to let go of everything may take until it has.
@@ -89,6 +90,12 @@ impl Ground {
 
     /// Opens the store with its root key, and builds the domains in it.
     pub(super) fn open(&self, root: &RootKey) -> Result<Open, StartError> {
+        let open = self.open_store(root);
+        stack::scrub();
+        open
+    }
+
+    fn open_store(&self, root: &RootKey) -> Result<Open, StartError> {
         let store = Store::open(Arc::clone(&self.engine), root, self.data_dir.id())?;
         let writer = store.writer()?;
         let store_arbiter = Arbiter::try_new().map_err(StartError::Socket)?;
@@ -193,6 +200,7 @@ impl Unsealed {
         }
         let witness = storage.store.witness();
         drop((storage, domains));
+        stack::scrub();
         store_arbiter.stop();
         drop(store_arbiter);
         if timeout(LET_GO, gone(&witness)).await.is_err() {

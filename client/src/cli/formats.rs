@@ -51,12 +51,8 @@ pub fn read(path: &Path, format: Format, entry_type: Option<EntryType>, name: &s
         ));
     }
     let source = Source { bytes, format, entry_type, name };
-    let refused = |error: FormatError| {
-        let file = input::shown(path);
-        let failure = Failure::from(error);
-        Failure::coded(failure_code(&failure), format!("{file}: {}", failure.message()), failure.next())
-    };
-    let read = format::read(source).map_err(refused)?;
+    let read = format::read(source)
+        .map_err(|error| told(&error, format!("{}: {error}", input::shown(path)), next(&error)))?;
     if let Ok(Content::Private(key)) = Content::of_blob(&read.entry_type, &read.blob)
         && KeyAlgorithm::ALL.iter().any(|algorithm| algorithm.as_str() == key.kind().as_str())
         && SigningKey::from_private(&key).is_err()
@@ -72,36 +68,32 @@ pub fn read(path: &Path, format: Format, entry_type: Option<EntryType>, name: &s
     Ok(read)
 }
 
-fn failure_code(failure: &Failure) -> ErrorCode {
-    ErrorCode::from_text(failure.code()).unwrap_or(ErrorCode::Malformed)
-}
-
 /// An entry as a file of this format.
 pub fn write(entry: &Entry, format: Format) -> Result<Zeroizing<Vec<u8>>, Failure> {
     format::write(entry, format).map_err(|error| {
-        let failure = Failure::from(error);
-        let message = format!("{}: {}; nothing was written", entry.tag, failure.message());
-        Failure::coded(
-            failure_code(&failure),
-            message,
-            "choose another --format; raw and entry fit everything",
-        )
+        let message = format!("{}: {error}; nothing was written", entry.tag);
+        told(&error, message, "choose another --format; raw and entry fit everything")
     })
 }
 
 impl From<FormatError> for Failure {
     fn from(error: FormatError) -> Self {
-        let next = match error {
-            FormatError::Unknown | FormatError::NotWritten { .. } | FormatError::NotRead { .. } => {
-                "choose another --format"
-            }
-            FormatError::WriteOnly { .. } => "give it as --format raw",
-            FormatError::Type { .. } | FormatError::OtherType { .. } => {
-                "choose another --type, or leave it out"
-            }
-            FormatError::Blocks { .. } => "put what is meant into a file of its own",
-            _ => "check the file, and that --format and --type say what it is",
-        };
-        Self::coded(error.code(), error.to_string(), next)
+        told(&error, error.to_string(), next(&error))
+    }
+}
+
+fn told(error: &FormatError, message: String, next: &str) -> Failure {
+    Failure::coded(error.code(), message, next)
+}
+
+fn next(error: &FormatError) -> &'static str {
+    match error {
+        FormatError::Unknown | FormatError::NotWritten { .. } | FormatError::NotRead { .. } => {
+            "choose another --format"
+        }
+        FormatError::WriteOnly { .. } => "give it as --format raw",
+        FormatError::Type { .. } | FormatError::OtherType { .. } => "choose another --type, or leave it out",
+        FormatError::Blocks { .. } => "put what is meant into a file of its own",
+        _ => "check the file, and that --format and --type say what it is",
     }
 }

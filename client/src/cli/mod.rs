@@ -14,9 +14,11 @@ pub mod formats;
 pub mod input;
 pub mod output;
 pub mod passphrase;
+pub mod state;
 pub mod table;
 
 pub use args::parse;
 pub use failure::Failure;
 pub use output::{Output, OutputMode, Report};
+pub use state::StateArgs;
 pub use table::Table;

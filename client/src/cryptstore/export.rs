@@ -14,6 +14,7 @@
 //! export, not who made it.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use claviger_proto::format::Content;
 use claviger_proto::key::{KeyKind, PrivateKey, PublicKey};
 use claviger_proto::{Entry, ErrorCode, ResourceName};
 use prost::Message as _;
@@ -178,6 +179,26 @@ impl Cryptstore {
         let sealed = recipient.suite.hpke.seal(INFO, &head, &plain, &to);
         let (EncapsulatedSecret(encapsulated), sealed) = sealed.map_err(|_| ExportError::BadKey)?;
         Ok([head, encapsulated, sealed].concat())
+    }
+}
+
+impl Cryptstore {
+    /// The key that opens an export, out of whichever version of an item it is sealed for. The machine's own
+    /// identity signs, and opens nothing.
+    pub fn opening_key(
+        &self,
+        tag: &ResourceName,
+        export: &SealedExport<'_>,
+    ) -> Result<PrivateKey, ItemError> {
+        self.own(tag)?;
+        self.find(tag, Which::Latest)?;
+        let versions = self.entries().filter(|entry| entry.tag == tag.as_str());
+        let keys = versions.filter_map(|entry| match Content::of_blob(&entry.entry_type, &entry.blob) {
+            Ok(Content::Private(key)) => Some(key),
+            _ => None,
+        });
+        let mut fitting = keys.filter(|key| key.public().is_ok_and(|public| export.is_for(&public)));
+        fitting.next().ok_or(ExportError::OtherRecipient.into())
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Info {
     pub entered: i64,
     /// Length of the blob in bytes.
     pub bytes: usize,
-    /// What the blob turns out to be, as a phrase; absent where it isn't what its type says.
+    /// What the blob turns out to be, as a phrase; absent where it isn't what its type says, or isn't known here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds: Option<&'static str>,
     /// The public side of a key pair, a public key or a certificate.

@@ -121,7 +121,15 @@ impl StateError {
     /// The exit status: 3 refused, 4 not found, 5 conflict, 1 other.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::AlreadyEnrolled { .. } | Self::OtherDomain { .. } | Self::Exists { .. } => 3,
+            Self::AlreadyEnrolled { .. }
+            | Self::OtherDomain { .. }
+            | Self::Exists { .. }
+            | Self::Slot(
+                SlotError::WrongPassphrase
+                | SlotError::PassphraseShort
+                | SlotError::PassphraseForm
+                | SlotError::NoSlotFor { .. },
+            ) => 3,
             Self::InUse { .. } => 5,
             Self::Item(error) => error.exit_status(),
             _ => 1,
@@ -154,6 +162,11 @@ impl StateError {
             }
             Self::Item(error) => error.next(),
             Self::Slot(SlotError::Io { error, .. }) => files::next_after(error.kind()).into(),
+            Self::Slot(SlotError::WrongPassphrase) => "type it again, or name the right --passphrase-file".into(),
+            Self::Slot(SlotError::PassphraseShort | SlotError::PassphraseForm) => {
+                "take another passphrase; nothing was made".into()
+            }
+            Self::Slot(SlotError::NoSlotFor { .. }) => "leave --passphrase-file out".into(),
             Self::Slot(_) => "if the key is lost, move the directory away and enroll again".into(),
             Self::Randomness => "try again".into(),
             Self::File(error) => error.next().into(),

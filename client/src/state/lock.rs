@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use claviger_proto::DomainName;
-use claviger_store::NewSlot;
+use claviger_store::slot::NewSlot;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Cryptstore, Keys, StateDir, StateError};

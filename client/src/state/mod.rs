@@ -14,12 +14,14 @@
 mod error;
 mod lock;
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use claviger_store::seal::{Aad, RecordKind};
-use claviger_store::slot::{NewSlot, SlotContext, Slots};
+use claviger_store::slot::{Factor, NewSlot, SlotContext, SlotKind, Slots};
 use claviger_store::{RootKey, StoreId};
 
 pub use crate::cryptstore::Cryptstore;
@@ -48,15 +50,38 @@ const PURPOSE: &str = "agent";
 const MAX_CRYPTSTORE: usize = 64 << 20;
 
 /// A machine's state directory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StateDir {
     path: PathBuf,
+    /// What opens its slot.
+    factor: Arc<Factor>,
+}
+
+impl fmt::Debug for StateDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateDir").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl StateDir {
     /// The directory at this path, which need not be there yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), factor: Arc::new(Factor::KeyFiles) }
+    }
+
+    /// The same, whose slot is opened with this and not with the key file that it names.
+    #[must_use]
+    pub fn opened_with(self, factor: Factor) -> Self {
+        Self { factor: Arc::new(factor), ..self }
+    }
+
+    /// What its slots ask for; none where there is no cryptstore yet.
+    pub fn slots(&self) -> Result<Vec<SlotKind>, StateError> {
+        if !self.exists()? {
+            return Ok(Vec::new());
+        }
+        let slots = Slots::read(&self.path.join(SLOTS))?;
+        Ok(slots.list().into_iter().map(|slot| slot.kind).collect())
     }
 
     /// Where it is.
@@ -115,7 +140,8 @@ impl StateDir {
             return Err(StateError::UnknownFormat { path, found: format });
         }
         let id = StoreId::from_bytes(head[1..].try_into().map_err(|_| damaged())?);
-        let root = Slots::read(&self.path.join(SLOTS))?.open(&context(id))?;
+        let slots = Slots::read(&self.path.join(SLOTS))?;
+        let root = slots.open_with(&context(id), &self.factor)?.root;
         let plain = root
             .seal_key(PURPOSE)
             .open(&aad(id, format), sealed)

@@ -1,6 +1,6 @@
 //! What an entry can be written as, and what it can be read from: one table ([`TABLE`]), both ways.
 //!
-//! [`write`] goes from an entry to a file's bytes, [`read`] from a file's bytes to what an entry is made of. Both
+//! [`write()`] goes from an entry to a file's bytes, [`read()`] from a file's bytes to what an entry is made of. Both
 //! refuse what the table doesn't have, and say what it has instead. `raw` and `entry` are in no row: they take
 //! the blob, or the whole entry, as it is, whatever it holds.
 //!

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::{Content, Format, FormatError};
-use crate::key::{Jwk, KeyMessage, write_openssh};
+use crate::key::{Jwk, KeyMessage, pem, write_openssh};
 use crate::{Entry, EntryType};
 
 /// An entry as a file of this format, as the table has it.
@@ -39,7 +39,9 @@ fn encode(content: Content, format: Format, name: &str) -> Result<Option<Zeroizi
         (Format::SpkiDer, Content::Private(key)) => bytes(key.public()?.spki_der()),
         (Format::Pem | Format::X509Pem, Content::Certificate(certificate)) => text(&certificate.to_pem()),
         (Format::X509Der, Content::Certificate(certificate)) => bytes(certificate.der()),
-        (Format::SpkiPem, Content::Certificate(certificate)) => text(&certificate.public_key()?.to_pem()),
+        (Format::SpkiPem, Content::Certificate(certificate)) => {
+            text(&pem::encode(pem::PUBLIC_KEY, &certificate.spki_der()?))
+        }
         (Format::SpkiDer, Content::Certificate(certificate)) => bytes(&certificate.spki_der()?),
         (Format::Jwk, Content::Private(key)) => text(&Jwk::Private(key).to_json()?),
         (Format::Jwk, Content::Public(key)) => text(&Jwk::Public(key).to_json()?),

@@ -14,9 +14,13 @@ use super::ed25519::EdPrivate;
 use super::number::pad;
 use super::{KeyKind, PrivateKey, PrivateNumbers, pem};
 use crate::ParseError;
+use crate::limits::MAX_RESOURCE_NAME;
 
 /// Largest OpenSSH key file that is read, in bytes; one of RSA-4096 has 3 400.
 pub const MAX_OPENSSH: usize = 16 << 10;
+
+/// Longest comment, in bytes: as long as a name.
+const MAX_COMMENT: usize = MAX_RESOURCE_NAME;
 
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 const NONE: &[u8] = b"none";
@@ -145,9 +149,10 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes an OpenSSH private key file. `comment` is what `ssh-keygen -l` shows beside it; other characters than
-/// visible ASCII and spaces are left out.
+/// visible ASCII and spaces are left out, and what is beyond 255 of them.
 pub fn write_openssh(key: &PrivateKey, comment: &str) -> Zeroizing<String> {
-    let comment: String = comment.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
+    let visible = comment.chars().filter(|c| c.is_ascii_graphic() || *c == ' ');
+    let comment: String = visible.take(MAX_COMMENT).collect();
     let numbers = key.numbers();
     let public = public_blob(&numbers);
     let mut inner = Writer::new();

@@ -99,7 +99,6 @@ impl Wrapped {
         }
         let bound_to = [&salt, bound.fields].concat();
         let root = key.open(&aad(context, bound, &bound_to), &sealed).map_err(|_| Unwrap::Damaged)?;
-        let root: [u8; 32] = root.expose().try_into().map_err(|_| Unwrap::Damaged)?;
-        Ok(RootKey::from_bytes(Zeroizing::new(root)))
+        RootKey::from_secret(root).ok_or(Unwrap::Damaged)
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use claviger_attest::KeyAlgorithm;
-use claviger_client::cli::{Output, formats};
+use claviger_client::cli::{Output, StateArgs, formats};
 use claviger_client::{Address, Collector};
 use claviger_proto::format::Format;
 use claviger_proto::{DomainName, EntryType, Version};
@@ -84,10 +84,9 @@ pub(crate) struct EnrollArgs {
     /// Where the evidence comes from: simulated-enclave:DIR
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Collector,
-    /// The directory of this machine's sealed cryptstore, made if it isn't there
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: PathBuf,
-    /// What seals a new cryptstore: file:PATH, made if it isn't there; without it, a key file beside the cryptstore
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// What seals a new cryptstore: file:PATH, made if it isn't there, or passphrase; without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
     /// The kind of the machine's new key: p256, p384, rsa-2048, rsa-3072 or rsa-4096
@@ -167,9 +166,8 @@ pub(crate) struct At {
     /// The broker's address
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) broker: Address,
-    /// The directory of this machine's sealed cryptstore
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 /// A version as typed; 0 stands for the latest or the next, as on the wire.

@@ -1,12 +1,11 @@
 //! `key-client enroll`
 
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock};
-use claviger_client::state::{StateDir, StateError};
+use claviger_client::state::StateError;
 use claviger_client::{Admitted, Enrollment, Error, Options, enroll};
 use serde::Serialize;
 
 use crate::args::EnrollArgs;
-use crate::cryptstore::new_slot;
 
 #[derive(Serialize)]
 struct Enrolled {
@@ -45,18 +44,18 @@ impl Report for Enrolled {
 
 pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failure> {
     let policy = certificates::read_policy(&args.policy_cert)?;
-    let state = StateDir::new(&args.state_dir);
+    let state = args.state.open()?;
     // Held to the end, so that of two enrolments at once one is refused before it is admitted.
     let lock = state.lock_or_make().map_err(Error::from)?;
     lock.allows(&args.domain, args.replace).map_err(Error::from)?;
     if args.key_slot.is_some() && state.exists().map_err(Error::from)? {
-        return Err(Error::from(StateError::Exists { dir: args.state_dir.clone() }).into());
+        return Err(Error::from(StateError::Exists { dir: args.state.state_dir.clone() }).into());
     }
-    let slot = args.key_slot.as_ref().map(new_slot).transpose()?;
+    let new_slot = args.state.new_slot(args.key_slot.as_ref())?;
     let enrollment =
         Enrollment { domain: &args.domain, policy: &policy, collector: &args.evidence, algorithm: args.key };
     let admitted = enroll(&args.admission, &enrollment, &Options::default()).await?;
-    match &slot {
+    match &new_slot {
         Some(slot) => lock.create_with_identity(Some(slot), &admitted.identity, clock::now()),
         None => lock.put_identity(&admitted.identity, clock::now()),
     }

@@ -38,7 +38,7 @@ impl Report for Retrieved<'_> {
 }
 
 pub(crate) async fn run(args: &RetrieveArgs, mode: OutputMode) -> Result<(), Failure> {
-    let state = StateDir::new(&args.at.state_dir);
+    let state = args.at.state.open()?;
     let identity = state.identity().map_err(Error::from)?;
     let name = ResourceName::parse_in(identity.domain(), &args.name).map_err(Error::from)?;
     let tag = match &args.into_cryptstore {

@@ -1,7 +1,6 @@
 //! `key-client store`
 
 use claviger_client::cli::{Failure, OutputMode, Report, formats};
-use claviger_client::state::StateDir;
 use claviger_client::{Channel, Error, Options};
 use claviger_proto::ResourceName;
 use claviger_proto::key_service::Store;
@@ -22,7 +21,7 @@ impl Report for Stored<'_> {
 }
 
 pub(crate) async fn run(args: &StoreArgs, mode: OutputMode) -> Result<(), Failure> {
-    let identity = StateDir::new(&args.at.state_dir).identity().map_err(Error::from)?;
+    let identity = args.at.state.open()?.identity().map_err(Error::from)?;
     let name = ResourceName::parse_in(identity.domain(), &args.name).map_err(Error::from)?;
     let read = formats::read(&args.input, args.format, args.entry_type.clone(), name.as_str())?;
     let store = Store {

@@ -2,6 +2,7 @@
 
 mod durability;
 mod items;
+mod passphrases;
 mod refusals;
 mod transfer;
 

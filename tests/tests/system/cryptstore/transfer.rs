@@ -1,6 +1,11 @@
 //! Sealed exports: from one machine to another, by way of anybody.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use claviger_tests::message::Reader;
+use claviger_tests::tools;
 
 use serde_json::json;
 
@@ -67,6 +72,29 @@ fn a_recipient_may_keep_its_key_in_a_file_and_rename_what_comes() {
         let renamed = format!("from/{file}");
         let line = format!("import --in sealed --key {file} --as {renamed}");
         assert_eq!(there.call(&line).run().ok()["items"], json!([{"tag": renamed, "version": 1}]));
+    }
+}
+
+/// The page of the protocol is enough for somebody else to open an export.
+#[test]
+fn an_export_opens_by_the_rfc_and_the_book_alone() {
+    if !tools::have_python_cryptography() {
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/open_export.py");
+    for kind in ["p256", "p384"] {
+        let here = Keys::new();
+        here.call("put hidden --in - --not-exportable").stdin(CANARY).run().ok();
+        here.call(&format!("generate exchange --kind {kind}")).run().ok();
+        here.write("key.pem", here.get("exchange --format pkcs8-pem"));
+        here.call("export hidden --to key.pem --out sealed").run().ok();
+        let mut python = Command::new("python3");
+        let output =
+            python.arg(&script).args(["sealed", "key.pem"]).current_dir(here.dir.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let entry = Reader::parse(&output.stdout).bytes(1).expect("an entry").to_vec();
+        let entry = Reader::parse(&entry);
+        assert_eq!((entry.bytes(1), entry.bytes(5)), (Some(b"hidden".as_slice()), Some(CANARY)));
     }
 }
 

@@ -23,7 +23,23 @@ fn what_is_no_command_line_ends_with_2() {
         .run()
         .failed(2);
     command("key-admin").args("trust add --domain a --kind x --measurement abc").run().failed(2);
-    command("key-broker").args("init --data-dir x --key-slot passphrase").run().failed(2);
+    for line in [
+        "init --data-dir x --key-slot stone",
+        "slot",
+        "slot remove xyz --data-dir x",
+        "slot split --data-dir x --shares 300 --threshold 2 --out-dir -",
+        "slot combine --data-dir x",
+    ] {
+        command("key-broker").args(line).run().failed(2);
+    }
+    for line in [
+        "unseal --key-file a --share-file b",
+        "entry import a --in -",
+        "entry import a --domain Upper --in -",
+        "entry import a --domain fleet",
+    ] {
+        command("key-admin").args(line).run().failed(2);
+    }
 }
 
 #[test]

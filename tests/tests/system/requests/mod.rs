@@ -179,8 +179,8 @@ fn keys_are_made_in_the_broker_and_rotated() {
     store(&broker, &state, "note", b"x").args("--type my-type").run().ok();
     client(&broker, &state, "rotate", "note").run().failed(3).is("refused");
     client(&broker, &state, "rotate", "missing").run().failed(4).is("not-found");
-    let stale = client(&broker, &state, "rotate", "held").args("--if-latest 1").run();
-    stale.failed(5).is("conflict");
+    let outdated = client(&broker, &state, "rotate", "held").args("--if-latest 1").run();
+    outdated.failed(5).is("conflict");
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use claviger_tests::broker::Setup;
 use claviger_tests::certificate::unpem;
+use claviger_tests::tools::have_python_cryptography;
 
 use super::{PASSPHRASE, Sealed};
 
@@ -50,6 +53,63 @@ fn forgets(pid: u32, secrets: &[(&str, &[u8])]) {
         assert!(Instant::now() < end, "{found:?} are in memory still");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// The keys that come out of a slot of a file, by the format's description alone.
+fn keys_of(table: &Path, key_file: &Path) -> Vec<(String, Vec<u8>)> {
+    const SCRIPT: &str = "
+import hashlib, hmac, json, struct, sys
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+table, factor = json.load(open(sys.argv[1])), open(sys.argv[2], 'rb').read()
+slot = next(slot for slot in table['slots'] if slot['kind'] == 'file')
+salt, sealed = bytes.fromhex(slot['salt']), bytes.fromhex(slot['sealed'])
+expand = lambda key, info, length: HKDFExpand(SHA256(), length, info).derive(key)
+extracted = hmac.new(salt, factor, hashlib.sha256).digest()
+both = expand(extracted, b'claviger slot v1', 64)
+assert both[32:].hex() == slot['commitment']
+record = expand(both[:32], b'claviger record v1' + sealed[1:33], 32)
+whose = [bytes([1, 1, 1, 0]), bytes.fromhex(table['store']), table['purpose'].encode(), bytes(4), b'file',
+         bytes(4), bytes(8), bytes(8), bytes(4), salt]
+aad = b''.join(struct.pack('>H', len(part)) + part for part in whose)
+try:
+    root = AESGCM(record).decrypt(bytes(12), sealed[33:], aad)
+except Exception:
+    sys.exit('the slot is not what its description says')
+store = expand(root, b'claviger root v1 store', 32)
+for name in ('extracted', 'record', 'root', 'store'):
+    print(name, globals()[name].hex())
+print('slot', both[:32].hex())
+";
+    let python = Command::new("python3").args(["-c", SCRIPT]).arg(table).arg(key_file).output().unwrap();
+    assert!(python.status.success(), "{}", String::from_utf8_lossy(&python.stderr));
+    let lines = String::from_utf8(python.stdout).unwrap();
+    let pairs = lines.lines().map(|line| line.split_once(' ').unwrap());
+    pairs.map(|(name, key)| (format!("the {name} key"), hex::decode(key).unwrap())).collect()
+}
+
+#[test]
+fn t17_no_key_from_the_slot_to_the_store_is_left_when_it_is_sealed() {
+    if !have_python_cryptography() {
+        return;
+    }
+    let mut sealed = Sealed::new();
+    let keys = keys_of(&sealed.broker.data_dir().join("slots.json"), &sealed.key);
+    let all: Vec<(&str, &[u8])> = keys.iter().map(|(name, key)| (name.as_str(), key.as_slice())).collect();
+    sealed.unseal("--key-file", &sealed.key).ok();
+    sealed.serves();
+    // What it works with, and nothing that was only needed on the way.
+    assert_eq!(in_memory(sealed.broker.pid(), &all), ["the store key"]);
+    sealed.seal().ok();
+    forgets(sealed.broker.pid(), &all);
+    sealed.broker.stop();
+    fs::copy(&sealed.key, sealed.broker.key_file()).unwrap();
+    sealed.broker.serve();
+    sealed.serves();
+    assert_eq!(in_memory(sealed.broker.pid(), &all), ["the store key"]);
+    sealed.seal().ok();
+    forgets(sealed.broker.pid(), &all);
 }
 
 #[test]

@@ -267,3 +267,30 @@ fn it_can_be_done_over_and_over_and_ends_as_any_broker() {
     sealed.is_sealed();
     sealed.broker.stop();
 }
+
+#[test]
+fn whoever_seals_and_unseals_at_once_it_is_one_or_the_other() {
+    let sealed = Sealed::new();
+    let end = Instant::now() + Duration::from_secs(4);
+    std::thread::scope(|scope| {
+        for turn in 0..3 {
+            let sealed = &sealed;
+            scope.spawn(move || {
+                while Instant::now() < end {
+                    let run = match turn {
+                        0 => sealed.unseal("--key-file", &sealed.key),
+                        1 => sealed.seal(),
+                        _ => retrieve(&sealed.broker, &sealed.state, "a").args("--out -").run_text(),
+                    };
+                    // Done, in the state already, busy; for the agent, sealed or cut off.
+                    assert!(matches!(run.code(), Some(0 | 5 | 7 | 8)), "{run}");
+                    assert!(turn < 2 || run.code() != Some(0) || run.stdout() == b"secret", "{run}");
+                }
+            });
+        }
+    });
+    sealed.seal().ok();
+    sealed.is_sealed();
+    sealed.unseal("--key-file", &sealed.key).ok();
+    sealed.serves();
+}

@@ -90,6 +90,21 @@ fn a_passphrase_file_starts_it_and_a_mistyped_one_leaves_it_sealed() {
 }
 
 #[test]
+fn a_wrong_key_file_stops_nothing_where_another_slot_could_open() {
+    let mut broker = Broker::init(Setup::default());
+    let file = broker.file("passphrase", PASSPHRASE);
+    broker.slot("add --key-slot passphrase").with("--new-passphrase-file", &file).run().ok();
+    broker.file("root.key", [1; 32]);
+    broker.serve();
+    assert_eq!(readyz(&broker), 503);
+    assert!(broker.log().contains("isn't the key of this store"), "{}", broker.log());
+    broker.stop();
+    broker.configure(config(&file));
+    broker.serve();
+    assert_eq!(readyz(&broker), 200);
+}
+
+#[test]
 fn systemd_s_credential_starts_it() {
     let (mut broker, file) = with_passphrase();
     let credentials = broker.dir().join("credentials");
@@ -152,6 +167,42 @@ fn slots_are_added_changed_and_removed_and_each_opens_alone() {
     broker.configure(config(&new));
     broker.serve();
     assert_eq!(readyz(&broker), 200);
+}
+
+#[test]
+fn t32_a_change_of_passphrase_that_is_killed_leaves_the_old_or_the_new_one() {
+    let broker = Broker::init(Setup::default());
+    let mut current = broker.file("passphrase-0", "passphrase number 0");
+    broker.slot("add --key-slot passphrase").with("--new-passphrase-file", &current).run().ok();
+    let opens = |file: &Path| broker.slot("change-passphrase").with("--passphrase-file", file);
+    let (mut changed, mut kept) = (0, 0);
+    for round in 1..=12_u32 {
+        let next = broker.file(&format!("passphrase-{round}"), format!("passphrase number {round}"));
+        let mut change = std::process::Command::new(claviger_tests::programs::program("key-broker"))
+            .args(["slot", "change-passphrase", "--data-dir"])
+            .arg(broker.data_dir())
+            .arg("--passphrase-file")
+            .arg(&current)
+            .arg("--new-passphrase-file")
+            .arg(&next)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(u64::from(40 * round)));
+        change.kill().unwrap();
+        change.wait().unwrap();
+        // One of the two opens, and puts the other in its place or stays: either way the table is whole.
+        assert_eq!(slots(&broker).len(), 2);
+        let by_next = opens(&next).with("--new-passphrase-file", &next).run();
+        if by_next.code() == Some(0) {
+            (current, changed) = (next, changed + 1);
+        } else {
+            by_next.failed(3).says(&["isn't the passphrase"]);
+            opens(&current).with("--new-passphrase-file", &current).run().ok();
+            kept += 1;
+        }
+    }
+    assert!(changed + kept == 12 && kept > 0, "{changed} changed, {kept} kept");
 }
 
 #[test]

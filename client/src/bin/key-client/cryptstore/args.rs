@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use claviger_client::cli::formats;
+use claviger_client::cli::{StateArgs, formats};
 use claviger_client::cryptstore::NewKey;
 use claviger_proto::EntryType;
 use claviger_proto::format::Format;
@@ -35,23 +35,16 @@ pub(crate) enum CryptstoreCommand {
     Print(PrintArgs),
 }
 
-/// Where the cryptstore is.
-#[derive(Args)]
-pub(crate) struct Where {
-    /// The directory of this machine's sealed cryptstore
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: PathBuf,
-}
-
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   key-client cryptstore init --state-dir ./keys
-  key-client cryptstore init --state-dir ./keys --key-slot file:/run/credentials/slot.key")]
+  key-client cryptstore init --state-dir ./keys --key-slot file:/run/credentials/slot.key
+  key-client cryptstore init --state-dir ./keys --key-slot passphrase")]
 pub(crate) struct InitArgs {
     #[command(flatten)]
-    pub(crate) at: Where,
-    /// What seals it: file:PATH, made if it isn't there; without it, a key file beside the cryptstore
+    pub(crate) at: StateArgs,
+    /// What seals it: file:PATH, made if it isn't there, or passphrase; without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
 }
@@ -67,7 +60,7 @@ pub(crate) struct PutArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// The file to put, or - for standard input; at most 1 MiB
     #[arg(long = "in", value_name = "FILE|-")]
     pub(crate) input: PathBuf,
@@ -97,7 +90,7 @@ pub(crate) struct GetArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// Where to write it: a file (mode 0600), or - for standard output
     #[arg(long, value_name = "FILE|-")]
     pub(crate) out: PathBuf,
@@ -116,7 +109,7 @@ Examples:
   key-client cryptstore list --prefix web/ --output json --state-dir /var/lib/claviger")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// Only tags that begin so
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) prefix: String,
@@ -132,7 +125,7 @@ pub(crate) struct DeleteArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     #[command(flatten)]
     pub(crate) which: DeleteWhich,
 }
@@ -158,7 +151,7 @@ pub(crate) struct GenerateArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// What kind of key: bytes-N (N random bytes), aes-128, aes-256, aes-256-gcm, aes-256-cbc-hmac-sha256,
     /// aes-256-cbc-hmac-sha384, p256, p384, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "KIND")]
@@ -180,7 +173,7 @@ pub(crate) struct ExportArgs {
     #[arg(value_name = "TAG", required = true)]
     pub(crate) tags: Vec<String>,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// The recipient's P-256 or P-384 public key: a file with it, PEM or key_message
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
@@ -201,7 +194,7 @@ Examples:
   key-client cryptstore import --in backup.sealed --key recipient.pem --as restored/key --state-dir ./keys")]
 pub(crate) struct ImportArgs {
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// The export, or - for standard input
     #[arg(long = "in", value_name = "FILE|-")]
     pub(crate) input: PathBuf,
@@ -233,7 +226,7 @@ pub(crate) struct PrintArgs {
     #[arg(value_name = "TAG")]
     pub(crate) tag: String,
     #[command(flatten)]
-    pub(crate) at: Where,
+    pub(crate) at: StateArgs,
     /// Which version; without it, the latest
     #[arg(long, value_name = "N", value_parser = version)]
     pub(crate) version: Option<VersionArg>,

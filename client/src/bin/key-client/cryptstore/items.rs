@@ -10,6 +10,7 @@ use claviger_proto::Version;
 use serde::Serialize;
 
 use super::args::{DeleteArgs, GenerateArgs, GetArgs, PutArgs};
+use super::{load, update};
 use crate::out;
 
 #[derive(Serialize)]
@@ -36,22 +37,24 @@ impl Report for Put {
 }
 
 pub(super) fn put(args: &PutArgs, mode: OutputMode) -> Result<(), Failure> {
-    let tag = args.at.load()?.tag(&args.tag).map_err(Error::from)?;
+    let state = args.at.open()?;
+    let tag = load(&state)?.tag(&args.tag).map_err(Error::from)?;
     let read = formats::read(&args.input, args.format, args.entry_type.clone(), tag.as_str())?;
     let exportable = read.exportable && !args.not_exportable;
     let entry_type = read.entry_type.to_string();
     let item = Item { entry_type: read.entry_type, blob: read.blob, exportable };
     let asked = args.version.and_then(|version| version.0);
-    let version = args.at.update(|cryptstore| cryptstore.put(&tag, item, asked, clock::now()))?;
+    let version = update(&state, |cryptstore| cryptstore.put(&tag, item, asked, clock::now()))?;
     mode.tell(&Put { tag: tag.to_string(), version: version.get(), entry_type, exportable, key: None })
 }
 
 pub(super) fn generate(args: &GenerateArgs, mode: OutputMode) -> Result<(), Failure> {
-    let tag = args.at.load()?.tag(&args.tag).map_err(Error::from)?;
+    let state = args.at.open()?;
+    let tag = load(&state)?.tag(&args.tag).map_err(Error::from)?;
     // Before the lock is taken: an RSA key takes its time.
     let item = Item::generate(args.kind, &tag).map_err(Error::from)?;
     let item = Item { exportable: !args.not_exportable, ..item };
-    let info = args.at.update(|cryptstore| {
+    let info = update(&state, |cryptstore| {
         let version = cryptstore.put(&tag, item, None, clock::now())?;
         Ok::<_, ItemError>(Info::of(cryptstore.find(&tag, Which::Version(version))?))
     })?;
@@ -77,7 +80,7 @@ impl Report for Got<'_> {
 }
 
 pub(super) fn get(args: &GetArgs, mode: OutputMode) -> Result<(), Failure> {
-    let cryptstore = args.at.load()?;
+    let cryptstore = load(&args.at.open()?)?;
     let tag = cryptstore.tag(&args.tag).map_err(Error::from)?;
     let which = Which::of(args.version.and_then(|version| version.0));
     let entry = cryptstore.release(&tag, which).map_err(Error::from)?;
@@ -113,7 +116,8 @@ impl Report for Deleted {
 }
 
 pub(super) fn delete(args: &DeleteArgs, mode: OutputMode) -> Result<(), Failure> {
-    let tag = args.at.load()?.tag(&args.tag).map_err(Error::from)?;
+    let state = args.at.open()?;
+    let tag = load(&state)?.tag(&args.tag).map_err(Error::from)?;
     let version = match args.which.version {
         // "The latest" is for who reads; what is deleted is named.
         Some(asked) => match asked.0 {
@@ -122,6 +126,6 @@ pub(super) fn delete(args: &DeleteArgs, mode: OutputMode) -> Result<(), Failure>
         },
         None => None,
     };
-    let deleted = args.at.update(|cryptstore| cryptstore.delete(&tag, version))?;
+    let deleted = update(&state, |cryptstore| cryptstore.delete(&tag, version))?;
     mode.tell(&Deleted { tag: tag.to_string(), versions: deleted.into_iter().map(Version::get).collect() })
 }

@@ -8,11 +8,10 @@ mod transfer;
 use claviger_client::Error;
 use claviger_client::cli::{Failure, OutputMode, Report};
 use claviger_client::state::{Cryptstore, StateDir, StateError};
-use claviger_store::{NewSlot, SlotSpec};
 use serde::Serialize;
 
 pub(crate) use args::CryptstoreCommand;
-use args::{InitArgs, Where};
+use args::InitArgs;
 
 pub(crate) fn run(command: &CryptstoreCommand, mode: OutputMode) -> Result<(), Failure> {
     match command {
@@ -28,19 +27,17 @@ pub(crate) fn run(command: &CryptstoreCommand, mode: OutputMode) -> Result<(), F
     }
 }
 
-impl Where {
-    fn load(&self) -> Result<Cryptstore, Failure> {
-        Ok(StateDir::new(&self.state_dir).load().map_err(Error::from)?)
-    }
+/// Changes it: all of the change is kept, or nothing.
+fn update<T, E: Into<StateError>>(
+    state: &StateDir,
+    change: impl FnOnce(&mut Cryptstore) -> Result<T, E>,
+) -> Result<T, Failure> {
+    let lock = state.lock().map_err(Error::from)?;
+    Ok(lock.update(change).map_err(Error::from)?)
+}
 
-    /// Changes it: all of the change is kept, or nothing.
-    fn update<T, E: Into<StateError>>(
-        &self,
-        change: impl FnOnce(&mut Cryptstore) -> Result<T, E>,
-    ) -> Result<T, Failure> {
-        let lock = StateDir::new(&self.state_dir).lock().map_err(Error::from)?;
-        Ok(lock.update(change).map_err(Error::from)?)
-    }
+fn load(state: &StateDir) -> Result<Cryptstore, Failure> {
+    Ok(state.load().map_err(Error::from)?)
 }
 
 #[derive(Serialize)]
@@ -54,18 +51,14 @@ impl Report for Made {
     }
 }
 
-/// The slot to make. A cryptstore has to open without anybody there, so it is a key file.
-pub(crate) fn new_slot(spec: &SlotSpec) -> Result<NewSlot, Failure> {
-    spec.new_slot(|| {
-        let message = "a machine's cryptstore is sealed by a key file";
-        Err(Failure::new("usage", 2, message, "use --key-slot file:PATH"))
-    })
-}
-
 fn init(args: &InitArgs, mode: OutputMode) -> Result<(), Failure> {
     let state = StateDir::new(&args.at.state_dir);
+    if state.exists().map_err(Error::from)? {
+        // Before anybody is asked for a passphrase.
+        return Err(Error::from(StateError::Exists { dir: args.at.state_dir.clone() }).into());
+    }
+    let slot = args.at.new_slot(args.key_slot.as_ref())?;
     let lock = state.lock_or_make().map_err(Error::from)?;
-    let slot = args.key_slot.as_ref().map(new_slot).transpose()?;
     lock.create(slot.as_ref()).map_err(Error::from)?;
     mode.tell(&Made { state_dir: args.at.state_dir.display().to_string() })
 }

@@ -6,6 +6,7 @@ use claviger_client::cryptstore::{Info, Which};
 use serde::Serialize;
 
 use super::args::{ListArgs, PrintArgs};
+use super::load;
 use crate::out;
 
 #[derive(Serialize)]
@@ -38,7 +39,7 @@ fn entered(item: &Info) -> String {
 }
 
 pub(super) fn list(args: &ListArgs, mode: OutputMode) -> Result<(), Failure> {
-    let cryptstore = args.at.load()?;
+    let cryptstore = load(&args.at.open()?)?;
     let shown = cryptstore.entries().filter(|entry| entry.tag.starts_with(&args.prefix));
     let mut items: Vec<_> = shown.map(Info::of).collect();
     items.sort_by(|a, b| (&a.tag, a.version).cmp(&(&b.tag, b.version)));
@@ -63,7 +64,7 @@ impl Report for Printed {
         let mut lines = vec![
             format!("{} version {} (of {})", info.tag, info.version, versions.join(", ")),
             format!("  type {}, {} bytes", info.entry_type, info.bytes),
-            format!("  holds {}", info.holds.unwrap_or("something else than its type says")),
+            format!("  holds {}", info.holds.unwrap_or("something that isn't known here")),
             format!("  exportable {}", if info.exportable { "yes" } else { "no" }),
         ];
         if info.entered != 0 {
@@ -84,7 +85,7 @@ impl Report for Printed {
 }
 
 pub(super) fn print(args: &PrintArgs, mode: OutputMode) -> Result<(), Failure> {
-    let cryptstore = args.at.load()?;
+    let cryptstore = load(&args.at.open()?)?;
     let tag = cryptstore.tag(&args.tag).map_err(Error::from)?;
     let which = Which::of(args.version.and_then(|version| version.0));
     let entry = cryptstore.find(&tag, which).map_err(Error::from)?;

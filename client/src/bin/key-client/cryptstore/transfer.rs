@@ -7,13 +7,12 @@ use claviger_client::cli::certificates::MAX_FILE;
 use claviger_client::cli::{Failure, OutputMode, Report, input};
 use claviger_client::cryptstore::{ExportError, ItemError, MAX_EXPORT, Recipient, SealedExport, Which};
 use claviger_client::files::write_private;
-use claviger_client::state::Cryptstore;
-use claviger_proto::format::Content;
-use claviger_proto::key::{PrivateKey, read_private, read_public};
+use claviger_proto::key::{read_private, read_public};
 use claviger_proto::{Entry, ErrorCode, ParseError, ResourceName};
 use serde::Serialize;
 
 use super::args::{ExportArgs, ImportArgs};
+use super::{load, update};
 use crate::out;
 
 #[derive(Serialize)]
@@ -33,7 +32,7 @@ impl Report for Exported<'_> {
 
 pub(super) fn export(args: &ExportArgs, mode: OutputMode) -> Result<(), Failure> {
     let recipient = read_recipient(&args.to)?;
-    let cryptstore = args.at.load()?;
+    let cryptstore = load(&args.at.open()?)?;
     let version = args.version.and_then(|version| version.0);
     if version.is_some() && args.tags.len() > 1 {
         let message = "--version is for a single tag; each tag has versions of its own";
@@ -87,7 +86,8 @@ impl Report for Imported {
 pub(super) fn import(args: &ImportArgs, mode: OutputMode) -> Result<(), Failure> {
     let file = input::read(&args.input, MAX_EXPORT)?;
     let export = SealedExport::parse(file.expose()).map_err(|error| refused(&args.input, error))?;
-    let cryptstore = args.at.load()?;
+    let state = args.at.open()?;
+    let cryptstore = load(&state)?;
     let key = match (&args.key.key, &args.key.key_item) {
         (Some(path), _) => {
             let file = input::read(path, MAX_FILE)?;
@@ -96,7 +96,7 @@ pub(super) fn import(args: &ImportArgs, mode: OutputMode) -> Result<(), Failure>
         (None, item) => {
             // The command line has one of the two.
             let tag = cryptstore.tag(item.as_deref().unwrap_or_default()).map_err(Error::from)?;
-            key_item(&cryptstore, &tag, &export).map_err(Error::from)?
+            cryptstore.opening_key(&tag, &export).map_err(Error::from)?
         }
     };
     let mut entries = export.open(&key).map_err(|error| refused(&args.input, error))?;
@@ -104,7 +104,7 @@ pub(super) fn import(args: &ImportArgs, mode: OutputMode) -> Result<(), Failure>
         rename(&mut entries, cryptstore.tag(tag).map_err(Error::from)?)?;
     }
     drop(cryptstore);
-    let taken = args.at.update(|cryptstore| cryptstore.import(entries))?;
+    let taken = update(&state, |cryptstore| cryptstore.import(entries))?;
     let items =
         taken.into_iter().map(|(tag, version)| ImportedItem { tag: tag.into(), version: version.get() });
     mode.tell(&Imported { items: items.collect() })
@@ -114,22 +114,6 @@ fn refused(path: &Path, error: ExportError) -> Failure {
     let failure = Failure::from(Error::from(ItemError::from(error)));
     let message = format!("{}: {}", input::shown(path), failure.message());
     Failure::new(error.code(), failure.exit_status(), message, failure.next())
-}
-
-/// The version of an item whose key the export is for.
-fn key_item(
-    cryptstore: &Cryptstore,
-    tag: &ResourceName,
-    export: &SealedExport<'_>,
-) -> Result<PrivateKey, ItemError> {
-    cryptstore.find(tag, Which::Latest)?;
-    let versions = cryptstore.entries().filter(|entry| entry.tag == tag.as_str());
-    let keys = versions.filter_map(|entry| match Content::of_blob(&entry.entry_type, &entry.blob) {
-        Ok(Content::Private(key)) => Some(key),
-        _ => None,
-    });
-    let mut fitting = keys.filter(|key| key.public().is_ok_and(|public| export.is_for(&public)));
-    fitting.next().ok_or(ExportError::OtherRecipient.into())
 }
 
 fn rename(entries: &mut [Entry], tag: ResourceName) -> Result<(), Failure> {

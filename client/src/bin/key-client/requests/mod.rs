@@ -4,7 +4,6 @@ pub(crate) mod args;
 mod report;
 
 use claviger_client::cli::{Failure, OutputMode};
-use claviger_client::state::StateDir;
 use claviger_client::{Channel, Error, Options};
 use claviger_proto::ResourceName;
 use claviger_proto::key_service::{Generate, List, PageSize, Retrieve, Rotate, Target, Versions};
@@ -15,7 +14,7 @@ use report::{Changed, NameRow, Names, Shown, Stored, VersionList};
 
 /// A channel, and the name as it is in its domain.
 async fn open(at: &At, name: &str) -> Result<(Channel, ResourceName), Failure> {
-    let identity = StateDir::new(&at.state_dir).identity().map_err(Error::from)?;
+    let identity = at.state.open()?.identity().map_err(Error::from)?;
     let name = ResourceName::parse_in(identity.domain(), name).map_err(Error::from)?;
     Ok((Channel::connect(&at.broker, &identity, &Options::default()).await?, name))
 }
@@ -35,7 +34,7 @@ pub(crate) async fn rotate(args: &RotateArgs, mode: OutputMode) -> Result<(), Fa
 }
 
 pub(crate) async fn list(args: &ListArgs, mode: OutputMode) -> Result<(), Failure> {
-    let identity = StateDir::new(&args.at.state_dir).identity().map_err(Error::from)?;
+    let identity = args.at.state.open()?.identity().map_err(Error::from)?;
     let mut channel = Channel::connect(&args.at.broker, &identity, &Options::default()).await?;
     let mut names = Vec::new();
     let mut after = None;
