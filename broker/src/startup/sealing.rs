@@ -241,3 +241,6 @@ async fn publish(shards: &[ShardSeams], domains: &Arc<Domains>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
