@@ -31,7 +31,7 @@ use crate::runtime::stack;
 
 pub use error::StartError;
 use sealing::Ground;
-pub(crate) use sealing::{Gate, Sealed, Unsealed};
+pub(crate) use sealing::{Gate, Sealed, Unsealable, Unsealed};
 
 /// Where a running broker listens.
 #[derive(Clone, Debug)]
@@ -120,7 +120,10 @@ impl Broker {
         let (config, lifecycle) = (Arc::new(config), Lifecycle::new(State::Sealed));
         let broker_id = data_dir.id().to_string();
         let (ground, gate) = Ground::new(data_dir, Arc::clone(&config), failure, lifecycle.clone())?;
-        let open = root.map(|root| ground.open(&root)).transpose()?;
+        let open = match root {
+            Some(root) => Some(ground.open(&root).await?),
+            None => None,
+        };
         let permits = Permits::new(&config.limits);
         let (drain, draining) = watch::channel(false);
         let shared = Shared {

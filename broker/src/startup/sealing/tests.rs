@@ -44,7 +44,7 @@ async fn sealing_lets_go_of_everything_and_can_be_undone() {
     assert!(made.gate.borrow().is_some() && made.lifecycle.state() == State::Ready);
     let witness = first.storage.store.witness();
     assert!(!witness.is_gone());
-    let sealed = first.seal().await.map_err(|_| "occupied").expect("sealed");
+    let sealed = first.seal().await.map_err(|_| "not sealed").expect("sealed");
     assert!(witness.is_gone() && made.failed.borrow().is_none());
     assert!(made.gate.borrow().is_none() && made.lifecycle.state() == State::Sealed);
     unsealed(sealed, root).await;
@@ -65,7 +65,7 @@ async fn a_key_that_is_still_held_ends_the_process() {
     let made = make(Duration::from_millis(50));
     let unsealed = unsealed(made.sealed, made.root).await;
     let _held = Arc::clone(&unsealed.storage);
-    drop(unsealed.seal().await);
+    assert!(matches!(unsealed.seal().await, Err(Unsealable::StillHeld)));
     assert_eq!(*made.failed.borrow(), Some(NOT_GONE));
 }
 
@@ -74,7 +74,7 @@ async fn a_channel_that_does_not_end_is_cut_off_and_then_ends_the_process() {
     let made = make(Duration::from_millis(50));
     let unsealed = unsealed(made.sealed, made.root).await;
     let mut lease = unsealed.storage.era.lease();
-    drop(unsealed.seal().await);
+    assert!(matches!(unsealed.seal().await, Err(Unsealable::StillHeld)));
     lease.over().await;
     assert_eq!(*made.failed.borrow(), Some(NOT_GONE));
 }
@@ -84,7 +84,7 @@ async fn while_another_call_goes_on_nothing_is_sealed() {
     let made = make(Duration::from_millis(50));
     let unsealed = unsealed(made.sealed, made.root).await;
     unsealed.domains.do_send(Occupy(Duration::from_secs(1)));
-    let unsealed = unsealed.seal().await.err().expect("it stays unsealed");
+    let Err(Unsealable::Occupied(unsealed)) = unsealed.seal().await else { panic!("it stays unsealed") };
     assert!(made.gate.borrow().is_some() && made.lifecycle.state() == State::Ready);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(unsealed.seal().await.is_ok() && made.failed.borrow().is_none());
