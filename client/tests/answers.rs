@@ -130,7 +130,7 @@ async fn an_answer_to_another_request_is_none() {
 }
 
 fn encode_response_of(outcome: Outcome) -> Vec<u8> {
-    encode_response(Echo::default(), Some("r1"), outcome).to_vec()
+    encode_response(&Echo::default(), Some("r1"), &outcome).to_vec()
 }
 
 #[tokio::test]

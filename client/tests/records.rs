@@ -72,7 +72,7 @@ async fn a_small_request_is_one_record() {
         stream.read_exact(&mut byte).await.unwrap();
         drain(&mut stream).await;
         recorded.lock().unwrap().clear();
-        let answer = encode_response(Echo::default(), Some("r1"), Outcome::Retrieved(entry("disk", 7)));
+        let answer = encode_response(&Echo::default(), Some("r1"), &Outcome::Retrieved(entry("disk", 7)));
         let mut framed = claviger_proto::frame::header(answer.len()).to_vec();
         framed.extend_from_slice(&answer);
         stream.write_all(&framed).await.unwrap();

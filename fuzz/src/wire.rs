@@ -50,7 +50,7 @@ pub fn request(data: &[u8]) {
 fn refused(echo: Echo, refusal: Refusal) {
     let code = refusal.code;
     for (id, expected) in [(Some(REQUEST_ID), code), (None, ErrorCode::NotFound)] {
-        let answer = encode_response(echo.clone(), id, Outcome::Refused(refusal.clone()));
+        let answer = encode_response(&echo, id, &Outcome::Refused(refusal.clone()));
         let read = decode_response(&answer, None).expect("our own answer");
         assert_eq!(read.request_id.as_deref(), id);
         match read.outcome {
@@ -80,7 +80,7 @@ pub fn response(data: &[u8]) {
     let Ok(response) = decode_response(data, None) else { return };
     let id = response.request_id.unwrap_or_default();
     let before = facts(&response.outcome);
-    let answer = encode_response(Echo::default(), Some(&id), response.outcome);
+    let answer = encode_response(&Echo::default(), Some(&id), &response.outcome);
     let again = decode_response(&answer, None).expect("our own answer");
     assert_eq!(again.request_id, Some(id));
     assert!(before == facts(&again.outcome), "the answer changed on its way");

@@ -7,6 +7,7 @@ use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::ParseError;
+use crate::fields::{Fields, Sink};
 use crate::limits::{MAX_DATA, MAX_ENTRY_TYPE};
 use crate::time_text::{time_from_text, time_to_text};
 use crate::{Secret, Version};
@@ -65,7 +66,7 @@ pub struct Entry {
     pub blob: Secret,
 }
 
-/// The stock `cryptstore_entry`. Private: it carries a secret, which [`Entry`] takes over.
+/// The stock `cryptstore_entry`, to be read. Private: it carries a secret, which [`Entry`] takes over.
 #[derive(prost::Message)]
 #[prost(skip_debug)]
 struct CryptstoreEntry {
@@ -89,19 +90,21 @@ impl Drop for CryptstoreEntry {
     }
 }
 
+impl Fields for Entry {
+    fn write(&self, out: &mut impl Sink) {
+        out.text(1, &self.tag);
+        out.text(2, &self.entry_type.0);
+        out.int32(3, Version::to_wire(self.version));
+        out.text(4, &time_to_text(self.entered));
+        out.bytes(5, self.blob.expose());
+        out.bool(6, self.exportable);
+    }
+}
+
 impl Entry {
     /// Serializes as a stock `cryptstore_entry`.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let message = CryptstoreEntry {
-            tag: Some(self.tag.clone()),
-            entry_type: Some(self.entry_type.0.clone()),
-            version: Some(Version::to_wire(self.version)),
-            time_entered: Some(time_to_text(self.entered)),
-            blob: Some(self.blob.expose().to_vec()),
-            exportable: Some(self.exportable),
-        };
-        // `encode_to_vec` reserves the exact length first, so nothing is left behind by growing.
-        Zeroizing::new(message.encode_to_vec())
+        Fields::encode(self)
     }
 
     /// Reads a stock `cryptstore_entry`. An unset `exportable` is false, an unset or unreadable time is 0, as

@@ -8,6 +8,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::entry::check_size;
 use crate::error::{ErrorCode, ParseError};
+use crate::fields::{Fields, Sink};
 use crate::limits::MAX_RESOURCE_NAME;
 use crate::{DomainName, Entry, EntryType, ResourceName, Secret, Version};
 
@@ -208,7 +209,7 @@ impl From<ParseError> for Refusal {
     }
 }
 
-/// The stock `key_service_message_response`, and our fields. Private: it carries a secret.
+/// The stock `key_service_message_response`, and our fields, to be read. Private: it carries a secret.
 #[derive(prost::Message)]
 #[prost(skip_debug)]
 struct ResponseMessage {
@@ -240,26 +241,40 @@ const FINAL: &str = "final";
 const SUCCEEDED: &str = "succeeded";
 const FAILED: &str = "failed";
 
-/// Serializes an answer. `request_id` is `None` towards stock peers, who get none of our fields.
-pub fn encode_response(echo: Echo, request_id: Option<&str>, outcome: Outcome) -> Zeroizing<Vec<u8>> {
-    let ours = request_id.is_some();
-    let mut message = ResponseMessage::default();
-    message.resource_name = echo.resource_name;
-    message.response_type = Some(FINAL.to_owned());
-    message.status = Some(SUCCEEDED.to_owned());
-    message.request_id = request_id.map(str::to_owned);
-    match outcome {
-        Outcome::Stored(version) => message.stored_version = ours.then(|| Version::to_wire(Some(version))),
-        Outcome::Retrieved(entry) => message.data = Some(std::mem::take(&mut entry.encode())),
-        Outcome::Refused(refusal) => {
-            message.status = Some(FAILED.to_owned());
-            if ours {
-                message.error_code = Some(refusal.code.as_str().to_owned());
-                message.error_message = Some(refusal.message);
-            }
+/// An answer, to be written. `request_id` is `None` towards stock peers, who get none of our fields.
+struct Answer<'a> {
+    echo: &'a Echo,
+    request_id: Option<&'a str>,
+    outcome: &'a Outcome,
+}
+
+impl Fields for Answer<'_> {
+    fn write(&self, out: &mut impl Sink) {
+        let refusal = match self.outcome {
+            Outcome::Refused(refusal) => Some(refusal),
+            _ => None,
+        };
+        out.maybe_text(1, self.echo.resource_name.as_deref());
+        out.text(2, FINAL);
+        out.text(3, if refusal.is_some() { FAILED } else { SUCCEEDED });
+        if let Outcome::Retrieved(entry) = self.outcome {
+            out.nested(4, entry);
+        }
+        let Some(request_id) = self.request_id else { return };
+        out.text(100, request_id);
+        if let Some(refusal) = refusal {
+            out.text(101, refusal.code.as_str());
+            out.text(102, &refusal.message);
+        }
+        if let Outcome::Stored(version) = self.outcome {
+            out.int32(103, Version::to_wire(Some(*version)));
         }
     }
-    Zeroizing::new(message.encode_to_vec())
+}
+
+/// Serializes an answer. `request_id` is `None` towards stock peers, who get none of our fields.
+pub fn encode_response(echo: &Echo, request_id: Option<&str>, outcome: &Outcome) -> Zeroizing<Vec<u8>> {
+    Answer { echo, request_id, outcome }.encode()
 }
 
 /// An answer, as a client reads it.

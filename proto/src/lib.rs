@@ -8,6 +8,7 @@ pub mod admin;
 pub mod entry;
 pub mod error;
 pub mod evidence;
+mod fields;
 pub mod frame;
 pub mod key;
 pub mod key_service;

@@ -11,6 +11,11 @@ impl LvWriter {
         Self::default()
     }
 
+    /// An empty sequence with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// Appends one value.
     ///
     /// # Panics

@@ -144,7 +144,7 @@ fn refusal(code: ErrorCode) -> Outcome {
 }
 
 fn wire(request_id: Option<&str>, outcome: Outcome) -> ResponseWire {
-    ResponseWire::decode(encode_response(Echo::default(), request_id, outcome).as_slice()).unwrap()
+    ResponseWire::decode(encode_response(&Echo::default(), request_id, &outcome).as_slice()).unwrap()
 }
 
 const CODES: [ErrorCode; 14] = [
@@ -193,7 +193,7 @@ fn a_stock_peer_gets_none_of_our_fields() {
         assert_eq!((request_id, error_code, error_message, stored_version), (None, None, None, None));
     }
     for outcome in outcomes() {
-        assert!(field_numbers(&encode_response(Echo::default(), None, outcome)).iter().all(|n| *n < 100));
+        assert!(field_numbers(&encode_response(&Echo::default(), None, &outcome)).iter().all(|n| *n < 100));
     }
     for outcome in outcomes() {
         assert_eq!(wire(Some("r1"), outcome).request_id.as_deref(), Some("r1"));
@@ -216,7 +216,7 @@ fn field_numbers(mut message: &[u8]) -> Vec<u32> {
 fn every_code_has_one_text_and_comes_back() {
     for code in CODES {
         assert_eq!(ErrorCode::from_text(code.as_str()), Some(code));
-        let body = encode_response(Echo::default(), Some("r1"), refusal(code));
+        let body = encode_response(&Echo::default(), Some("r1"), &refusal(code));
         let Outcome::Refused(read) = decode_response(&body, None).unwrap().outcome else { panic!("{code}") };
         assert_eq!(read, Refusal::new(code, "said to people"));
         assert_eq!(serde_json_name(code), code.as_str());
@@ -233,7 +233,7 @@ fn serde_json_name(code: ErrorCode) -> String {
 fn an_over_long_name_is_not_repeated() {
     let wire = RequestWire { resource_name: Some("a".repeat(256)), ..store_wire() };
     let decoded = decode_request(&dom0(), &wire.encode_to_vec());
-    let body = encode_response(decoded.echo, None, refusal(ErrorCode::InvalidName));
+    let body = encode_response(&decoded.echo, None, &refusal(ErrorCode::InvalidName));
     assert_eq!(ResponseWire::decode(body.as_slice()).unwrap().resource_name, None);
 }
 
@@ -302,7 +302,7 @@ proptest! {
         let tag = tag.to_string();
         let entry_type = EntryType::binary_blob();
         let sent = Entry { tag: tag.clone(), entry_type, version, entered, exportable, blob: Secret::copy_from(&blob) };
-        let body = encode_response(Echo::default(), request_id.as_deref(), Outcome::Retrieved(sent));
+        let body = encode_response(&Echo::default(), request_id.as_deref(), &Outcome::Retrieved(sent));
         let read = decode_response(&body, None).unwrap();
         prop_assert_eq!(read.request_id.as_deref(), request_id.as_deref());
         let Outcome::Retrieved(entry) = read.outcome else { panic!("retrieved") };
@@ -311,7 +311,7 @@ proptest! {
         prop_assert!(entry.blob.expose() == blob);
 
         let stored = version.unwrap_or(Version::FIRST);
-        let body = encode_response(Echo::default(), Some("r1"), Outcome::Stored(stored));
+        let body = encode_response(&Echo::default(), Some("r1"), &Outcome::Stored(stored));
         let Outcome::Stored(read) = decode_response(&body, None).unwrap().outcome else { panic!("stored") };
         prop_assert_eq!(read, stored);
     }

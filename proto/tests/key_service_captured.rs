@@ -195,6 +195,6 @@ fn answers_are_the_bytes_that_the_stock_server_sends() {
         ("retrieve_server_cert", Outcome::Retrieved(entry("retrieve_server_cert"))),
         ("stock_retrieve_entry", Outcome::Retrieved(entry("stock_retrieve_entry"))),
     ] {
-        assert!(*encode_response(echo(file), None, outcome) == stock(file), "{file}");
+        assert!(*encode_response(&echo(file), None, &outcome) == stock(file), "{file}");
     }
 }

@@ -103,7 +103,7 @@ fn facts() -> AuditFacts {
         peer_fingerprint: Some([6; 32]),
         measurement: Some(vec![4; 32]),
         role: "agent".into(),
-        source: "192.0.2.7:4711".to_owned(),
+        source: "192.0.2.7:4711".into(),
         ..AuditFacts::default()
     }
 }

@@ -40,7 +40,7 @@ pub use slot::{NewSlot, SlotSpec};
 
 #[cfg(feature = "engine")]
 pub use crate::{
-    audit::{AuditFacts, SegmentHead, SegmentWriter},
+    audit::{AuditFacts, BlockNumber, SegmentHead, SegmentWriter},
     data_dir::{DataDir, DataDirError},
     domain::{BrokerIdentity, DomainKeys, DomainRecord, StoredDomain},
     error::StoreError,

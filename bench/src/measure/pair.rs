@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        let answer = |outcome| encode_response(Echo::default(), Some("1-0-1"), outcome);
+        let answer = |outcome| encode_response(&Echo::default(), Some("1-0-1"), &outcome);
         let refused = answer(Outcome::Refused(Refusal::new(ErrorCode::NotFound, "no")));
         let done = answer(Outcome::Stored(Version::FIRST));
         let entry = |bytes| Entry {

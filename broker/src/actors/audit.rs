@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext as _, Context, Handler, Message};
 use claviger_attest::Peer;
-use claviger_store::{AuditFacts, SegmentHead, SegmentWriter, audit::AuditError};
+use claviger_store::{AuditFacts, BlockNumber, SegmentHead, SegmentWriter, audit::AuditError};
 use rustls::pki_types::UnixTime;
 
 use super::attestor::Admitted;
@@ -18,6 +18,9 @@ use crate::request_id::RequestId;
 use crate::runtime::stack;
 
 /// The shard's segments, one per domain, appended to synchronously before an answer leaves.
+///
+/// What the router decides in one turn of the event loop shares a block: it enters records, and the first
+/// connection that is about to answer settles them all.
 #[derive(Clone)]
 pub struct Segments(Rc<RefCell<Open>>);
 
@@ -33,36 +36,57 @@ impl Segments {
         Self(Rc::new(RefCell::new(Open { shard, writers: HashMap::new() })))
     }
 
-    /// Appends one record of `domain`.
-    pub fn append(&self, domain: &Domain, facts: &AuditFacts) -> Result<(), AuditError> {
+    /// Enters one record of `domain`. What it is about may leave once the receipt is settled.
+    pub fn enter(&self, domain: &Domain, facts: &AuditFacts) -> Result<Receipt, AuditError> {
         let Open { shard, writers } = &mut *self.0.borrow_mut();
-        let writer = match writers.entry(*domain.keys.generation()) {
+        let generation = *domain.keys.generation();
+        let writer = match writers.entry(generation) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
                 let audit_dir = &domain.storage.audit_dir;
                 entry.insert(SegmentWriter::open(audit_dir, Arc::clone(&domain.keys), *shard)?)
             }
         };
-        writer.append(facts).map(|_| ())
+        Ok(Receipt { generation, block: writer.enter(facts)? })
     }
+
+    /// Sees to it that the record is in its file.
+    pub fn settle(&self, Receipt { generation, block }: Receipt) -> Result<(), AuditError> {
+        let writers = &mut self.0.borrow_mut().writers;
+        // The domain was deleted meanwhile, and its trail with it.
+        writers.get_mut(&generation).ok_or(AuditError::Deleted)?.settle(block)
+    }
+
+    /// Appends one record of `domain`.
+    pub fn append(&self, domain: &Domain, facts: &AuditFacts) -> Result<(), AuditError> {
+        self.enter(domain, facts).and_then(|receipt| self.settle(receipt))
+    }
+}
+
+/// A record that was entered and isn't settled yet.
+#[derive(Debug)]
+#[must_use = "nothing may leave before its record is settled"]
+pub struct Receipt {
+    generation: [u8; 16],
+    block: BlockNumber,
 }
 
 /// Who asks, from where, in which request: the part of a record that is known before its outcome.
 pub fn event(
     peer: &Peer,
-    source: SocketAddr,
+    source: &Arc<str>,
     id: RequestId,
     action: &'static str,
     now: UnixTime,
 ) -> AuditFacts {
     AuditFacts {
         time: seconds(now),
-        request_id: id.to_string(),
+        request_id: id.as_str().to_owned(),
         action: action.into(),
         peer_fingerprint: Some(*peer.fingerprint()),
         measurement: peer.measurement().map(|m| m.as_bytes().to_vec()),
         role: peer.role().as_str().into(),
-        source: source.to_string(),
+        source: Arc::clone(source),
         ..AuditFacts::default()
     }
 }
@@ -76,13 +100,13 @@ pub fn admission_event(
 ) -> AuditFacts {
     AuditFacts {
         time: seconds(UnixTime::now()),
-        request_id: id.to_string(),
+        request_id: id.as_str().to_owned(),
         action: "enroll".into(),
         outcome: outcome.into(),
         peer_fingerprint: admitted.map(|admitted| claviger_attest::sha256(&admitted.certificate)),
         measurement: admitted.map(|admitted| admitted.measurement.as_bytes().to_vec()),
         role: "agent".into(),
-        source: source.to_string(),
+        source: source.to_string().into(),
         ..AuditFacts::default()
     }
 }

@@ -19,5 +19,6 @@ pub mod attestor;
 pub mod audit;
 pub mod domains;
 pub mod keeper;
+pub mod recorder;
 pub mod router;
 pub mod store;

@@ -1,6 +1,5 @@
 //! The router of a shard: a validated request in, an outcome out. The one way to a secret.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, Response};
@@ -13,6 +12,7 @@ use rustls::pki_types::UnixTime;
 
 use super::acl::View;
 use super::audit::{self, Segments};
+use super::recorder::{Held, Recorder};
 use crate::domain::Domain;
 use crate::net::permits::Permits;
 use crate::request_id::RequestId;
@@ -20,14 +20,14 @@ use crate::runtime::panics;
 
 /// Decide this request and, if it may be done, do it.
 #[derive(Message)]
-#[rtype(result = "Outcome")]
+#[rtype(result = "Held")]
 pub struct Route {
     /// The domain that the channel belongs to.
     pub domain: Arc<Domain>,
     /// Who asks.
     pub peer: Arc<Peer>,
-    /// From where.
-    pub source: SocketAddr,
+    /// From where, as records have it.
+    pub source: Arc<str>,
     /// What.
     pub request: Request,
     /// In which request.
@@ -44,7 +44,7 @@ pub struct Router {
 impl Router {
     /// A router that decides by `view` and records in `segments`.
     pub fn new(view: View, segments: Segments, permits: Permits) -> Self {
-        Self { view, recorder: Recorder { segments, counters: Counters::new() }, permits }
+        Self { view, recorder: Recorder::new(segments), permits }
     }
 }
 
@@ -55,7 +55,7 @@ impl Actor for Router {
 /// What became of a request's synchronous part.
 enum Step {
     /// It is answered.
-    Answered(Outcome),
+    Answered(Held),
     /// It waits for its commit, which records it.
     Committing(Box<Pending>),
 }
@@ -70,14 +70,14 @@ struct Pending {
 
 impl Handler<Route> for Router {
     /// What is answered at once needs no future and no task.
-    type Result = Response<Outcome>;
+    type Result = Response<Held>;
 
     fn handle(&mut self, route: Route, _: &mut Context<Self>) -> Self::Result {
         let id = route.id;
-        let internal = || Step::Answered(refuse(ErrorCode::Unavailable, "the broker failed on this request"));
+        let internal = || Step::Answered(Held::recorded(failed()));
         let step = panics::contain("router", || self.decide(route)).unwrap_or_else(internal);
         match step {
-            Step::Answered(outcome) => Response::reply(outcome),
+            Step::Answered(held) => Response::reply(held),
             Step::Committing(pending) => {
                 let recorder = self.recorder.clone();
                 Response::fut(async move { commit(*pending, &recorder, id).await })
@@ -87,14 +87,16 @@ impl Handler<Route> for Router {
 }
 
 impl Router {
-    /// Expiry, then the ACL, then the store; whatever the outcome, it is recorded before it is returned.
+    /// Expiry, then the ACL, then the store; whatever the outcome, it is recorded before it can be sent.
     fn decide(&self, route: Route) -> Step {
         let Route { domain, peer, source, request, id } = route;
         let now = UnixTime::now();
-        let mut facts = audit::event(&peer, source, id, request.kind(), now);
+        let mut facts = audit::event(&peer, &source, id, request.kind(), now);
         facts.name = Some(request.name().to_string());
         // What the channel was opened under may have changed since: decide by what is in force now.
-        let Some(domain) = self.current(&domain) else { return Step::Answered(self.unserved()) };
+        let Some(domain) = self.current(&domain) else {
+            return Step::Answered(Held::recorded(self.unserved()));
+        };
         let permit = match authorise(&domain, &peer, &request, now) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -187,15 +189,15 @@ fn put(domain: &Domain, permit: Permit, store: Store, now: UnixTime, audit: Audi
 }
 
 /// The commit itself records a store that succeeds; one that doesn't is recorded here.
-async fn commit(pending: Pending, recorder: &Recorder, id: RequestId) -> Outcome {
+async fn commit(pending: Pending, recorder: &Recorder, id: RequestId) -> Held {
     let Pending { domain, command, place, facts } = pending;
     match domain.storage.commit(command, Some(place)).await {
         Ok(Done::Stored { version, .. }) => {
-            recorder.counters.count(facts.action.as_ref(), "ok");
+            recorder.stored();
             tracing::debug!(%id, domain = %domain.name, %version, "stored");
-            Outcome::Stored(version)
+            Held::recorded(Outcome::Stored(version))
         }
-        Ok(_) => refuse(ErrorCode::Unavailable, "the broker failed on this request"),
+        Ok(_) => Held::recorded(failed()),
         Err(error) => recorder.record(&domain, facts, id, Outcome::Refused(refusal(&error))),
     }
 }
@@ -215,61 +217,10 @@ fn refusal(error: &StoreError) -> Refusal {
     }
 }
 
+fn failed() -> Outcome {
+    refuse(ErrorCode::Unavailable, "the broker failed on this request")
+}
+
 fn refuse(code: ErrorCode, message: &str) -> Outcome {
     Outcome::Refused(Refusal::new(code, message))
-}
-
-/// Where outcomes are recorded: the audit, the log, the metrics.
-#[derive(Clone)]
-struct Recorder {
-    segments: Segments,
-    counters: Counters,
-}
-
-impl Recorder {
-    /// Appends the audit's record; if that fails, so does the request.
-    fn record(&self, domain: &Domain, mut facts: AuditFacts, id: RequestId, outcome: Outcome) -> Outcome {
-        let result = match &outcome {
-            Outcome::Refused(refusal) => refusal.code.as_str(),
-            _ => "ok",
-        };
-        facts.outcome = result.into();
-        self.counters.count(facts.action.as_ref(), result);
-        if let Outcome::Refused(refusal) = &outcome {
-            tracing::info!(%id, domain = %domain.name, code = %refusal.code, "refused");
-        }
-        match self.segments.append(domain, &facts) {
-            Ok(()) => outcome,
-            Err(error) => {
-                tracing::error!(%id, domain = %domain.name, %error, "a request could not be recorded");
-                refuse(ErrorCode::Unavailable, "the broker can't keep its audit; try again later")
-            }
-        }
-    }
-}
-
-/// The counters of what usually happens, looked up once: a look-up costs more than a decision.
-#[derive(Clone)]
-struct Counters {
-    stored: metrics::Counter,
-    retrieved: metrics::Counter,
-}
-
-impl Counters {
-    fn new() -> Self {
-        Self { stored: Self::of("store", "ok"), retrieved: Self::of("retrieve", "ok") }
-    }
-
-    fn of(kind: &'static str, outcome: &'static str) -> metrics::Counter {
-        metrics::counter!("claviger_requests_total", "kind" => kind, "outcome" => outcome)
-    }
-
-    fn count(&self, kind: &str, outcome: &'static str) {
-        match (kind, outcome) {
-            ("store", "ok") => self.stored.increment(1),
-            ("store", _) => Self::of("store", outcome).increment(1),
-            (_, "ok") => self.retrieved.increment(1),
-            _ => Self::of("retrieve", outcome).increment(1),
-        }
-    }
 }

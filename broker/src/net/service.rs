@@ -1,6 +1,7 @@
 //! A connection of the key service, from its handshake to its last answer.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,9 +30,11 @@ pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Sh
     let peer = channel.leaf().map(|leaf| channel.domain.agents.peer(leaf, UnixTime::now()));
     match peer {
         Some(Ok(peer)) => {
+            let origin = source.to_string().into();
             let mut lease = channel.lease.clone();
             tokio::select! {
-                () = Conversation { channel, peer, source, shard }.run() => {}
+                biased;
+                () = Conversation { channel, peer, source, origin, shard }.run() => {}
                 () = lease.over() => tracing::warn!(%source, "a channel is cut off: the broker is sealed"),
             }
         }
@@ -47,6 +50,8 @@ struct Conversation<'s> {
     channel: Channel,
     peer: Arc<Peer>,
     source: SocketAddr,
+    /// The source as records have it, written once.
+    origin: Arc<str>,
     shard: &'s Shard,
 }
 
@@ -55,7 +60,10 @@ impl Conversation<'_> {
     async fn run(mut self) {
         let limits = &self.shard.config.limits;
         let ours = self.channel.is_ours();
-        let mut lease = self.channel.lease.clone();
+        let lease = self.channel.lease.clone();
+        let mut waiting = lease.clone();
+        // One wait for the whole conversation: to begin another for each request costs more than to decide it.
+        let mut drains = pin!(waiting.draining());
         let mut wait = limits.first_frame;
         loop {
             // What was sent before the broker began to drain may only arrive now: one more request is looked for.
@@ -66,8 +74,9 @@ impl Conversation<'_> {
             // A broker that drains or is being sealed takes no new request, and finishes one that has begun to arrive.
             let begun = tokio::select! {
                 biased;
-                begun = begin_frame(&mut self.channel.stream, wait) => begun,
-                () = lease.draining() => begin_frame(&mut self.channel.stream, IN_FLIGHT).await,
+                begun = begin_frame(&mut self.channel.stream, if last { IN_FLIGHT } else { wait }) => begun,
+                // Done only once, and from then on this is the last request.
+                () = &mut drains, if !last => begin_frame(&mut self.channel.stream, IN_FLIGHT).await,
             };
             let frame = match begun {
                 Ok(begun) => finish_frame(&mut self.channel.stream, begun, bounds).await,
@@ -112,16 +121,18 @@ impl Conversation<'_> {
         let route = Route {
             domain: Arc::clone(&self.channel.domain),
             peer: Arc::clone(&self.peer),
-            source: self.source,
+            source: Arc::clone(&self.origin),
             request,
             id,
         };
-        self.shard.router.send(route).await.unwrap_or_else(|_| {
-            Outcome::Refused(Refusal::new(
+        // Released only here, after the router's turn, so that all it decided in that turn shares a block.
+        match self.shard.router.send(route).await {
+            Ok(held) => held.release(&self.shard.segments),
+            Err(_) => Outcome::Refused(Refusal::new(
                 ErrorCode::Unavailable,
                 "the broker is stopping; try another, or later",
-            ))
-        })
+            )),
+        }
     }
 
     /// A frame that is too large, or empty: it can be answered, but what follows it can't be trusted.
@@ -136,8 +147,8 @@ impl Conversation<'_> {
     }
 
     async fn send(&mut self, echo: Echo, id: RequestId, outcome: Outcome) -> bool {
-        let id = self.channel.is_ours().then(|| id.to_string());
-        let body = encode_response(echo, id.as_deref(), outcome);
+        let id = self.channel.is_ours().then_some(id.as_str());
+        let body = encode_response(&echo, id, &outcome);
         write_frame(&mut self.channel.stream, &body, self.shard.config.limits.body).await.is_ok()
     }
 }

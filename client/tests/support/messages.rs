@@ -45,6 +45,6 @@ pub(crate) async fn broker(domain: DomainName, mut stream: TlsStream<TcpStream>)
             Ok(Request::Retrieve(retrieve)) => Outcome::Retrieved(entry(retrieve.name.as_str(), 7)),
             Err(error) => Outcome::Refused(error.into()),
         };
-        write_frame(&mut stream, &encode_response(decoded.echo, Some("r1"), outcome)).await;
+        write_frame(&mut stream, &encode_response(&decoded.echo, Some("r1"), &outcome)).await;
     }
 }

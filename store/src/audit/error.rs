@@ -33,6 +33,9 @@ pub enum AuditError {
     /// An earlier append or sync failed in a way that leaves the file's end uncertain.
     #[error("the audit trail takes no more records since one failed; start the broker again")]
     Stopped,
+    /// A block of records could not be written, and this record is one of them.
+    #[error("the record was lost with others that could not be written; the log says why")]
+    Lost,
     /// What a record says is longer than a record may be.
     #[error("what is to be recorded is too long")]
     TooLarge,

@@ -1,6 +1,7 @@
 //! What a record of the trail says.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
@@ -26,8 +27,8 @@ pub struct AuditFacts {
     pub name: Option<String>,
     /// The version, if it was about one.
     pub version: Option<u32>,
-    /// Where the request came from: an address, or the peer's uid.
-    pub source: String,
+    /// Where the request came from: an address, or the peer's uid. The same for all requests of a connection.
+    pub source: Arc<str>,
 }
 
 /// The record's body, to be read. It is written by [`AuditFacts::encode`], without copies on the way.
@@ -78,7 +79,7 @@ impl FactsBody {
             role: self.role.into(),
             name: self.name,
             version: self.version,
-            source: self.source,
+            source: self.source.into(),
         })
     }
 }
@@ -98,8 +99,8 @@ fn put_number(out: &mut Vec<u8>, tag: u32, number: u64) {
 }
 
 impl AuditFacts {
-    /// The body of a record of its own.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The body of a record.
+    fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(USUAL);
         put_number(&mut out, 1, self.time.cast_unsigned());
         put_bytes(&mut out, 2, self.request_id.as_bytes());
@@ -122,17 +123,18 @@ impl AuditFacts {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        FactsBody::decode(bytes).ok()?.into_facts()
-    }
-
     /// The body of a block.
     pub(crate) fn encode_block(records: &[Self]) -> Vec<u8> {
         let mut out = Vec::with_capacity(records.len() * USUAL);
         for record in records {
-            put_bytes(&mut out, 1, &record.encode());
+            record.add_to_block(&mut out);
         }
         out
+    }
+
+    /// Adds this record to the body of a block.
+    pub(crate) fn add_to_block(&self, block: &mut Vec<u8>) {
+        put_bytes(block, 1, &self.encode());
     }
 
     pub(crate) fn decode_block(bytes: &[u8]) -> Option<Vec<Self>> {
@@ -156,10 +158,9 @@ mod tests {
             role: "agent".into(),
             name: Some("a/b".to_owned()),
             version: Some(u32::MAX),
-            source: "s".repeat(300),
+            source: "s".repeat(300).into(),
         };
         for facts in [AuditFacts::default(), full] {
-            assert_eq!(AuditFacts::decode(&facts.encode()), Some(facts.clone()));
             let block = AuditFacts::encode_block(&[facts.clone(), AuditFacts::default(), facts.clone()]);
             assert_eq!(
                 AuditFacts::decode_block(&block),

@@ -1,4 +1,7 @@
-//! A segment as it lies in a file: its header, its records, and how it ends.
+//! A segment as it lies in a file: its header, its blocks of records, and how it ends.
+//!
+//! A block is `length of the sealed body (4) ‖ number of records (2) ‖ sealed body ‖ the chain's hash after it`.
+//! The number is what the sealed body has, or the block is broken.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,17 +12,18 @@ use crate::audit::chain::ChainHead;
 use crate::audit::{AuditFacts, ChainId};
 use crate::domain::DomainKeys;
 
-/// The only format there is.
-const FORMAT: u8 = 1;
+/// The only format there is. (Format 1 sealed each record by itself.)
+const FORMAT: u8 = 2;
 const MAGIC: [u8; 4] = *b"clva";
 
 /// Bytes of a header: magic, format, generation, shard, first record, hash before it, digest over all that.
 pub(super) const HEADER: usize = 4 + 1 + 16 + 2 + 8 + 32 + 32;
 const LENGTH: usize = 4;
+const COUNT: usize = 2;
 const HASH: usize = 32;
 
-/// Longest sealed body of one record, in bytes: names, ids and addresses are far below; a length beyond it is
-/// no length.
+/// Longest sealed body of one block, in bytes. One record's names, ids and addresses are far below it; a length
+/// beyond it is no length.
 pub(super) const LONGEST: usize = 16 << 10;
 
 /// Which segment a file is, by its name: `<first record, 16 hex>-<shard>.seg`.
@@ -100,11 +104,11 @@ fn read_header(keys: &DomainKeys, name: SegmentName, bytes: &[u8]) -> Result<Cha
 /// How a segment ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
-    /// With a whole record.
+    /// With a whole block.
     Clean,
-    /// Within a record, or in nothing but zeros, as after a loss of power.
+    /// Within a block, or in nothing but zeros, as after a loss of power.
     Torn,
-    /// With something that isn't the next record.
+    /// With something that isn't the next block.
     Broken,
 }
 
@@ -112,47 +116,47 @@ pub(super) enum Tail {
 pub(super) struct Walked {
     /// Before its first record.
     pub(super) from: ChainHead,
-    /// After its last good record.
+    /// After its last good block.
     pub(super) to: ChainHead,
     pub(super) tail: Tail,
 }
 
-/// Reads a segment. `visit` gets each good record, and where the chain is after it.
+/// Reads a segment. `visit` gets each good block's records, and where the chain is after them.
 pub(super) fn walk(
     keys: &DomainKeys,
     name: SegmentName,
     bytes: &[u8],
-    visit: &mut dyn FnMut(AuditFacts, &ChainHead),
+    visit: &mut dyn FnMut(Vec<AuditFacts>, &ChainHead),
 ) -> Result<Walked, BadHeader> {
     let from = read_header(keys, name, bytes)?;
     let (mut to, mut rest) = (from, &bytes[HEADER..]);
     let tail = loop {
-        let (sealed, hash, after) = match cut(rest) {
-            Ok(Some(record)) => record,
+        let block = match cut(rest) {
+            Ok(Some(block)) => block,
             Ok(None) => break Tail::Clean,
             Err(tail) => break tail,
         };
-        let next = to.after(sealed, 1);
-        let opened = to.open(keys, ChainId::Shard(name.shard), sealed).ok();
-        match opened.and_then(|opened| AuditFacts::decode(opened.expose())) {
-            Some(facts) if next.hash == hash => visit(facts, &next),
+        let next = block.after(&to);
+        match block.open(keys, name.shard, &to) {
+            Some(records) if next.hash == block.hash => visit(records, &next),
             _ => break Tail::Broken,
         }
-        (to, rest) = (next, after);
+        (to, rest) = (next, block.rest);
     };
     Ok(Walked { from, to, tail })
 }
 
-/// Where a segment can be gone on from, as [`walk`] would find. Opens the last record only: it opens nowhere but
+/// Where a segment can be gone on from, as [`walk`] would find. Opens the last block only: it opens nowhere but
 /// after exactly the records before it, so they are good too if it is, and hashing is much cheaper.
 pub(super) fn find_end(keys: &DomainKeys, name: SegmentName, bytes: &[u8]) -> Result<Walked, BadHeader> {
     let from = read_header(keys, name, bytes)?;
     let (mut to, mut rest, mut last) = (from, &bytes[HEADER..], None);
     let tail = loop {
         match cut(rest) {
-            Ok(Some((sealed, hash, after))) if to.after(sealed, 1).hash == hash => {
-                last = Some((to, sealed));
-                (to, rest) = (to.after(sealed, 1), after);
+            Ok(Some(block)) if block.after(&to).hash == block.hash => {
+                let before = to;
+                (to, rest) = (block.after(&to), block.rest);
+                last = Some((before, block));
             }
             Ok(Some(_)) => break Tail::Broken,
             Ok(None) => break Tail::Clean,
@@ -160,48 +164,76 @@ pub(super) fn find_end(keys: &DomainKeys, name: SegmentName, bytes: &[u8]) -> Re
         }
     };
     match last {
-        Some((before, sealed)) if before.open(keys, ChainId::Shard(name.shard), sealed).is_err() => {
+        Some((before, block)) if block.open(keys, name.shard, &before).is_none() => {
             walk(keys, name, bytes, &mut |_, _| {})
         }
         _ => Ok(Walked { from, to, tail }),
     }
 }
 
-/// Cuts off the first record: its body, its hash, and what comes after. `None` at the end.
-#[allow(clippy::type_complexity, reason = "three slices of one buffer, used in one place")]
-fn cut(rest: &[u8]) -> Result<Option<(&[u8], &[u8], &[u8])>, Tail> {
+/// A block, still sealed.
+struct Block<'a> {
+    sealed: &'a [u8],
+    count: u16,
+    hash: &'a [u8],
+    /// What comes after it.
+    rest: &'a [u8],
+}
+
+impl Block<'_> {
+    /// Where the chain is after it.
+    fn after(&self, before: &ChainHead) -> ChainHead {
+        before.after(self.sealed, u64::from(self.count))
+    }
+
+    /// Its records, if it is what comes after `before`.
+    fn open(&self, keys: &DomainKeys, shard: u16, before: &ChainHead) -> Option<Vec<AuditFacts>> {
+        let opened = before.open(keys, ChainId::Shard(shard), self.sealed).ok()?;
+        let records = AuditFacts::decode_block(opened.expose())?;
+        (records.len() == usize::from(self.count)).then_some(records)
+    }
+}
+
+/// Cuts off the first block. `None` at the end.
+fn cut(rest: &[u8]) -> Result<Option<Block<'_>>, Tail> {
     if rest.is_empty() {
         return Ok(None);
     }
     if rest.iter().all(|byte| *byte == 0) {
         return Err(Tail::Torn);
     }
-    let (length, body) = rest.split_at_checked(LENGTH).ok_or(Tail::Torn)?;
-    let length = u32::from_be_bytes(length.try_into().map_err(|_| Tail::Torn)?) as usize;
+    let (length, body) = rest.split_first_chunk::<LENGTH>().ok_or(Tail::Torn)?;
+    let length = u32::from_be_bytes(*length) as usize;
     if length == 0 || length > LONGEST {
         return Err(Tail::Broken);
     }
+    let (count, body) = body.split_first_chunk::<COUNT>().ok_or(Tail::Torn)?;
+    let count = u16::from_be_bytes(*count);
+    if count == 0 {
+        return Err(Tail::Broken);
+    }
     let (sealed, body) = body.split_at_checked(length).ok_or(Tail::Torn)?;
-    let (hash, after) = body.split_at_checked(HASH).ok_or(Tail::Torn)?;
-    Ok(Some((sealed, hash, after)))
+    let (hash, rest) = body.split_at_checked(HASH).ok_or(Tail::Torn)?;
+    Ok(Some(Block { sealed, count, hash, rest }))
 }
 
-/// A record as it goes into the file.
-pub(super) fn record(sealed: &[u8], after: &ChainHead) -> Option<Vec<u8>> {
+/// A block as it goes into the file; `None` when it is too long.
+pub(super) fn block(sealed: &[u8], count: u16, after: &ChainHead) -> Option<Vec<u8>> {
     let length = u32::try_from(sealed.len()).ok().filter(|_| sealed.len() <= LONGEST)?;
-    let mut bytes = Vec::with_capacity(LENGTH + sealed.len() + HASH);
+    let mut bytes = Vec::with_capacity(LENGTH + COUNT + sealed.len() + HASH);
     bytes.extend_from_slice(&length.to_be_bytes());
+    bytes.extend_from_slice(&count.to_be_bytes());
     bytes.extend_from_slice(sealed);
     bytes.extend_from_slice(&after.hash);
     Some(bytes)
 }
 
-/// Whether the file ends within a record. Looks at lengths only.
+/// Whether the file ends within a block. Looks at lengths only.
 pub(super) fn is_torn(bytes: &[u8]) -> bool {
     let mut rest = bytes.get(HEADER..).unwrap_or_default();
     loop {
         match cut(rest) {
-            Ok(Some((_, _, after))) => rest = after,
+            Ok(Some(block)) => rest = block.rest,
             Ok(None) | Err(Tail::Broken | Tail::Clean) => return false,
             Err(Tail::Torn) => return true,
         }

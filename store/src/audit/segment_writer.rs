@@ -7,14 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::chain::ChainHead;
-use crate::audit::segment_file::{HEADER, SegmentName, Tail, find_end, header, list, record};
+use crate::audit::segment_file::{HEADER, LONGEST, SegmentName, Tail, block, find_end, header, list};
 use crate::audit::{AuditError, AuditFacts, ChainId};
 use crate::domain::DomainKeys;
 use crate::files;
+use crate::seal::OVERHEAD;
 
 /// Size in bytes at which a new segment is begun: some 50 000 records, read in a fraction of a second when the
 /// broker starts.
 const FULL: u64 = 16 << 20;
+
+/// Most bytes of a block's body.
+const BLOCK: usize = LONGEST - OVERHEAD;
 
 /// How far a shard's chain is on the disk, for certain: made only by [`SegmentWriter::sync`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +43,34 @@ impl SegmentHead {
     }
 }
 
+/// Which block of a chain a record goes into: the promise that [`SegmentWriter::settle`] makes good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the record is in memory only until its block is settled"]
+pub struct BlockNumber(u64);
+
 /// Appends to one shard's chain of one domain. Owned by the shard; there is one at a time.
+///
+/// Records that are entered together share a block: one seal, one write(2).
 pub struct SegmentWriter {
     dir: PathBuf,
     keys: Arc<DomainKeys>,
     shard: u16,
     segment: Segment,
     head: ChainHead,
+    collecting: Collecting,
+    /// The last block that could not be written; 0 when none ever was.
+    lost: u64,
     dirty: bool,
     /// Set for good when an append or a flush left the file in doubt.
     stopped: Arc<AtomicBool>,
+}
+
+/// The next block.
+struct Collecting {
+    /// Counted from 1.
+    number: u64,
+    body: Vec<u8>,
+    records: u16,
 }
 
 /// The segment that is being appended to.
@@ -76,42 +98,95 @@ impl SegmentWriter {
             }
             Some(name) => Segment::resume(&dir, &keys, name)?,
         };
-        Ok(Self { dir, keys, shard, segment, head, dirty: false, stopped: Arc::default() })
+        let collecting = Collecting { number: 1, body: Vec::new(), records: 0 };
+        let (lost, dirty, stopped) = (0, false, Arc::default());
+        Ok(Self { dir, keys, shard, segment, head, collecting, lost, dirty, stopped })
     }
 
-    /// Appends one record with one write(2): it survives the process, not yet the machine. Returns its number.
-    /// After an error the record isn't there, and the request must fail.
+    /// Appends one record: it survives the process, not yet the machine. Returns its number in the chain. After
+    /// an error the record isn't there, and the request must fail.
     pub fn append(&mut self, facts: &AuditFacts) -> Result<u64, AuditError> {
-        if self.is_stopped() {
-            return Err(AuditError::Stopped);
+        let block = self.enter(facts)?;
+        self.settle(block)?;
+        Ok(self.head.next - 1)
+    }
+
+    /// Enters a record in the next block. It is nowhere but in memory until that is settled, and nothing that
+    /// it is about may leave before. After an error it isn't entered, and the request must fail.
+    pub fn enter(&mut self, facts: &AuditFacts) -> Result<BlockNumber, AuditError> {
+        self.check_open()?;
+        let before = self.collecting.body.len();
+        facts.add_to_block(&mut self.collecting.body);
+        if self.collecting.body.len() > BLOCK {
+            let alone = self.collecting.body.split_off(before);
+            // Those before it are told by their own settling.
+            let _ = self.write_block();
+            if alone.len() > BLOCK {
+                return Err(AuditError::TooLarge);
+            }
+            self.collecting.body = alone;
         }
-        if self.keys.is_destroyed() {
-            return Err(AuditError::Deleted);
+        self.collecting.records += 1;
+        Ok(BlockNumber(self.collecting.number))
+    }
+
+    /// Sees to it that a block is in the file: it survives the process then, not yet the machine. After an error
+    /// none of its records is there, and the requests that they are about must fail.
+    pub fn settle(&mut self, BlockNumber(number): BlockNumber) -> Result<(), AuditError> {
+        if number == self.collecting.number {
+            self.write_block()?;
         }
+        // Of an earlier block it isn't known any more whether it was lost too; it counts as if.
+        if number <= self.lost { Err(AuditError::Lost) } else { Ok(()) }
+    }
+
+    /// Writes the block that is being collected, if it has any records, with one write(2).
+    fn write_block(&mut self) -> Result<(), AuditError> {
+        if self.collecting.records == 0 {
+            return Ok(());
+        }
+        let Collecting { number, records, .. } = self.collecting;
+        self.collecting.number += 1;
+        self.collecting.records = 0;
+        let written = self.write_body(records);
+        self.collecting.body.clear();
+        if written.is_err() {
+            self.lost = number;
+        }
+        written
+    }
+
+    fn write_body(&mut self, records: u16) -> Result<(), AuditError> {
+        self.check_open()?;
         if self.segment.length >= FULL {
             self.roll()?;
         }
-        let chain = ChainId::Shard(self.shard);
-        let body = facts.encode();
-        let sealed = self.head.seal(&self.keys, chain, &body).map_err(|_| AuditError::Randomness)?;
-        let after = self.head.after(&sealed, 1);
-        let bytes = record(&sealed, &after).ok_or(AuditError::TooLarge)?;
+        let (chain, body) = (ChainId::Shard(self.shard), &self.collecting.body);
+        let sealed = self.head.seal(&self.keys, chain, body).map_err(|_| AuditError::Randomness)?;
+        let after = self.head.after(&sealed, u64::from(records));
+        let bytes = block(&sealed, records, &after).ok_or(AuditError::TooLarge)?;
         self.dirty = true;
         if let Err(error) = self.segment.write(&bytes) {
-            // Without the rest of a partly written record gone, nothing could follow it.
+            // Without the rest of a partly written block gone, nothing could follow it.
             if self.segment.file.set_len(self.segment.length).is_err() {
                 self.stopped.store(true, Ordering::Release);
             }
             return Err(io("append to", &self.segment.path, error));
         }
-        let number = self.head.next;
         self.head = after;
-        Ok(number)
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), AuditError> {
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(AuditError::Stopped);
+        }
+        if self.keys.is_destroyed() { Err(AuditError::Deleted) } else { Ok(()) }
     }
 
     /// Whether there are records that [`SegmentWriter::sync`] hasn't made durable.
     pub fn is_dirty(&self) -> bool {
-        self.dirty
+        self.dirty || self.collecting.records > 0
     }
 
     /// Makes what was appended durable (fdatasync), and says how far that is.
@@ -122,9 +197,15 @@ impl SegmentWriter {
     /// The same, for a caller that must not wait for the disk: what comes back can be run on another thread,
     /// while more is appended here.
     pub fn begin_sync(&mut self) -> Result<PendingSync, AuditError> {
-        if self.is_stopped() {
+        if self.stopped.load(Ordering::Acquire) {
             return Err(AuditError::Stopped);
         }
+        // What is entered and waits for its settling goes with it.
+        self.write_block()?;
+        self.flush_later()
+    }
+
+    fn flush_later(&mut self) -> Result<PendingSync, AuditError> {
         let (path, stopped) = (self.segment.path.clone(), Arc::clone(&self.stopped));
         let file = self.segment.file.try_clone().map_err(|error| io("open", &path, error))?;
         self.dirty = false;
@@ -132,12 +213,8 @@ impl SegmentWriter {
         Ok(PendingSync { file, path, head, stopped })
     }
 
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
-    }
-
     fn roll(&mut self) -> Result<(), AuditError> {
-        self.sync()?;
+        self.flush_later()?.run()?;
         self.segment = Segment::create(&self.dir, &self.keys, self.shard, &self.head)?;
         Ok(())
     }
@@ -186,7 +263,7 @@ impl Segment {
             let length = bytes.len() as u64;
             return Ok((Self::reopen(path, length)?, head));
         }
-        // The record that didn't make it keeps its number, so that the new segment has a name of its own.
+        // The block that didn't make it keeps its first number, so that the new segment has a name of its own.
         head.next += 1;
         Ok((Self::create(dir, keys, name.shard, &head)?, head))
     }
@@ -236,5 +313,26 @@ mod tests {
         let mut writer = SegmentWriter::open(dir.path(), keys, 3).unwrap();
         assert_eq!(writer.append(&facts).unwrap(), 1);
         assert_eq!(writer.sync().unwrap().records(), 2);
+    }
+
+    #[test]
+    fn t33_a_lost_block_loses_every_record_in_it_and_none_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = Arc::new(DomainKeys::derive("alpha".parse().unwrap(), [1; 16], 1, &[2; 32]));
+        let mut writer = SegmentWriter::open(dir.path(), keys, 3).unwrap();
+        let facts = AuditFacts::default();
+        let entered = [(); 3].map(|()| writer.enter(&facts).unwrap());
+        // A file that can't be written to; then the fault is gone.
+        let readable = File::open(&writer.segment.path).unwrap();
+        let file = std::mem::replace(&mut writer.segment.file, readable);
+        assert!(matches!(writer.settle(entered[1]), Err(AuditError::Io { what: "append to", .. })));
+        writer.segment.file = file;
+        writer.stopped.store(false, Ordering::Release);
+        for lost in [entered[0], entered[2]] {
+            assert!(matches!(writer.settle(lost), Err(AuditError::Lost)));
+        }
+        let after = writer.enter(&facts).unwrap();
+        writer.settle(after).unwrap();
+        assert_eq!(writer.sync().unwrap().records(), 1);
     }
 }

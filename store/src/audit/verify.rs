@@ -60,11 +60,14 @@ pub fn read(
     keys: &DomainKeys,
     visit: &mut dyn FnMut(AuditRecord),
 ) -> Result<(), AuditError> {
-    engine_part::walk(store.engine(), keys, &mut |facts, after| {
-        let first = after.next - facts.len() as u64;
-        for (number, facts) in (first..).zip(facts) {
-            visit(AuditRecord { chain: ChainId::Store, number, facts });
+    let mut visit_all = |chain, records: Vec<AuditFacts>, after: &ChainHead| {
+        let first = after.next - records.len() as u64;
+        for (number, facts) in (first..).zip(records) {
+            visit(AuditRecord { chain, number, facts });
         }
+    };
+    engine_part::walk(store.engine(), keys, &mut |records, after| {
+        visit_all(ChainId::Store, records, after);
     })?;
     let dir = audit_dir.join(keys.audit_dir_name());
     let (segments, _) = list(&dir).map_err(|error| file_part::io("list", &dir, error))?;
@@ -73,9 +76,7 @@ pub fn read(
         let bytes = std::fs::read(&path).map_err(|error| file_part::io("read", &path, error))?;
         let chain = ChainId::Shard(name.shard);
         // A file that isn't a segment has no records; that it is there is for the verification.
-        let _ = walk(keys, name, &bytes, &mut |facts, after: &ChainHead| {
-            visit(AuditRecord { chain, number: after.next - 1, facts });
-        });
+        let _ = walk(keys, name, &bytes, &mut |records, after| visit_all(chain, records, after));
     }
     Ok(())
 }

@@ -101,7 +101,7 @@ pub(super) fn operator_event(action: &'static str) -> AuditFacts {
         action: action.into(),
         outcome: "ok".into(),
         role: "operator".into(),
-        source: "admin-socket".to_owned(),
+        source: "admin-socket".into(),
         ..AuditFacts::default()
     }
 }

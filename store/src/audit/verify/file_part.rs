@@ -9,7 +9,7 @@ use crate::audit::segment_file::{BadHeader, SegmentName, Tail, Walked, is_torn, 
 use crate::audit::verify::Verification;
 use crate::audit::{AuditError, ChainId, FindingKind};
 
-/// How long a shard may take from the first byte of a record in the file to the last: one write(2).
+/// How long a shard may take from the first byte of a block in the file to the last: one write(2).
 const SETTLE: Duration = Duration::from_millis(20);
 
 /// Where a shard's chain is, between two of its segments.
@@ -74,7 +74,7 @@ impl Verification<'_> {
         if let Some(kind) = finding {
             self.find(place.clone(), kind);
         }
-        self.segment(place, passed.len() as u64, ok && walked.tail != Tail::Broken);
+        self.segment(place, walked.to.next - walked.from.next, ok && walked.tail != Tail::Broken);
         Before { shard: name.shard, head: walked.to, tail: walked.tail }
     }
 }
@@ -89,7 +89,7 @@ fn follows(before: &Before, walked: &Walked) -> bool {
     number && from.hash == before.head.hash
 }
 
-/// Reads a segment; when its last record is incomplete, again, for a shard may just be writing it.
+/// Reads a segment; when its last block is incomplete, again, for a shard may just be writing it.
 fn read_settled(path: &Path) -> Result<Vec<u8>, AuditError> {
     let read = || std::fs::read(path).map_err(|error| io("read", path, error));
     let mut bytes = read()?;

@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use claviger_store::audit::{self, AuditError, ChainId, FindingKind};
+use claviger_store::audit::{self, AuditError, AuditRecord, ChainId, FindingKind};
 use claviger_store::{AuditFacts, CheckpointDomain, Command, SegmentWriter};
 
-use super::{Trail, retrieve, sign};
+use super::{Trail, retrieve, sign, spans};
 use crate::common::{NOW, delete_domain, facts};
 
 #[test]
@@ -121,12 +121,56 @@ fn a_forged_end_is_not_built_upon() {
     let bytes = fs::read(&path).unwrap();
     let sealed = [7; 100];
     let hash = digest(&SHA256, &[&bytes[bytes.len() - 32..], &sealed].concat());
-    let forged = [&100_u32.to_be_bytes()[..], &sealed, hash.as_ref()].concat();
+    let forged = [&100_u32.to_be_bytes()[..], &[0, 1], &sealed, hash.as_ref()].concat();
     fs::write(&path, [bytes, forged].concat()).unwrap();
     trail.open_shards();
     assert_eq!(trail.shards[0].append(&retrieve(6)).unwrap(), 6);
     assert_eq!(trail.findings(), [FindingKind::Broken { record: 5 }]);
     assert_eq!(trail.verify().segments.iter().map(|segment| segment.records).sum::<u64>(), 4 + 5 + 5 + 1);
+}
+
+#[test]
+fn records_that_are_entered_together_share_a_block_and_are_in_the_file_once_one_is_settled() {
+    let mut trail = Trail::new();
+    let path = trail.segment();
+    let blocks = |path: &std::path::Path| spans(&fs::read(path).unwrap()).len();
+    let shard = &mut trail.shards[0];
+    let entered: Vec<_> = (0..5).map(|n| shard.enter(&retrieve(n)).unwrap()).collect();
+    assert_eq!(blocks(&path), 0);
+    shard.settle(entered[3]).unwrap();
+    assert_eq!(blocks(&path), 1);
+    for block in entered {
+        shard.settle(block).unwrap();
+    }
+    // Alone in its block; and one that nobody settles goes with the flush.
+    assert_eq!(shard.append(&retrieve(5)).unwrap(), 5);
+    let _ = shard.enter(&retrieve(6)).unwrap();
+    assert!(shard.is_dirty());
+    assert_eq!(shard.sync().unwrap().records(), 7);
+    assert_eq!(blocks(&path), 3);
+    trail.checkpoint();
+    assert_eq!(trail.findings(), []);
+    let shard = |record: &&AuditRecord| record.chain == ChainId::Shard(0);
+    let read: Vec<_> =
+        trail.records().iter().filter(shard).map(|record| (record.number, record.facts.version)).collect();
+    assert_eq!(read, (0..7).map(|n| (n, u32::try_from(n).ok())).collect::<Vec<_>>());
+    // Opened anew it goes on behind all of them.
+    trail.open_shards();
+    assert_eq!(trail.shards[0].append(&retrieve(7)).unwrap(), 7);
+    assert_eq!(trail.findings(), []);
+}
+
+#[test]
+fn a_block_that_is_full_is_followed_by_another() {
+    let mut trail = Trail::new();
+    let long = AuditFacts { source: "x".repeat(6_000).into(), ..facts("retrieve") };
+    let entered: Vec<_> = (0..7).map(|_| trail.shards[0].enter(&long).unwrap()).collect();
+    for block in entered {
+        trail.shards[0].settle(block).unwrap();
+    }
+    assert_eq!(spans(&fs::read(trail.segment()).unwrap()).len(), 4);
+    assert_eq!(trail.verify().segments[1].records, 7);
+    assert_eq!(trail.findings(), []);
 }
 
 #[test]
@@ -144,9 +188,13 @@ fn nothing_is_appended_for_a_deleted_domain() {
 #[test]
 fn what_is_too_long_is_refused_and_the_chain_goes_on() {
     let mut trail = Trail::filled();
-    let long = AuditFacts { source: "x".repeat(20_000), ..facts("retrieve") };
+    let long = AuditFacts { source: "x".repeat(20_000).into(), ..facts("retrieve") };
     assert!(matches!(trail.shards[0].append(&long), Err(AuditError::TooLarge)));
-    assert_eq!(trail.shards[0].append(&retrieve(1)).unwrap(), 5);
+    // Those that waited with it are not refused with it.
+    let waiting = trail.shards[0].enter(&retrieve(1)).unwrap();
+    assert!(matches!(trail.shards[0].enter(&long), Err(AuditError::TooLarge)));
+    trail.shards[0].settle(waiting).unwrap();
+    assert_eq!(trail.shards[0].append(&retrieve(1)).unwrap(), 6);
     assert!(trail.verify().findings.is_empty());
 }
 

@@ -18,7 +18,7 @@ fn t30_every_flipped_byte_of_a_segment_is_found() {
     let path = trail.segment();
     let bytes = fs::read(&path).unwrap();
     for at in
-        (0..bytes.len()).step_by(7).chain(spans(&bytes).iter().flat_map(|span| span.start..span.start + 4))
+        (0..bytes.len()).step_by(7).chain(spans(&bytes).iter().flat_map(|span| span.start..span.start + 6))
     {
         let mut flipped = bytes.clone();
         flipped[at] ^= 4;
@@ -86,9 +86,9 @@ fn t30_a_segment_of_another_shard_domain_or_format_is_found() {
     assert_eq!(trail.findings(), [FindingKind::Foreign]);
 
     let mut unknown = bytes.clone();
-    unknown[4] = 2;
+    unknown[4] = 3;
     fs::write(&path, unknown).unwrap();
-    assert_eq!(trail.findings(), [FindingKind::UnknownFormat { found: 2 }]);
+    assert_eq!(trail.findings(), [FindingKind::UnknownFormat { found: 3 }]);
 
     let beta = create_domain(&mut trail.world.writer, "beta").unwrap();
     let mut of_beta = SegmentWriter::open(trail.dir.path(), Arc::clone(&beta), 0).unwrap();
@@ -121,13 +121,14 @@ fn t30_a_record_of_another_history_is_found_even_when_all_hashes_are_made_anew()
         }
         fs::read(&path).unwrap()
     });
-    let body = |bytes: &[u8], n: usize| bytes[spans(bytes)[n].start + 4..spans(bytes)[n].end - 32].to_vec();
+    let body = |bytes: &[u8], n: usize| bytes[spans(bytes)[n].start + 6..spans(bytes)[n].end - 32].to_vec();
     let sealed = [0, 1, 2, 3].map(|n| body(&histories[usize::from(n == 2)], n));
     let mut spliced = start[..95].to_vec();
     let mut hash = start[31..63].to_vec();
     for sealed in sealed {
         hash = digest(&SHA256, &[hash.as_slice(), &sealed].concat()).as_ref().to_vec();
         spliced.extend_from_slice(&u32::try_from(sealed.len()).unwrap().to_be_bytes());
+        spliced.extend_from_slice(&1_u16.to_be_bytes());
         spliced.extend_from_slice(&sealed);
         spliced.extend_from_slice(&hash);
     }

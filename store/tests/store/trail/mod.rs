@@ -109,14 +109,15 @@ fn retrieve(n: u32) -> AuditFacts {
     AuditFacts { name: Some(format!("n{n}")), version: Some(n), ..facts("retrieve") }
 }
 
-/// Where the records of a segment lie in its file.
+/// Where the blocks of a segment lie in its file.
 fn spans(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     const HEADER: usize = 95;
     let (mut at, mut spans) = (HEADER, Vec::new());
     while at < bytes.len() {
         let length = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-        spans.push(at..at + 4 + length + 32);
-        at += 4 + length + 32;
+        // Length, number of records, sealed body, hash.
+        spans.push(at..at + 4 + 2 + length + 32);
+        at += 4 + 2 + length + 32;
     }
     spans
 }

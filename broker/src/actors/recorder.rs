@@ -1,0 +1,108 @@
+//! What is recorded of a request, and the answer that waits for it.
+
+use claviger_proto::error::ErrorCode;
+use claviger_proto::key_service::{Outcome, Refusal};
+use claviger_store::AuditFacts;
+
+use super::audit::{Receipt, Segments};
+use crate::domain::Domain;
+use crate::request_id::RequestId;
+
+/// An outcome that is recorded only in memory yet. It can't be looked at or sent before [`Held::release`].
+pub struct Held {
+    outcome: Outcome,
+    receipt: Option<Receipt>,
+}
+
+impl Held {
+    /// An outcome that needs no record on this shard: the commit has it, or it is about no domain.
+    pub(super) fn recorded(outcome: Outcome) -> Self {
+        Self { outcome, receipt: None }
+    }
+
+    /// The outcome, once its record is in the file; if that fails, so does the request.
+    pub fn release(self, segments: &Segments) -> Outcome {
+        match self.receipt.map(|receipt| segments.settle(receipt)) {
+            None | Some(Ok(())) => self.outcome,
+            Some(Err(error)) => {
+                tracing::error!(%error, "a request could not be recorded");
+                unrecorded()
+            }
+        }
+    }
+}
+
+/// Where outcomes are recorded: the audit, the log, the metrics.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    segments: Segments,
+    counters: Counters,
+}
+
+impl Recorder {
+    pub(super) fn new(segments: Segments) -> Self {
+        Self { segments, counters: Counters::new() }
+    }
+
+    /// Enters the audit's record; if that fails, so does the request.
+    pub(super) fn record(
+        &self,
+        domain: &Domain,
+        mut facts: AuditFacts,
+        id: RequestId,
+        outcome: Outcome,
+    ) -> Held {
+        let result = match &outcome {
+            Outcome::Refused(refusal) => refusal.code.as_str(),
+            _ => "ok",
+        };
+        facts.outcome = result.into();
+        self.counters.count(facts.action.as_ref(), result);
+        if let Outcome::Refused(refusal) = &outcome {
+            tracing::info!(%id, domain = %domain.name, code = %refusal.code, "refused");
+        }
+        match self.segments.enter(domain, &facts) {
+            Ok(receipt) => Held { outcome, receipt: Some(receipt) },
+            Err(error) => {
+                tracing::error!(%id, domain = %domain.name, %error, "a request could not be recorded");
+                Held::recorded(unrecorded())
+            }
+        }
+    }
+
+    /// A store that the commit itself recorded.
+    pub(super) fn stored(&self) {
+        self.counters.stored.increment(1);
+    }
+}
+
+fn unrecorded() -> Outcome {
+    let text = "the broker can't keep its audit; try again later";
+    Outcome::Refused(Refusal::new(ErrorCode::Unavailable, text))
+}
+
+/// The counters of what usually happens, looked up once: a look-up costs more than a decision.
+#[derive(Clone)]
+struct Counters {
+    stored: metrics::Counter,
+    retrieved: metrics::Counter,
+}
+
+impl Counters {
+    fn new() -> Self {
+        Self { stored: Self::of("store", "ok"), retrieved: Self::of("retrieve", "ok") }
+    }
+
+    fn of(kind: &'static str, outcome: &'static str) -> metrics::Counter {
+        metrics::counter!("claviger_requests_total", "kind" => kind, "outcome" => outcome)
+    }
+
+    fn count(&self, kind: &str, outcome: &'static str) {
+        match (kind, outcome) {
+            ("store", "ok") => self.stored.increment(1),
+            ("store", _) => Self::of("store", outcome).increment(1),
+            (_, "ok") => self.retrieved.increment(1),
+            _ => Self::of("retrieve", outcome).increment(1),
+        }
+    }
+}
