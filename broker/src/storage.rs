@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use actix::Recipient;
 use claviger_store::{Command, Done, Store, StoreError};
-use tokio::sync::oneshot;
 
-use crate::actors::store::Commit;
+use crate::actors::store::{Commits, Desk};
 use crate::era::Era;
 use crate::net::permits::Place;
 
@@ -15,8 +13,8 @@ use crate::net::permits::Place;
 pub struct Storage {
     /// Reads, from any thread.
     pub store: Store,
-    /// The store actor.
-    pub writer: Recipient<Commit>,
+    /// The store actor's committer.
+    pub writer: Commits,
     /// Where audit segments lie.
     pub audit_dir: PathBuf,
     /// How long all of this is there.
@@ -25,10 +23,12 @@ pub struct Storage {
 
 impl Storage {
     /// Has a command committed, durably.
-    pub async fn commit(&self, command: Command, place: Option<Place>) -> Result<Done, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.writer.do_send(Commit { command, reply, place });
-        // The committer answers everything it takes, so no answer means that it is gone.
-        answer.await.unwrap_or(Err(StoreError::Stopped))
+    pub async fn commit(&self, command: Command) -> Result<Done, StoreError> {
+        self.writer.commit(command, None, None).await
+    }
+
+    /// Has a shard's command committed, durably, and the answer given at the shard's desk.
+    pub async fn commit_for(&self, desk: &Desk, command: Command, place: Place) -> Result<Done, StoreError> {
+        self.writer.commit(command, Some(place), Some(desk)).await
     }
 }

@@ -1,13 +1,13 @@
 //! The actors, each the owner of one thing, and the only place besides `runtime` that knows actix.
 //!
 //! ```text
-//!            connection task ──ask──▶ router ──ask──▶ store ──▶ committer thread
+//!            connection task ──ask──▶ router ──queue──▶ committer (owned by store) ──▶ desk
 //!  (shard)        │                     │ calls
 //!                 │                     ├──▶ view (domains, ACLs)   ◀── acl    ◀── DomainsChanged
 //!                 │                     ├──▶ store's read side
 //!                 │                     └──▶ segments               ◀── audit  (timer: fdatasync)
 //!                 └──ask──▶ attestor (own threads)
-//!  (main)     admin API ──ask──▶ domains ──ask──▶ store, then ──▶ every shard's acl
+//!  (main)     admin API ──ask──▶ domains ──queue──▶ committer, then ──▶ every shard's acl
 //!                 │
 //!                 └──ask──▶ keeper ──ask──▶ domains, every shard's acl and audit
 //! ```

@@ -13,6 +13,7 @@ use rustls::pki_types::UnixTime;
 use super::acl::View;
 use super::audit::{self, Segments};
 use super::recorder::{Held, Recorder};
+use super::store::Desk;
 use crate::domain::Domain;
 use crate::net::permits::Permits;
 use crate::request_id::RequestId;
@@ -39,12 +40,13 @@ pub struct Router {
     view: View,
     recorder: Recorder,
     permits: Permits,
+    desk: Desk,
 }
 
 impl Router {
-    /// A router that decides by `view` and records in `segments`.
-    pub fn new(view: View, segments: Segments, permits: Permits) -> Self {
-        Self { view, recorder: Recorder::new(segments), permits }
+    /// A router that decides by `view`, records in `segments`, and has its stores answered at `desk`.
+    pub fn new(view: View, segments: Segments, permits: Permits, desk: Desk) -> Self {
+        Self { view, recorder: Recorder::new(segments), permits, desk }
     }
 }
 
@@ -79,8 +81,8 @@ impl Handler<Route> for Router {
         match step {
             Step::Answered(held) => Response::reply(held),
             Step::Committing(pending) => {
-                let recorder = self.recorder.clone();
-                Response::fut(async move { commit(*pending, &recorder, id).await })
+                let (recorder, desk) = (self.recorder.clone(), self.desk.clone());
+                Response::fut(async move { commit(*pending, &recorder, &desk, id).await })
             }
         }
     }
@@ -189,9 +191,9 @@ fn put(domain: &Domain, permit: Permit, store: Store, now: UnixTime, audit: Audi
 }
 
 /// The commit itself records a store that succeeds; one that doesn't is recorded here.
-async fn commit(pending: Pending, recorder: &Recorder, id: RequestId) -> Held {
+async fn commit(pending: Pending, recorder: &Recorder, desk: &Desk, id: RequestId) -> Held {
     let Pending { domain, command, place, facts } = pending;
-    match domain.storage.commit(command, Some(place)).await {
+    match domain.storage.commit_for(desk, command, place).await {
         Ok(Done::Stored { version, .. }) => {
             recorder.stored();
             tracing::debug!(%id, domain = %domain.name, %version, "stored");

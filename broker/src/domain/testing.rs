@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::Actor as _;
+use actix_rt::Arbiter;
 use claviger_acl::Preset;
 use claviger_attest::{Issuer, KeyAlgorithm, Measurement, Role, SigningKey, self_signed_policy};
 use claviger_proto::Secret;
@@ -50,7 +50,7 @@ pub(crate) fn make(name: &str, preset: Preset) -> Made {
         done.expect("created");
     }
     let audit = tempfile::tempdir().expect("a temporary directory");
-    let writer = StoreActor::new(writer, Failure::new().0).start().recipient();
+    let writer = StoreActor::start_on(&Arbiter::current(), writer, Failure::new().0);
     let storage =
         Arc::new(Storage { store, writer, audit_dir: audit.path().to_owned(), era: Era::default() });
     let stored = storage.store.domain(&name).expect("readable").expect("there");

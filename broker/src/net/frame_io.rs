@@ -91,9 +91,15 @@ pub async fn finish_frame<'p, S: AsyncRead + Unpin>(
         }
         let length = body_length(head, bounds.limit)?;
         let large = if length > LARGE_BODY { bounds.large.acquire().await.ok() } else { None };
-        // Allocated once, after the limit was checked, so that no part of a secret stays in a smaller buffer.
-        let mut body = Zeroizing::new(vec![0; length]);
-        stream.read_exact(&mut body).await?;
+        // Allocated once, after the limit was checked, so that no part of a secret stays in a smaller buffer; and
+        // written only as it comes, so that what never comes takes no memory.
+        let mut body = Zeroizing::new(Vec::with_capacity(length));
+        let mut rest = stream.take(length as u64);
+        while body.len() < length {
+            if rest.read_buf(&mut *body).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        }
         Ok(Frame { body, _large: large })
     };
     timeout_at(end, whole).await.map_err(|_| ReadError::Deadline("the rest of its request"))?

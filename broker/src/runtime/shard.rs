@@ -15,6 +15,7 @@ use crate::actors::attestor::Attestor;
 use crate::actors::audit::{AuditActor, Segments};
 use crate::actors::domains::ShardSeams;
 use crate::actors::router::Router;
+use crate::actors::store::AnswerDesk;
 use crate::config::Config;
 use crate::net::Shard;
 use crate::net::accept::{Serves, accept_loop};
@@ -80,7 +81,8 @@ fn run(
     let segments = Segments::new(index);
     let acl = AclActor::new(view.clone()).start();
     let audit = AuditActor::new(segments.clone(), shared.config.limits.audit_sync).start();
-    let router = Router::new(view.clone(), segments.clone(), shared.permits.clone()).start();
+    let desk = AnswerDesk::open();
+    let router = Router::new(view.clone(), segments.clone(), shared.permits.clone(), desk).start();
     let running = Rc::new(Shard {
         config: shared.config,
         permits: shared.permits,

@@ -120,11 +120,9 @@ impl Ground {
         let store = Store::open(Arc::clone(&self.engine), root, self.data_dir.id())?;
         let writer = store.writer()?;
         let store_arbiter = Arbiter::try_new().map_err(StartError::Socket)?;
-        let failure = Arc::clone(&self.failure);
-        let actor =
-            StoreActor::start_in_arbiter(&store_arbiter.handle(), move |_| StoreActor::new(writer, failure));
+        let writer = StoreActor::start_on(&store_arbiter.handle(), writer, Arc::clone(&self.failure));
         let audit_dir = self.data_dir.audit_dir().to_owned();
-        let storage = Storage { store, writer: actor.recipient(), audit_dir, era: Era::default() };
+        let storage = Storage { store, writer, audit_dir, era: Era::default() };
         Ok((Arc::new(storage), store_arbiter))
     }
 

@@ -37,36 +37,45 @@ pub(super) struct Batch<'a> {
     store: &'a Store,
     trails: &'a HashMap<Generation, TrailHead>,
     domains: HashMap<Generation, DomainPlan>,
+    outcomes: Vec<Outcome>,
+    /// Those to be made when everything else is planned, and whose outcome each is.
+    checkpoints: Vec<(usize, CheckpointDomain)>,
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn new(store: &'a Store, trails: &'a HashMap<Generation, TrailHead>) -> Self {
-        Self { store, trails, domains: HashMap::new() }
+        let (outcomes, checkpoints) = (Vec::new(), Vec::new());
+        Self { store, trails, domains: HashMap::new(), outcomes, checkpoints }
     }
 
-    /// Plans all commands, each on top of those before it. Fails as a whole only when the engine can't be read
-    /// or there is no randomness.
-    pub(super) fn plan(mut self, commands: Vec<Grouped>) -> Result<Planned, StoreError> {
-        let mut outcomes = Vec::with_capacity(commands.len());
-        let mut checkpoints = Vec::new();
-        for command in commands {
-            let planned = match command {
-                Grouped::Put(put) => Some(self.put(put)),
-                Grouped::Update(update) => Some(self.update(update)),
-                // It joins the head that the trail has after this batch.
-                Grouped::Checkpoint(checkpoint) => {
-                    checkpoints.push((outcomes.len(), checkpoint));
-                    None
-                }
-            };
-            outcomes.push(planned.unwrap_or((None, Err(StoreError::Signing))));
-        }
+    /// How many commands were added.
+    pub(super) fn len(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Adds a command, on top of those before it.
+    pub(super) fn add(&mut self, command: Grouped) {
+        let outcome = match command {
+            Grouped::Put(put) => self.put(put),
+            Grouped::Update(update) => self.update(update),
+            // It joins the head that the trail has after this batch.
+            Grouped::Checkpoint(checkpoint) => {
+                self.checkpoints.push((self.outcomes.len(), checkpoint));
+                (None, Err(StoreError::Signing))
+            }
+        };
+        self.outcomes.push(outcome);
+    }
+
+    /// What the commands come to. Fails as a whole only when the engine can't be read or there is no randomness.
+    pub(super) fn plan(mut self) -> Result<Planned, StoreError> {
         for plan in self.domains.values_mut() {
             plan.append_records()?;
         }
-        for (at, checkpoint) in checkpoints {
-            outcomes[at] = self.checkpoint(checkpoint);
+        for (at, checkpoint) in std::mem::take(&mut self.checkpoints) {
+            self.outcomes[at] = self.checkpoint(checkpoint);
         }
+        let outcomes = self.outcomes;
         // A command that couldn't be sealed may have left half of itself in the plan.
         let spoils = |error: &&StoreError| error.is_fatal() || matches!(error, StoreError::Randomness);
         if let Some(error) = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).find(spoils) {

@@ -5,6 +5,7 @@ mod command;
 mod domain_plan;
 mod domains;
 mod name_plan;
+mod source;
 
 pub use command::{
     CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done, NewDomain, PutEntry,
@@ -18,7 +19,8 @@ use crate::engine::{Engine as _, Revision, Txn};
 use crate::error::StoreError;
 use crate::layout::Generation;
 use crate::store::Store;
-use batch::{Batch, Grouped};
+use batch::{Batch, Planned};
+use source::{Apart, Source};
 
 /// The one writer of a store, owned by the thread that may wait for the disk. There is never a second at once.
 pub struct Writer {
@@ -39,35 +41,54 @@ impl Writer {
     /// domains takes a commit each); one result each, in order. A command that is refused doesn't hinder the
     /// others. After an error of the engine ([`StoreError::is_fatal`]) its commands fail, and every later one.
     pub fn commit(&mut self, commands: Vec<Command>) -> Vec<Result<Done, StoreError>> {
-        let mut outcomes = Vec::with_capacity(commands.len());
-        let mut group = Vec::with_capacity(commands.len());
-        for command in commands {
-            match sort(command) {
-                Sorted::Shared(command) => group.push(command),
-                Sorted::Create(new) => {
-                    outcomes.extend(self.commit_group(std::mem::take(&mut group)));
-                    outcomes.push(self.create_domain(new));
-                }
-                Sorted::Delete(delete) => {
-                    outcomes.extend(self.commit_group(std::mem::take(&mut group)));
-                    outcomes.push(self.delete_domain(&delete));
-                }
-            }
-        }
-        outcomes.extend(self.commit_group(group));
-        outcomes
+        self.commit_with(commands, Vec::new)
     }
 
-    fn commit_group(&mut self, commands: Vec<Grouped>) -> Vec<Result<Done, StoreError>> {
-        if commands.is_empty() {
-            return Vec::new();
+    /// As [`Writer::commit`], and asks for `more` when it has planned what it was given, before it makes anything
+    /// durable: what has come meanwhile shares the commit. An empty answer is the last.
+    pub fn commit_with(
+        &mut self,
+        commands: Vec<Command>,
+        more: impl FnMut() -> Vec<Command>,
+    ) -> Vec<Result<Done, StoreError>> {
+        let mut source = Source::new(commands, more);
+        let mut outcomes = Vec::new();
+        loop {
+            self.commit_group(&mut source, &mut outcomes);
+            match source.apart() {
+                Some(Apart::Create(new)) => outcomes.push(self.create_domain(new)),
+                Some(Apart::Delete(delete)) => outcomes.push(self.delete_domain(&delete)),
+                None => return outcomes,
+            }
         }
-        let count = commands.len();
-        let all_fail = |error: &StoreError| (0..count).map(|_| Err(error.clone())).collect();
+    }
+
+    fn commit_group(
+        &mut self,
+        source: &mut Source<impl FnMut() -> Vec<Command>>,
+        outcomes: &mut Vec<Result<Done, StoreError>>,
+    ) {
         if self.stopped {
-            return all_fail(&StoreError::Stopped);
+            outcomes.extend(source.map(|_| Err(StoreError::Stopped)));
+            return;
         }
-        let planned = Batch::new(&self.store, &self.trails).plan(commands);
+        let mut batch = Batch::new(&self.store, &self.trails);
+        for command in &mut *source {
+            batch.add(command);
+        }
+        let count = batch.len();
+        if count > 0 {
+            let planned = batch.plan();
+            outcomes.extend(self.commit_planned(planned, count));
+        }
+    }
+
+    fn commit_planned(
+        &mut self,
+        planned: Result<Planned, StoreError>,
+        count: usize,
+    ) -> Vec<Result<Done, StoreError>> {
+        let all_fail = |error: &StoreError| (0..count).map(|_| Err(error.clone())).collect();
         let committed = planned.and_then(|planned| {
             let revisions = self.store.engine().commit(planned.txns)?;
             Ok((planned.outcomes, planned.trails, revisions))
@@ -111,23 +132,5 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.store.give_writer_back();
-    }
-}
-
-/// Commands by whether they share a commit.
-#[allow(clippy::large_enum_variant, reason = "taken apart at once; a box would cost every store")]
-enum Sorted {
-    Shared(Grouped),
-    Create(NewDomain),
-    Delete(DeleteDomain),
-}
-
-fn sort(command: Command) -> Sorted {
-    match command {
-        Command::Put(put) => Sorted::Shared(Grouped::Put(put)),
-        Command::UpdateDomain(update) => Sorted::Shared(Grouped::Update(update)),
-        Command::Checkpoint(checkpoint) => Sorted::Shared(Grouped::Checkpoint(checkpoint)),
-        Command::CreateDomain(new) => Sorted::Create(new),
-        Command::DeleteDomain(delete) => Sorted::Delete(delete),
     }
 }

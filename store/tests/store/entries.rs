@@ -5,9 +5,9 @@ use std::sync::Arc;
 use claviger_acl::Action;
 use claviger_proto::{ErrorCode, Secret, Version};
 use claviger_store::engine::Engine as _;
-use claviger_store::{Command, StoreError};
+use claviger_store::{Command, Done, NewDomain, StoreError};
 
-use crate::common::{Member, NOW, World, create_domain, is_not_found};
+use crate::common::{Member, NOW, World, create_domain, facts, is_not_found, record};
 
 fn conflict<T>(outcome: &Result<T, StoreError>) -> Option<(u32, u32)> {
     match outcome {
@@ -253,4 +253,35 @@ fn gets_beside_puts_are_never_damaged_and_never_go_back() {
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
+}
+
+#[test]
+fn what_comes_while_a_commit_is_planned_shares_it_up_to_a_command_apart() {
+    let mut world = World::new();
+    let put = |world: &World, name: &str| Command::Put(world.put_command(name, 0, b"x"));
+    let first = vec![put(&world, "a")];
+    let mut rounds = vec![vec![put(&world, "d")], vec![put(&world, "a"), put(&world, "b")]];
+    let before = world.engine.revision();
+    let outcomes = world.writer.commit_with(first, || rounds.pop().unwrap_or_default());
+    let stored: Vec<_> = outcomes.iter().map(version_of).collect();
+    assert_eq!(stored, [Some(1), Some(2), Some(1), Some(1)], "each on top of those before it");
+    assert_eq!(world.engine.revision().0, before.0 + 1, "one transaction for all");
+
+    let new = NewDomain { name: "beta".parse().unwrap(), record: record(), audit: facts("domain-create") };
+    let first = vec![put(&world, "a"), Command::CreateDomain(new), put(&world, "b")];
+    let mut asked = 0;
+    let outcomes = world.writer.commit_with(first, || {
+        asked += 1;
+        Vec::new()
+    });
+    assert_eq!((version_of(&outcomes[0]), version_of(&outcomes[2])), (Some(3), Some(2)));
+    assert!(matches!(outcomes[1], Ok(Done::DomainCreated(_))));
+    assert_eq!((outcomes.len(), asked), (3, 0), "those before it are durable, and wait for their answer");
+}
+
+fn version_of(outcome: &Result<Done, StoreError>) -> Option<u32> {
+    match outcome {
+        Ok(Done::Stored { version, .. }) => Some(version.get()),
+        _ => None,
+    }
 }

@@ -37,7 +37,7 @@ impl Registry {
             heads,
             sign: Box::new(move |bytes| sign(&key, &certificate, bytes)),
         };
-        self.storage.commit(Command::Checkpoint(checkpoint), None).await?;
+        self.storage.commit(Command::Checkpoint(checkpoint)).await?;
         Ok(())
     }
 

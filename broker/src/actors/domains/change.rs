@@ -38,7 +38,7 @@ impl Registry {
         };
         let audit = operator_event("domain-create");
         let create = Command::CreateDomain(NewDomain { name: name.clone(), record, audit });
-        self.storage.commit(create, None).await?;
+        self.storage.commit(create).await?;
         self.reload(&name).await?;
         tracing::info!(domain = %name, "a domain is created");
         self.show(&name)
@@ -64,7 +64,7 @@ impl Registry {
         let domain = self.find(name)?;
         self.withdraw(&domain).await;
         let delete = Command::DeleteDomain(DeleteDomain { keys: Arc::clone(&domain.keys) });
-        if let Err(error) = self.storage.commit(delete, None).await {
+        if let Err(error) = self.storage.commit(delete).await {
             self.reload(name).await?;
             return Err(error.into());
         }
@@ -161,7 +161,7 @@ impl Registry {
     ) -> Result<(), AdminError> {
         let keys = Arc::clone(&domain.keys);
         let audit = operator_event(action);
-        self.storage.commit(Command::UpdateDomain(UpdateDomain { keys, change, audit }), None).await?;
+        self.storage.commit(Command::UpdateDomain(UpdateDomain { keys, change, audit })).await?;
         self.reload(&domain.name).await?;
         Ok(())
     }

@@ -34,7 +34,7 @@ impl Registry {
             now: seconds(UnixTime::now()),
             audit: operator_event("entry-import"),
         };
-        match self.storage.commit(Command::Put(put), None).await? {
+        match self.storage.commit(Command::Put(put)).await? {
             Done::Stored { version, .. } => {
                 tracing::info!(domain = %domain.name, version = version.get(), "an entry is imported");
                 Ok(Imported { domain: domain.name.clone(), name: name.to_string(), version: version.get() })
