@@ -14,6 +14,7 @@ use claviger_store::DataDir;
 use claviger_store::slot::Passphrase;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
+use tokio::time::{timeout, timeout_at};
 
 use crate::actors::attestor::Attestor;
 use crate::actors::domains::{CheckpointAll, DomainsActor};
@@ -185,9 +186,9 @@ impl Broker {
         self.lifecycle.set(State::Draining);
         // Shards that are gone need not be told.
         let _ = self.drain.send(true);
-        // A keeper that is gone has no channels either.
-        let _ = self.keeper.send(Drain).await;
         let deadline = tokio::time::Instant::now() + self.config.limits.drain;
+        // A keeper that is gone has no channels, and one that is sealing ends them itself.
+        drop(timeout_at(deadline, self.keeper.send(Drain)).await);
         for shard in &mut self.shards {
             shard.drained(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
         }
@@ -202,8 +203,8 @@ impl Broker {
         for shard in self.shards {
             shard.stop();
         }
-        // Nobody is left to write, or the keeper is gone and did it.
-        let _ = self.keeper.send(Close).await;
+        // Nobody is left to write. A keeper that is gone, or still sealing, closes by itself.
+        drop(timeout(self.config.limits.drain, self.keeper.send(Close)).await);
         // Ours: it was bound by this process, which holds the data directory's lock.
         drop(std::fs::remove_file(&self.config.admin_socket));
     }
