@@ -131,10 +131,10 @@ pub enum SealError {
     Randomness,
 }
 
-/// A key that seals records. No `Debug`, no `Clone`; zeroized when dropped. On the heap, so that handing it on leaves
-/// no copy behind.
+/// A key that seals records. No `Debug`, no `Clone`; zeroized when dropped.
 ///
-/// It is the HMAC that HKDF-Expand is made of, with the key set once: that is half of what an expansion costs.
+/// It is the HMAC that HKDF-Expand is made of, with the key set once: that is half of what an expansion costs. On the
+/// heap, so that handing it on leaves no copy behind.
 pub struct SealKey(Box<hmac::Key>);
 
 impl SealKey {

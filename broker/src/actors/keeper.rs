@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::domains::AdminError;
 use crate::runtime::stack;
-use crate::startup::{Sealed, Unsealed};
+use crate::startup::{Sealed, Unsealable, Unsealed};
 
 /// Unseal with this, or keep it until there are shares enough.
 #[derive(Message)]
@@ -145,10 +145,11 @@ impl Core {
                 self.standing = Some(Standing::Sealed(sealed));
                 Ok(self.state(State::Sealed))
             }
-            Err(unsealed) => {
+            Err(Unsealable::Occupied(unsealed)) => {
                 self.standing = Some(Standing::Unsealed(unsealed));
                 Err(AdminError::Occupied)
             }
+            Err(Unsealable::StillHeld) => Err(AdminError::Stopping),
         }
     }
 

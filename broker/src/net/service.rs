@@ -60,14 +60,15 @@ impl Conversation<'_> {
     async fn run(mut self) {
         let limits = &self.shard.config.limits;
         let ours = self.channel.is_ours();
-        let mut lease = self.channel.lease.clone();
+        let lease = self.channel.lease.clone();
+        let mut waiting = lease.clone();
         // One wait for the whole conversation: to begin another for each request costs more than to decide it.
-        let mut drains = pin!(lease.draining());
+        let mut drains = pin!(waiting.draining());
         let mut wait = limits.first_frame;
         loop {
             // What was sent before the broker began to drain may only arrive now: one more request is looked for.
             // A broker that is being sealed answers it so.
-            let last = self.channel.lease.is_draining();
+            let last = lease.is_draining();
             let large = &self.shard.permits.large_bodies;
             let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
             // A broker that drains or is being sealed takes no new request, and finishes one that has begun to arrive.

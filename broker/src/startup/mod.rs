@@ -14,6 +14,7 @@ use claviger_store::DataDir;
 use claviger_store::slot::Passphrase;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
+use tokio::time::{timeout, timeout_at};
 
 use crate::actors::attestor::Attestor;
 use crate::actors::domains::{CheckpointAll, DomainsActor};
@@ -31,7 +32,7 @@ use crate::runtime::stack;
 
 pub use error::StartError;
 use sealing::Ground;
-pub(crate) use sealing::{Gate, Sealed, Unsealed};
+pub(crate) use sealing::{Gate, Sealed, Unsealable, Unsealed};
 
 /// Where a running broker listens.
 #[derive(Clone, Debug)]
@@ -120,7 +121,10 @@ impl Broker {
         let (config, lifecycle) = (Arc::new(config), Lifecycle::new(State::Sealed));
         let broker_id = data_dir.id().to_string();
         let (ground, gate) = Ground::new(data_dir, Arc::clone(&config), failure, lifecycle.clone())?;
-        let open = root.map(|root| ground.open(&root)).transpose()?;
+        let open = match root {
+            Some(root) => Some(ground.open(&root).await?),
+            None => None,
+        };
         let permits = Permits::new(&config.limits);
         let (drain, draining) = watch::channel(false);
         let shared = Shared {
@@ -182,9 +186,9 @@ impl Broker {
         self.lifecycle.set(State::Draining);
         // Shards that are gone need not be told.
         let _ = self.drain.send(true);
-        // A keeper that is gone has no channels either.
-        let _ = self.keeper.send(Drain).await;
         let deadline = tokio::time::Instant::now() + self.config.limits.drain;
+        // A keeper that is gone has no channels, and one that is sealing ends them itself.
+        drop(timeout_at(deadline, self.keeper.send(Drain)).await);
         for shard in &mut self.shards {
             shard.drained(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
         }
@@ -199,8 +203,8 @@ impl Broker {
         for shard in self.shards {
             shard.stop();
         }
-        // Nobody is left to write, or the keeper is gone and did it.
-        let _ = self.keeper.send(Close).await;
+        // Nobody is left to write. A keeper that is gone, or still sealing, closes by itself.
+        drop(timeout(self.config.limits.drain, self.keeper.send(Close)).await);
         // Ours: it was bound by this process, which holds the data directory's lock.
         drop(std::fs::remove_file(&self.config.admin_socket));
     }

@@ -68,6 +68,14 @@ pub(crate) struct Unsealed {
     store_arbiter: Arbiter,
 }
 
+/// Why a broker isn't sealed.
+pub(crate) enum Unsealable {
+    /// Another administrative call goes on; it serves as before.
+    Occupied(Unsealed),
+    /// Something still holds a key, so the process is about to end.
+    StillHeld,
+}
+
 impl Ground {
     pub(super) fn new(
         data_dir: DataDir,
@@ -89,27 +97,33 @@ impl Ground {
     }
 
     /// Opens the store with its root key, and builds the domains in it.
-    pub(super) fn open(&self, root: &RootKey) -> Result<Open, StartError> {
+    pub(super) async fn open(&self, root: &RootKey) -> Result<Open, StartError> {
         let open = self.open_store(root);
         stack::scrub();
-        open
+        let (storage, store_arbiter) = open?;
+        let domains = self.load(&storage);
+        stack::scrub();
+        match domains {
+            Ok(domains) => Ok(Open { storage, domains: Arc::new(domains), store_arbiter }),
+            Err(error) => {
+                // There is one writer at a time, and the next attempt makes another.
+                let witness = storage.store.witness();
+                drop(storage);
+                store_arbiter.stop();
+                drop(timeout(LET_GO, gone(&witness)).await);
+                Err(error.into())
+            }
+        }
     }
 
-    fn open_store(&self, root: &RootKey) -> Result<Open, StartError> {
+    fn open_store(&self, root: &RootKey) -> Result<(Arc<Storage>, Arbiter), StartError> {
         let store = Store::open(Arc::clone(&self.engine), root, self.data_dir.id())?;
         let writer = store.writer()?;
         let store_arbiter = Arbiter::try_new().map_err(StartError::Socket)?;
         let writer = StoreActor::start_on(&store_arbiter.handle(), writer, Arc::clone(&self.failure));
         let audit_dir = self.data_dir.audit_dir().to_owned();
         let storage = Storage { store, writer, audit_dir, era: Era::default() };
-        let storage = Arc::new(storage);
-        match self.load(&storage) {
-            Ok(domains) => Ok(Open { storage, domains: Arc::new(domains), store_arbiter }),
-            Err(error) => {
-                store_arbiter.stop();
-                Err(error.into())
-            }
-        }
+        Ok((Arc::new(storage), store_arbiter))
     }
 
     /// A domain that can't be served is left out and named; the others don't pay for it.
@@ -138,7 +152,7 @@ impl Sealed {
 
     /// Opens the store and serves from it, or stays as it is.
     pub(crate) async fn unseal(self, root: RootKey) -> Result<Unsealed, (Self, StartError)> {
-        match self.ground.open(&root) {
+        match self.ground.open(&root).await {
             Ok(open) => Ok(self.serve(open).await),
             Err(error) => Err((self, error)),
         }
@@ -164,14 +178,19 @@ impl Unsealed {
     /// checkpoints, and then each holder of a key lets go. If one doesn't, the process ends, and its memory with it.
     ///
     /// While another administrative call goes on for too long (a check of a long audit trail), it stays as it is.
-    pub(crate) async fn seal(self) -> Result<Sealed, Self> {
+    pub(crate) async fn seal(self) -> Result<Sealed, Unsealable> {
         if timeout(self.ground.config.limits.drain, self.domains.send(ListDomains)).await.is_err() {
-            return Err(self);
+            return Err(Unsealable::Occupied(self));
         }
-        Ok(self.end().await)
+        let failure = Arc::clone(&self.ground.failure);
+        self.end().await.ok_or_else(|| {
+            failure.report(NOT_GONE);
+            Unsealable::StillHeld
+        })
     }
 
-    async fn end(self) -> Sealed {
+    /// `None` when something still holds a key.
+    async fn end(self) -> Option<Sealed> {
         let Self { ground, shards, storage, domains, store_arbiter } = self;
         ground.gate.send_replace(None);
         ground.lifecycle.set(State::Sealed);
@@ -187,11 +206,9 @@ impl Unsealed {
             (checkpointed, domains.send(Retire).await)
         };
         // A check of a long audit trail may be under way; it isn't waited for longer than anything else.
-        let generations = timeout(ground.config.limits.drain, last).await;
-        let Ok((Ok(()), Ok(generations))) = generations else {
-            ground.failure.report(NOT_GONE);
-            return Sealed { ground, shards };
-        };
+        let (checkpointed, generations) = timeout(ground.config.limits.drain, last).await.ok()?;
+        checkpointed.ok()?;
+        let generations = generations.ok()?;
         for shard in &shards {
             for generation in &generations {
                 // A shard that is gone holds nothing.
@@ -203,11 +220,9 @@ impl Unsealed {
         stack::scrub();
         store_arbiter.stop();
         drop(store_arbiter);
-        if timeout(LET_GO, gone(&witness)).await.is_err() {
-            ground.failure.report(NOT_GONE);
-        }
+        timeout(LET_GO, gone(&witness)).await.ok()?;
         tracing::info!("sealed: nobody is served until key-admin unseal");
-        Sealed { ground, shards }
+        Some(Sealed { ground, shards })
     }
 
     /// Has every channel finish what is under way, when the broker is about to end.
@@ -239,3 +254,6 @@ async fn publish(shards: &[ShardSeams], domains: &Arc<Domains>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

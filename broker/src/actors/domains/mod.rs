@@ -119,6 +119,21 @@ pub struct CheckpointAll;
 #[rtype(result = "Vec<[u8; 16]>")]
 pub struct Retire;
 
+/// For tests: take so long.
+#[cfg(test)]
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Occupy(pub(crate) Duration);
+
+#[cfg(test)]
+impl Handler<Occupy> for DomainsActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, Occupy(time): Occupy, _: &mut Context<Self>) -> Self::Result {
+        self.alone(|_| tokio::time::sleep(time))
+    }
+}
+
 /// See the module.
 pub struct DomainsActor {
     registry: Rc<Registry>,

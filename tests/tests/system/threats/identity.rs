@@ -97,7 +97,7 @@ fn t10_what_a_message_says_about_its_sender_is_ignored() {
             Writer::new().bytes(1, "a").bytes(2, "store").bytes(3, "binary-blob").bytes(5, b"forged");
         // Field 6 is the stock's serialized_credentials; the others don't exist.
         let request =
-            [6, 7, 100, 101, 104].iter().fold(request, |request, field| request.bytes(*field, claim));
+            [6, 7, 99, 150, 1_000].iter().fold(request, |request, field| request.bytes(*field, claim));
         channel.request(&request.done()).refused("not-found");
     }
     assert_eq!(channel.request(&message::retrieve("a")).ok().blob(), b"secret");
