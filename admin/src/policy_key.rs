@@ -87,7 +87,9 @@ impl Report for Generated {
 
 pub(crate) fn run(context: &Context, command: &PolicyKey) -> Result<(), Failure> {
     let PolicyKey::Generate(args) = command;
+    let spinner = context.spinner("making the policy key");
     let key = SigningKey::generate(args.algorithm).map_err(keys::broken)?;
+    drop(spinner);
     let certificate =
         self_signed_policy(&key, &args.domain, clock::unix_time(), args.days).map_err(keys::unissued)?;
     let (key_name, key_bytes, certificate_name, certificate_bytes) = match args.format {

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use claviger_client::cli::color;
 use tracing_subscriber::EnvFilter;
 
 /// Installs the process's logger; `CLAVIGER_LOG` sets the filter (such as `info` or
@@ -9,8 +10,11 @@ use tracing_subscriber::EnvFilter;
 pub fn install(default: &str) {
     let filter = EnvFilter::try_from_env("CLAVIGER_LOG")
         .unwrap_or_else(|_| EnvFilter::new(format!("{default},actix_server=warn")));
-    let logger =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let logger = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(color::on_stderr());
     let installed = if std::io::stderr().is_terminal() {
         logger.try_init()
     } else {

@@ -8,7 +8,7 @@ mod slot;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use claviger_client::cli::{Output, parse};
+use claviger_client::cli::{Manual, Output, parse};
 
 /// The key broker for confidential VMs: it hands each VM exactly the keys that its domain's policy grants.
 #[derive(Parser)]
@@ -26,6 +26,8 @@ enum Command {
     Serve(serve::Args),
     Slot(slot::Args),
     Quickstart(quickstart::Args),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -49,6 +51,9 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve::run(serve, output),
         Command::Slot(slot) => slot::run(&slot, output),
         Command::Quickstart(quickstart) => quickstart::run(&quickstart, output),
+        Command::Manual(manual) => {
+            manual.run::<Args>().map_or_else(|failure| failure.exit(output), |()| ExitCode::SUCCESS)
+        }
     }
 }
 
