@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use claviger_client::Error;
 use claviger_client::cli::{Failure, Report, StateArgs, input};
 use claviger_client::cryptstore::{ItemError, Which};
+use claviger_client::state::StateDir;
 use claviger_proto::admin::{ImportEntry, Imported, SecretHex};
 use claviger_proto::limits::MAX_DATA;
 use claviger_proto::{DomainName, EntryType, ErrorCode, ResourceName, Secret, Version};
@@ -29,7 +30,6 @@ Examples:
 
 An item of a cryptstore keeps its type. One that isn't exportable doesn't leave its cryptstore, not even for here.
 
-
 It is for who runs the broker: its access rules are those of machines, and don't bind it. It writes only; no call
 reads a secret back.")]
 pub(crate) struct Import {
@@ -46,17 +46,17 @@ pub(crate) struct Import {
     #[arg(long = "type", value_name = "TYPE", conflicts_with = "from_cryptstore")]
     entry_type: Option<EntryType>,
     /// The item's tag in the cryptstore; without it, NAME
-    #[arg(long, value_name = "TAG", requires = "from_cryptstore")]
+    #[arg(long, value_name = "TAG", conflicts_with = "input")]
     tag: Option<String>,
     /// Which version of the item; without it, the latest
     #[arg(
-        long, value_name = "N", requires = "from_cryptstore",
+        long, value_name = "N", conflicts_with = "input",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX))
     )]
     item_version: Option<u32>,
     /// A file with the passphrase of the cryptstore's key slot, or - for standard input; without it, systemd's
     /// credential, or whoever is at the terminal
-    #[arg(long, value_name = "FILE|-", requires = "from_cryptstore")]
+    #[arg(long, value_name = "FILE|-", conflicts_with = "input")]
     passphrase_file: Option<PathBuf>,
     /// The version to store it as; without it, the next
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
@@ -93,6 +93,11 @@ impl Import {
 
     fn item(&self, dir: &Path) -> Result<(EntryType, Secret), Failure> {
         let at = StateArgs { state_dir: dir.to_owned(), passphrase_file: self.passphrase_file.clone() };
+        if !StateDir::new(dir).exists().map_err(Error::from)? {
+            let message = format!("there is no cryptstore in {}", dir.display());
+            let next = "name the state directory of one: --from-cryptstore DIR";
+            return Err(Failure::coded(ErrorCode::NotFound, message, next));
+        }
         let cryptstore = at.open()?.load().map_err(Error::from)?;
         let tag = cryptstore.tag(self.tag.as_ref().unwrap_or(&self.name)).map_err(Error::from)?;
         let which = Which::of(self.item_version.and_then(Version::new));

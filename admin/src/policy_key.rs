@@ -26,7 +26,8 @@ pub(crate) enum PolicyKey {
 #[command(after_help = "\
 Examples:
   key-admin policy-key generate --domain fleet --out-dir fleet
-  key-admin policy-key generate --domain fleet --algorithm rsa-2048 --format certifier --out-dir fleet
+  key-admin policy-key generate --domain fleet --algorithm rsa-2048 --format certifier \\
+      --out-dir fleet
 
 Whoever has policy-key.pem decides who is a member of the domain: keep it offline.")]
 pub(crate) struct Generate {

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, Subcommand};
+use clap::{Command, CommandFactory, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -15,10 +15,10 @@ use crate::files::FileError;
 pub enum Manual {
     /// Print completions for a shell
     #[command(after_help = "\
-Where they go:
-  bash  ~/.local/share/bash-completion/completions/PROGRAM
-  zsh   a file _PROGRAM in a directory of $fpath
-  fish  ~/.config/fish/completions/PROGRAM.fish")]
+Examples, for key-client; key-admin and key-broker have their own:
+  key-client completions bash > ~/.local/share/bash-completion/completions/key-client
+  key-client completions zsh > /usr/local/share/zsh/site-functions/_key-client
+  key-client completions fish > ~/.config/fish/completions/key-client.fish")]
     Completions {
         /// Which shell
         #[arg(value_name = "SHELL")]
@@ -26,8 +26,11 @@ Where they go:
     },
     /// Print the man page, or write one for each subcommand into a directory
     #[command(after_help = "\
-Without a directory it is one page, to read at once (man | man -l -). With one, such as
-~/.local/share/man/man1, files of the same names are written anew.")]
+Examples, for key-client; key-admin and key-broker have their own:
+  key-client man | man -l -
+  key-client man ~/.local/share/man/man1
+
+Files of the same names are written anew.")]
     Man {
         /// The directory; made if it isn't there
         #[arg(value_name = "DIR")]
@@ -46,9 +49,8 @@ impl Manual {
                 print(&script)
             }
             Self::Man { dir: None } => {
-                let mut page = Vec::new();
-                Man::new(command).render(&mut page).map_err(|error| unwritten(&error))?;
-                print(&page)
+                let page = page(&Man::new(command)).map_err(|error| unwritten(&error))?;
+                print(page.as_bytes())
             }
             Self::Man { dir: Some(dir) } => write_pages(command, dir).map_err(|source| {
                 let action = "writing man pages into";
@@ -58,9 +60,31 @@ impl Manual {
     }
 }
 
-fn write_pages(command: clap::Command, dir: &Path) -> io::Result<()> {
+fn write_pages(command: Command, dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    clap_mangen::generate_to(command, dir)
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    write_tree(&command, dir)
+}
+
+fn write_tree(command: &Command, dir: &Path) -> io::Result<()> {
+    let man = Man::new(command.clone());
+    std::fs::write(dir.join(man.get_filename()), page(&man)?)?;
+    command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .try_for_each(|below| write_tree(below, dir))
+}
+
+/// A page, of which the part after the options keeps its lines: examples are in it.
+fn page(man: &Man) -> io::Result<String> {
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    let page = String::from_utf8(page).map_err(io::Error::other)?;
+    let Some((before, examples)) = page.split_once("\n.SH EXTRA\n") else { return Ok(page) };
+    let (examples, after) = examples.split_once("\n.SH ").unwrap_or((examples.trim_end(), ""));
+    let after = if after.is_empty() { String::new() } else { format!(".SH {after}") };
+    Ok(format!("{before}\n.SH NOTES\n.nf\n{examples}\n.fi\n{after}"))
 }
 
 fn print(text: &[u8]) -> Result<(), Failure> {
@@ -70,4 +94,21 @@ fn print(text: &[u8]) -> Result<(), Failure> {
 
 fn unwritten(error: &io::Error) -> Failure {
     Failure::new("output", 1, format!("it can't be written: {error}"), "check where the output goes")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_keep_their_lines_and_what_follows_them_its_place() {
+        let command =
+            |name| Command::new("x").version(name).about("X").after_help("Examples:\n  x one\n  x two");
+        for (version, last) in [("1.0", "v1.0"), ("", ".fi")] {
+            let page = page(&Man::new(command(version))).unwrap();
+            assert!(page.contains(".SH NOTES\n.nf\nExamples:\n  x one\n  x two\n.fi\n"), "{page}");
+            assert!(page.trim_end().ends_with(last), "{page}");
+        }
+    }
 }

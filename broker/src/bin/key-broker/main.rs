@@ -12,7 +12,7 @@ use claviger_client::cli::{Manual, Output, parse};
 
 /// The key broker for confidential VMs: it hands each VM exactly the keys that its domain's policy grants.
 #[derive(Parser)]
-#[command(name = "key-broker", version, about, after_help = EXAMPLES)]
+#[command(name = "key-broker", version, after_help = EXAMPLES)]
 struct Args {
     #[command(flatten)]
     output: Output,
