@@ -8,6 +8,7 @@
 
 mod colors;
 mod manual;
+mod progress;
 
 use std::fs;
 
