@@ -10,9 +10,12 @@ use claviger_proto::error::ErrorCode;
 use claviger_proto::key_service::{Decoded, Echo, Outcome, Refusal, decode_request, encode_response};
 use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
 
 use super::Shard;
-use super::frame_io::{Bounds, ReadError, begin_frame, finish_frame, linger, write_frame};
+use super::frame_io::{
+    Bounds, ReadError, begin_frame, begin_frame_before, finish_frame, linger, write_frame,
+};
 use super::handshake::{Channel, handshake};
 use crate::actors::router::Route;
 use crate::request_id::RequestId;
@@ -64,17 +67,21 @@ impl Conversation<'_> {
         let mut waiting = lease.clone();
         // One wait for the whole conversation: to begin another for each request costs more than to decide it.
         let mut drains = pin!(waiting.draining());
-        let mut wait = limits.first_frame;
+        let mut deadline = pin!(tokio::time::sleep(limits.first_frame));
         loop {
             // What was sent before the broker began to drain may only arrive now: one more request is looked for.
             // A broker that is being sealed answers it so.
             let last = lease.is_draining();
+            if last {
+                deadline.as_mut().reset(Instant::now() + IN_FLIGHT);
+            }
             let large = &self.shard.permits.large_bodies;
-            let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
+            let bounds =
+                Bounds { limit: limits.key_service_frame, first: limits.idle, rest: limits.body, large };
             // A broker that drains or is being sealed takes no new request, and finishes one that has begun to arrive.
             let begun = tokio::select! {
                 biased;
-                begun = begin_frame(&mut self.channel.stream, if last { IN_FLIGHT } else { wait }) => begun,
+                begun = begin_frame_before(&mut self.channel.stream, deadline.as_mut()) => begun,
                 // Done only once, and from then on this is the last request.
                 () = &mut drains, if !last => begin_frame(&mut self.channel.stream, IN_FLIGHT).await,
             };
@@ -97,7 +104,7 @@ impl Conversation<'_> {
             if !more || last {
                 break;
             }
-            wait = limits.idle;
+            deadline.as_mut().reset(Instant::now() + limits.idle);
         }
         // The peer may be gone; the channel ends here either way.
         drop(self.channel.stream.shutdown().await);

@@ -48,7 +48,7 @@ impl NamePlan {
                 return Err(damaged("head", &at.head()));
             }
             Some(Loaded { head, raw, revision }) => {
-                let newest = head.highest().map(|newest| head.beside(newest, &at.head(), &raw));
+                let newest = head.highest().map(|newest| head.beside(newest, &at, &raw));
                 let latest = newest.transpose()?.flatten().map(<[u8]>::to_vec);
                 (head, latest, Some(revision))
             }
