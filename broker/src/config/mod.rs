@@ -1,7 +1,11 @@
 //! Configuration: flag > environment > file > default; an unknown key is an error; no port is bound yet.
 
+mod keys;
 mod limits;
+mod live;
+mod place;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,7 +13,12 @@ use std::str::FromStr;
 use claviger_proto::DomainName;
 use serde::Deserialize;
 
+pub use keys::reference;
 pub use limits::Limits;
+pub use live::{Changed, Live};
+
+/// What is logged when nothing else is said.
+pub const DEFAULT_LOG_FILTER: &str = "info";
 
 /// Where the key service listens when nothing else is said.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8120);
@@ -33,8 +42,25 @@ pub struct Config {
     pub default_domain: Option<DomainName>,
     /// How many shards; one per core when absent.
     pub shards: usize,
+    /// How logs are written.
+    pub log_format: LogFormat,
+    /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
+    pub log_filter: String,
     /// Every limit.
     pub limits: Limits,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON lines otherwise
+    #[default]
+    Auto,
+    /// Text
+    Text,
+    /// JSON lines
+    Json,
 }
 
 /// One admission listener.
@@ -44,6 +70,13 @@ pub struct AdmissionListen {
     pub address: SocketAddr,
     /// The domain that stock evidence, which names none, belongs to on this listener.
     pub stock_domain: Option<DomainName>,
+}
+
+impl fmt::Display for AdmissionListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)?;
+        self.stock_domain.as_ref().map_or(Ok(()), |domain| write!(f, "={domain}"))
+    }
 }
 
 impl FromStr for AdmissionListen {
@@ -76,6 +109,10 @@ pub struct Overrides {
     pub admin_socket: Option<PathBuf>,
     /// `--passphrase-file`
     pub passphrase_file: Option<PathBuf>,
+    /// `--log-format`
+    pub log_format: Option<LogFormat>,
+    /// `--log-filter`
+    pub log_filter: Option<String>,
 }
 
 /// The file, as written in TOML.
@@ -91,6 +128,8 @@ struct File {
     passphrase_file: Option<PathBuf>,
     default_domain: Option<DomainName>,
     shards: Option<usize>,
+    log_format: Option<LogFormat>,
+    log_filter: Option<String>,
     limits: Limits,
 }
 
@@ -114,6 +153,16 @@ pub enum ConfigError {
         /// Where and why.
         source: Box<toml::de::Error>,
     },
+    /// A value of the file can't be used.
+    #[error("{error} ({path}, line {line})")]
+    Line {
+        /// Which setting, and why.
+        error: Box<ConfigError>,
+        /// Which file.
+        path: PathBuf,
+        /// Where in it, from 1.
+        line: usize,
+    },
     /// A value can't be used.
     #[error("the setting {key} can't be used: {what}")]
     Value {
@@ -129,42 +178,92 @@ pub enum ConfigError {
 
 impl Config {
     /// Merges the file (if any) and the command line.
-    pub fn load(file: Option<&Path>, flags: Overrides) -> Result<Self, ConfigError> {
-        let file = file.map(read).transpose()?.unwrap_or_default();
-        let data_dir = flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?;
-        let listen = flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN);
-        let admission = if flags.admission.is_empty() {
-            file.admission_listen.iter().map(|text| text.parse()).collect::<Result<_, _>>()?
-        } else {
-            flags.admission
-        };
-        let admin_socket =
-            flags.admin_socket.or(file.admin_socket).unwrap_or_else(|| data_dir.join("admin.sock"));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = file.shards.unwrap_or(cores);
-        if !(1..=1024).contains(&shards) {
-            return Err(ConfigError::Value { key: "shards", what: "it is between 1 and 1024".to_owned() });
-        }
-        file.limits.validate()?;
-        Ok(Self {
-            data_dir,
-            listen,
+    pub fn load(path: Option<&Path>, flags: Overrides) -> Result<Self, ConfigError> {
+        let text = path.map(read).transpose()?.unwrap_or_default();
+        let file = parse(path, &text)?;
+        merge(file, flags).map_err(|error| place::find(error, path, &text))
+    }
+
+    /// Each setting as text, in the order of the reference.
+    fn values(&self) -> Vec<String> {
+        let path = |path: &Path| path.display().to_string();
+        let admission = self.admission.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let mut values = vec![
+            path(&self.data_dir),
+            self.listen.to_string(),
             admission,
-            ops_listen: flags.ops_listen.or(file.ops_listen),
-            admin_socket,
-            passphrase_file: flags.passphrase_file.or(file.passphrase_file),
-            default_domain: file.default_domain,
-            shards,
-            limits: file.limits,
-        })
+            self.ops_listen.map(|address| address.to_string()).unwrap_or_default(),
+            path(&self.admin_socket),
+            self.passphrase_file.as_deref().map(path).unwrap_or_default(),
+            self.default_domain.as_ref().map(ToString::to_string).unwrap_or_default(),
+            self.shards.to_string(),
+            format!("{:?}", self.log_format).to_lowercase(),
+            self.log_filter.clone(),
+        ];
+        values.extend(self.limits.values().iter().map(ToString::to_string));
+        values
+    }
+
+    /// Each setting with its value as text (empty where it is off), in the order of the reference.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        keys::keys().map(|key| key.name).zip(self.values())
     }
 }
 
-fn read(path: &Path) -> Result<File, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    toml::from_str(&text)
-        .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
+    let data_dir = flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?;
+    let admission = if flags.admission.is_empty() {
+        file.admission_listen.iter().map(|text| text.parse()).collect::<Result<_, _>>()?
+    } else {
+        flags.admission
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let config = Config {
+        listen: flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
+        admission,
+        ops_listen: flags.ops_listen.or(file.ops_listen),
+        admin_socket: flags.admin_socket.or(file.admin_socket).unwrap_or_else(|| data_dir.join("admin.sock")),
+        data_dir,
+        passphrase_file: flags.passphrase_file.or(file.passphrase_file),
+        default_domain: file.default_domain,
+        shards: file.shards.unwrap_or(cores),
+        log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+        log_filter: flags.log_filter.or(file.log_filter).unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
+        limits: file.limits,
+    };
+    config.validate()?;
+    Ok(config)
+}
+
+impl Config {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let value = |key, what: String| Err(ConfigError::Value { key, what });
+        if !(1..=1024).contains(&self.shards) {
+            return value("shards", "it is between 1 and 1024".to_owned());
+        }
+        if let Err(error) = crate::logging::filter(&self.log_filter) {
+            return value("log_filter", error.to_string());
+        }
+        let mut taken = vec![("listen", self.listen)];
+        let admission = self.admission.iter().map(|listen| ("admission_listen", listen.address));
+        for (key, address) in admission.chain(self.ops_listen.map(|address| ("ops_listen", address))) {
+            // Port 0 is another port each time.
+            if let Some((by, _)) = taken.iter().find(|(_, taken)| *taken == address && address.port() != 0) {
+                return value(key, format!("{address} is taken by {by}"));
+            }
+            taken.push((key, address));
+        }
+        self.limits.validate()
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
+
+fn parse(path: Option<&Path>, text: &str) -> Result<File, ConfigError> {
+    let path = || path.unwrap_or(Path::new("")).to_owned();
+    toml::from_str(text).map_err(|source| ConfigError::Parse { path: path(), source: Box::new(source) })
 }
 
 #[cfg(test)]
@@ -210,5 +309,84 @@ mod tests {
         assert_eq!(parsed.stock_domain.expect("a domain").as_str(), "dom0");
         assert!("127.0.0.1:8123=Dom".parse::<AdmissionListen>().is_err());
         assert!("nowhere".parse::<AdmissionListen>().is_err());
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_told_with_its_line() {
+        for (text, key, line) in [
+            ("\n[limits]\nidle_ms = 0", "limits.idle_ms", 3),
+            ("shards = 0", "shards", 1),
+            ("listen = '127.0.0.1:1'\n\nops_listen = '127.0.0.1:1'", "ops_listen", 3),
+            ("# one\nadmission_listen = ['nowhere']", "admission_listen", 2),
+            ("log_filter = 'claviger=loud'", "log_filter", 1),
+        ] {
+            let error = load(text).expect_err(text);
+            assert!(matches!(&error, ConfigError::Line { line: at, .. } if *at == line), "{text}: {error:?}");
+            assert!(error.to_string().contains(key), "{error}");
+        }
+        let error = load("[limits]\nfoo = 1").expect_err("unknown").to_string();
+        assert!(error.contains("line 2") && error.contains("foo"), "{error}");
+        // A flag has no line.
+        let flags =
+            Overrides { data_dir: Some("/d".into()), log_filter: Some("=".into()), ..Overrides::default() };
+        assert!(matches!(Config::load(None, flags), Err(ConfigError::Value { key: "log_filter", .. })));
+    }
+
+    #[test]
+    fn the_reference_is_a_configuration_and_says_the_defaults() {
+        let (of_reference, of_nothing) = (load(&reference()).expect("valid"), load("").expect("valid"));
+        assert!(of_reference.settings().eq(of_nothing.settings()));
+        assert_eq!(of_reference.limits, Limits::default());
+    }
+
+    #[test]
+    fn the_reference_has_every_key() {
+        let uncommented: String = reference()
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or(line))
+            .fold(String::new(), |text, line| text + line + "\n");
+        let all: toml::Table = uncommented.parse().expect("TOML");
+        assert_eq!(all["limits"].as_table().map(toml::Table::len), Some(Limits::KEYS.len()));
+        load(&uncommented).expect("every example can be used");
+        // serde lists what it knows.
+        let known = load("no_such_key = 1").expect_err("unknown").to_string();
+        let known = known.split("expected one of").nth(1).expect("a list");
+        assert_eq!(known.matches('`').count() / 2, all.len(), "{known}");
+    }
+
+    #[test]
+    fn each_limit_has_bounds_that_hold() {
+        for key in Limits::KEYS {
+            let name = key.name.trim_start_matches("limits.");
+            let (low, high) = key.bounds.expect("a limit has bounds");
+            let set = |value: u64| load(&format!("[limits]\n{name} = {value}"));
+            assert!(set(low).is_ok() && set(high).is_ok(), "{name}");
+            for beyond in [low.wrapping_sub(1), high + 1].into_iter().filter(|v| i64::try_from(*v).is_ok()) {
+                let error = set(beyond).expect_err(name).to_string();
+                assert!(error.contains(key.name), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_read_again_changes_and_what_is_not_does_not() {
+        let old = load("").expect("valid");
+        let new = load("listen = '127.0.0.1:9'\ndefault_domain = 'a'\n[limits]\nidle_ms = 5\nadmissions = 3");
+        let (now, changed) = old.reloaded(&new.expect("valid"));
+        let changed: Vec<_> = changed.iter().map(|changed| (changed.key, changed.in_force)).collect();
+        let expected = [
+            ("listen", false),
+            ("default_domain", true),
+            ("limits.admissions", false),
+            ("limits.idle_ms", true),
+        ];
+        assert_eq!(changed, expected);
+        assert_eq!((now.listen, now.limits.admissions), (old.listen, old.limits.admissions));
+        assert_eq!(now.limits.idle.as_millis(), 5);
+        let live = Live::new(&old);
+        let before = live.limits();
+        live.reload(&now);
+        assert_eq!((live.limits().idle.as_millis(), live.limits().admissions), (5, old.limits.admissions));
+        assert_eq!(before.idle, old.limits.idle, "who began before keeps what it began with");
     }
 }

@@ -20,7 +20,7 @@ use crate::actors::acl::DomainsChanged;
 use crate::actors::audit::DomainDeleted;
 use crate::actors::domains::{CheckpointAll, DomainsActor, ListDomains, Registry, Retire, ShardSeams};
 use crate::actors::store::StoreActor;
-use crate::config::Config;
+use crate::config::{Config, Live};
 use crate::domain::{Domains, build};
 use crate::era::Era;
 use crate::lifecycle::Lifecycle;
@@ -38,6 +38,7 @@ pub(crate) struct Ground {
     pub(crate) data_dir: Arc<DataDir>,
     engine: Arc<AnyEngine>,
     config: Arc<Config>,
+    live: Live,
     provider: Arc<CryptoProvider>,
     failure: Arc<Failure>,
     lifecycle: Lifecycle,
@@ -71,6 +72,7 @@ impl Ground {
     pub(super) fn new(
         data_dir: DataDir,
         config: Arc<Config>,
+        live: Live,
         failure: Arc<Failure>,
         lifecycle: Lifecycle,
     ) -> Result<(Self, Gate), StartError> {
@@ -79,6 +81,7 @@ impl Ground {
             engine: Arc::new(data_dir.engine()?),
             data_dir: Arc::new(data_dir),
             config,
+            live,
             provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
             failure,
             lifecycle,
@@ -90,7 +93,7 @@ impl Ground {
     /// Opens the store with its root key, and builds the domains in it.
     pub(super) fn open(&self, root: &RootKey) -> Result<Open, StartError> {
         let store = Store::open(Arc::clone(&self.engine), root, self.data_dir.id())?;
-        let writer = store.writer()?;
+        let writer = store.writer()?.with_limits(self.config.limits.put_limits());
         let store_arbiter = Arbiter::try_new().map_err(StartError::Socket)?;
         let writer = StoreActor::start_on(&store_arbiter.handle(), writer, Arc::clone(&self.failure));
         let audit_dir = self.data_dir.audit_dir().to_owned();
@@ -114,7 +117,7 @@ impl Ground {
                 Err(error) => tracing::error!(%error, "a domain is not served"),
             }
         }
-        Ok(Domains::new(domains, self.config.default_domain.clone()))
+        Ok(Domains::new(domains, self.live.default_domain()))
     }
 }
 
@@ -158,7 +161,7 @@ impl Unsealed {
     ///
     /// While another administrative call goes on for too long (a check of a long audit trail), it stays as it is.
     pub(crate) async fn seal(self) -> Result<Sealed, Self> {
-        if timeout(self.ground.config.limits.drain, self.domains.send(ListDomains)).await.is_err() {
+        if timeout(self.ground.live.limits().drain, self.domains.send(ListDomains)).await.is_err() {
             return Err(self);
         }
         Ok(self.end().await)
@@ -170,7 +173,7 @@ impl Unsealed {
         ground.lifecycle.set(State::Sealed);
         publish(&shards, &Arc::default()).await;
         storage.era.end();
-        if timeout(ground.config.limits.drain, storage.era.deserted()).await.is_err() {
+        if timeout(ground.live.limits().drain, storage.era.deserted()).await.is_err() {
             tracing::warn!("channels are cut off: the broker is sealed");
             storage.era.cut();
         }
@@ -180,7 +183,7 @@ impl Unsealed {
             (checkpointed, domains.send(Retire).await)
         };
         // A check of a long audit trail may be under way; it isn't waited for longer than anything else.
-        let generations = timeout(ground.config.limits.drain, last).await;
+        let generations = timeout(ground.live.limits().drain, last).await;
         let Ok((Ok(()), Ok(generations))) = generations else {
             ground.failure.report(NOT_GONE);
             return Sealed { ground, shards };

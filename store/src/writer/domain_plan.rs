@@ -14,7 +14,9 @@ use crate::error::StoreError;
 use crate::layout;
 use crate::store::Store;
 use crate::writer::name_plan::{Ground, NamePlan};
-use crate::writer::{ChangeVersions, CheckpointDomain, DomainChange, Done, PutEntry, PutLimits, UpdateDomain};
+use crate::writer::{
+    ChangeVersions, CheckpointDomain, DomainChange, Done, PutEntry, PutLimits, UpdateDomain,
+};
 
 /// What a batch comes to in one domain.
 pub(super) struct DomainPlan {
