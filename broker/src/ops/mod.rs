@@ -67,3 +67,34 @@ async fn render(ops: web::Data<Ops>) -> HttpResponse {
 fn text(status: StatusCode, body: String) -> HttpResponse {
     HttpResponse::build(status).content_type("text/plain; version=0.0.4; charset=utf-8").body(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::runtime::failure::Failure;
+    use actix_web::body::to_bytes;
+
+    async fn ready(ops: &Ops) -> (u16, String) {
+        let page = readyz(web::Data::new(ops.clone())).await;
+        let status = page.status().as_u16();
+        let body = to_bytes(page.into_body()).await.expect("a body");
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[actix_rt::test]
+    async fn readyz_says_why_not_and_a_broken_store_comes_first() {
+        let (failure, failed) = Failure::new();
+        let lifecycle = Lifecycle::new(State::Sealed);
+        let permits = Permits::new(&Limits::default());
+        let ops = Ops { lifecycle: lifecycle.clone(), failure: failed, permits, metrics: None };
+        assert_eq!(ready(&ops).await, (503, "sealed: run key-admin unseal\n".to_owned()));
+        lifecycle.set(State::Ready);
+        assert_eq!(ready(&ops).await, (200, "ready\n".to_owned()));
+        failure.report("storage is broken");
+        assert_eq!(ready(&ops).await, (503, "broken: storage is broken\n".to_owned()));
+        lifecycle.set(State::Draining);
+        assert_eq!(ready(&ops).await, (503, "broken: storage is broken\n".to_owned()));
+        assert_eq!(livez().await.status(), StatusCode::OK);
+    }
+}
