@@ -68,7 +68,8 @@ impl Settings {
             admin_socket: self.admin_socket,
             passphrase_file: self.passphrase_file,
             log_format: self.log_format,
-            log_filter: self.log_filter,
+            // A variable that is set to nothing is as one that isn't set.
+            log_filter: self.log_filter.filter(|text| !text.is_empty()),
         };
         (self.config, flags)
     }
