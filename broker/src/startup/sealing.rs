@@ -18,7 +18,9 @@ use tokio::time::timeout;
 use super::StartError;
 use crate::actors::acl::DomainsChanged;
 use crate::actors::audit::DomainDeleted;
-use crate::actors::domains::{CheckpointAll, DomainsActor, ListDomains, Registry, Retire, ShardSeams};
+use crate::actors::domains::{
+    CheckpointAll, DomainsActor, ListDomains, Registry, Retire, SetDefault, ShardSeams,
+};
 use crate::actors::store::StoreActor;
 use crate::config::{Config, Live};
 use crate::domain::{Domains, build};
@@ -149,6 +151,8 @@ impl Sealed {
         let registry = Registry::new(Arc::clone(&storage), provider, shards.clone(), domains);
         let domains = DomainsActor::new(registry).start();
         ground.gate.send_replace(Some(domains.clone()));
+        // It may have been changed while the store was opened, when there was nobody to tell yet.
+        let _ = domains.send(SetDefault(ground.live.default_domain())).await;
         ground.lifecycle.set(State::Ready);
         Unsealed { ground, shards, storage, domains, store_arbiter }
     }
