@@ -20,17 +20,18 @@ use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
 use crate::actors::attestor::{Admit, Admitted, Rejected};
 use crate::actors::audit::admission_event;
+use crate::config::Limits;
 use crate::request_id::RequestId;
 
 /// Serves one connection: one admission.
 pub async fn serve(mut stream: TcpStream, source: SocketAddr, stock: Option<&DomainName>, shard: &Shard) {
-    let limits = &shard.config.limits;
+    let limits = shard.live.limits();
     match timeout_at(Instant::now() + limits.hello, is_tls(&stream)).await {
         Ok(Ok(true)) => {}
-        Ok(Ok(false)) => return refuse_stock(&mut stream, source, stock, shard).await,
+        Ok(Ok(false)) => return refuse_stock(&mut stream, source, stock, shard, &limits).await,
         Ok(Err(_)) | Err(_) => return,
     }
-    match handshake(stream, shard, |domain| Arc::clone(&domain.admission_tls)).await {
+    match handshake(stream, source, shard, |domain| Arc::clone(&domain.admission_tls)).await {
         Ok(channel) if channel.is_ours() => {
             let mut lease = channel.lease.clone();
             tokio::select! {
@@ -58,9 +59,14 @@ async fn is_tls(stream: &TcpStream) -> std::io::Result<bool> {
 
 /// Stock evidence carries no challenge and names no domain, so it is off until a domain allows it, and no
 /// domain can yet. The peer is told so in its own words.
-async fn refuse_stock(stream: &mut TcpStream, source: SocketAddr, stock: Option<&DomainName>, shard: &Shard) {
-    let limits = &shard.config.limits;
-    let read = read_frame(stream, bounds(shard, limits.first_frame)).await;
+async fn refuse_stock(
+    stream: &mut TcpStream,
+    source: SocketAddr,
+    stock: Option<&DomainName>,
+    shard: &Shard,
+    limits: &Limits,
+) {
+    let read = read_frame(stream, bounds(shard, limits, limits.first_frame)).await;
     tracing::info!(%source, domain = stock.map(DomainName::as_str), "stock evidence is refused: no domain allows it");
     metrics::counter!("claviger_admissions_total", "result" => "stock-not-allowed").increment(1);
     if read.is_err_and(|error| !matches!(error, ReadError::Frame(_))) {
@@ -100,7 +106,7 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
         }
     };
     let body = response.encode_body(Some(&id.to_string()));
-    if write_frame(&mut channel.stream, &body, shard.config.limits.body).await.is_ok() {
+    if write_frame(&mut channel.stream, &body, channel.limits.body).await.is_ok() {
         drop(channel.stream.shutdown().await);
         if result.is_err() {
             // What is refused may still be on its way, as a request that is too large is.
@@ -130,7 +136,7 @@ impl From<&Rejected> for Ended {
 }
 
 async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result<Admitted, Ended> {
-    let limits = &shard.config.limits;
+    let limits = Arc::clone(&channel.limits);
     let nonce = nonce().ok_or(Ended::Gone("no randomness"))?;
     let challenge = TrustResponse::Challenge(nonce).encode_body(Some(&id.to_string()));
     write_frame(&mut channel.stream, &challenge, limits.body)
@@ -140,7 +146,7 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
     let read = tokio::select! {
         biased;
         () = lease.ending() => return Err(Ended::Refused(sealed())),
-        read = read_frame(&mut channel.stream, bounds(shard, limits.evidence)) => read,
+        read = read_frame(&mut channel.stream, bounds(shard, &limits, limits.evidence)) => read,
     };
     let frame = match read {
         Ok(frame) => frame,
@@ -170,8 +176,7 @@ fn sealed() -> Refusal {
     Refusal::new(ErrorCode::Sealed, "the broker is sealed; try again when its operator has unsealed it")
 }
 
-fn bounds(shard: &Shard, first: Duration) -> Bounds<'_> {
-    let limits = &shard.config.limits;
+fn bounds<'s>(shard: &'s Shard, limits: &Limits, first: Duration) -> Bounds<'s> {
     Bounds { limit: limits.admission_frame, first, rest: limits.body, large: &shard.permits.large_bodies }
 }
 

@@ -22,7 +22,7 @@ use crate::request_id::RequestId;
 
 /// Serves one connection until either side ends it.
 pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Shard) {
-    let channel = match handshake(stream, shard, |domain| Arc::clone(&domain.service_tls)).await {
+    let channel = match handshake(stream, source, shard, |domain| Arc::clone(&domain.service_tls)).await {
         Ok(channel) => channel,
         Err(error) => {
             tracing::info!(%source, %error, "no channel");
@@ -61,7 +61,7 @@ struct Conversation<'s> {
 impl Conversation<'_> {
     /// Our peers send many requests, stock peers one.
     async fn run(mut self) {
-        let limits = &self.shard.config.limits;
+        let limits = Arc::clone(&self.channel.limits);
         let ours = self.channel.is_ours();
         let lease = self.channel.lease.clone();
         let mut waiting = lease.clone();
@@ -119,7 +119,9 @@ impl Conversation<'_> {
             Ok(request) => self.route(request, id).await,
             Err(error) => {
                 tracing::info!(%id, domain = %self.channel.domain.name, %error, "refused");
-                Outcome::Refused(error.into())
+                let refusal: Refusal = error.into();
+                unreadable(&refusal);
+                Outcome::Refused(refusal)
             }
         };
         self.send(echo, id, outcome).await
@@ -147,6 +149,7 @@ impl Conversation<'_> {
     async fn refuse_frame(&mut self, refusal: Refusal) {
         let id = self.shard.ids.next();
         tracing::info!(%id, domain = %self.channel.domain.name, error = %refusal, "refused");
+        unreadable(&refusal);
         if self.send(Echo::default(), id, Outcome::Refused(refusal)).await {
             // The peer learns that it is over as soon as it has its answer.
             drop(self.channel.stream.shutdown().await);
@@ -157,6 +160,12 @@ impl Conversation<'_> {
     async fn send(&mut self, echo: Echo, id: RequestId, outcome: Outcome) -> bool {
         let id = self.channel.is_ours().then_some(id.as_str());
         let body = encode_response(&echo, id, &outcome);
-        write_frame(&mut self.channel.stream, &body, self.shard.config.limits.body).await.is_ok()
+        write_frame(&mut self.channel.stream, &body, self.channel.limits.body).await.is_ok()
     }
+}
+
+/// Counts what was refused before it was known what it asks for.
+fn unreadable(refusal: &Refusal) {
+    let outcome = refusal.code.as_str();
+    metrics::counter!("claviger_requests_total", "kind" => "unreadable", "outcome" => outcome).increment(1);
 }

@@ -10,6 +10,7 @@ mod durability;
 mod entries;
 mod formats;
 mod imports;
+mod operations;
 mod quickstart;
 mod refusals;
 mod requests;
