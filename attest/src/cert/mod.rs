@@ -23,6 +23,7 @@ use webpki::aws_lc_rs as algs;
 static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
     algs::ECDSA_P384_SHA384,
     algs::ECDSA_P256_SHA256,
+    algs::ED25519,
     algs::RSA_PKCS1_2048_8192_SHA256,
     algs::ECDSA_P384_SHA256,
     algs::ECDSA_P256_SHA384,
@@ -32,6 +33,9 @@ static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
 
 /// What an admission certificate's organization begins with; the measurement in hex follows.
 const MEASURED: &str = "Measured-";
+
+/// What a policy certificate's organization ends with; the domain comes before it.
+const POLICY_AUTHORITY: &str = "/policyAuthority";
 
 /// The common name of all machines, as in stock certificates.
 const CERTIFIER_USERS: &str = "CertifierUsers";

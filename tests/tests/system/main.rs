@@ -7,6 +7,7 @@
 mod cryptstore;
 mod docs;
 mod durability;
+mod ed25519;
 mod entries;
 mod formats;
 mod imports;

@@ -89,7 +89,7 @@ pub(crate) struct EnrollArgs {
     /// What seals a new cryptstore: file:PATH, made if it isn't there, or passphrase; without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
-    /// The kind of the machine's new key: p256, p384, rsa-2048, rsa-3072 or rsa-4096
+    /// The kind of the machine's new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value = "p256")]
     pub(crate) key: KeyAlgorithm,
     /// Enroll anew over an enrolment that is there; retrieved entries are kept
