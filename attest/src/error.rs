@@ -52,6 +52,9 @@ pub enum AttestError {
     /// The evidence certifies another key than the one that asks.
     #[error("the evidence names another key than the one to be certified")]
     OtherKey,
+    /// The new key of a renewal didn't sign.
+    #[error("the new key didn't sign this channel's binding, so nothing proves that the machine has it")]
+    Possession,
     /// The evidence isn't tied to any channel.
     #[error("the evidence carries no binding to this channel")]
     Unbound,

@@ -13,6 +13,7 @@ mod formats;
 mod imports;
 mod quickstart;
 mod refusals;
+mod renewal;
 mod requests;
 mod scenario;
 mod sealing;

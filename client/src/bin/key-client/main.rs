@@ -4,6 +4,7 @@ mod args;
 mod cryptstore;
 mod enroll;
 mod out;
+mod renew;
 mod requests;
 mod retrieve;
 mod store;
@@ -31,6 +32,7 @@ fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Enroll(args) => enroll::run(&args, mode).await,
+            Command::Renew(args) => renew::run(&args, mode).await,
             Command::Store(args) => store::run(&args, mode).await,
             Command::Retrieve(args) => retrieve::run(&args, mode).await,
             Command::Generate(args) => requests::generate(&args, mode).await,
