@@ -18,5 +18,6 @@ mod requests;
 mod scenario;
 mod sealing;
 mod slots;
+mod status;
 mod stock;
 mod threats;

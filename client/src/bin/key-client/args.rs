@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Enroll(EnrollArgs),
     /// Get the next admission certificate before the one that is there ends
     Renew(RenewArgs),
+    /// Say who this machine is and until when, without the network
+    Status(StatusArgs),
     /// Put a new version of a resource
     Store(StoreArgs),
     /// Get a version of a resource into the local cryptstore, a file, or standard output
@@ -130,6 +132,19 @@ pub(crate) struct RenewArgs {
     /// Due is when less than this is left: a number and s, m, h or d
     #[arg(long, value_name = "TIME", value_parser = clock::duration, requires = "if_due")]
     pub(crate) before: Option<i64>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  key-client status --state-dir /var/lib/claviger
+
+Ends with 0 where the machine's certificate is good now (`valid`, or `due` for renewal) or it isn't enrolled, and with
+3 where the certificate isn't good: code expired, not-yet-valid, policy-expired, policy-not-yet-valid, or
+certificate-refused. The report is on standard output in either case.")]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 #[derive(Args)]

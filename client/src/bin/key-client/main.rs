@@ -7,6 +7,7 @@ mod out;
 mod renew;
 mod requests;
 mod retrieve;
+mod status;
 mod store;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
         match command {
             Command::Enroll(args) => enroll::run(&args, mode).await,
             Command::Renew(args) => renew::run(&args, mode).await,
+            Command::Status(args) => status::run(&args, mode),
             Command::Store(args) => store::run(&args, mode).await,
             Command::Retrieve(args) => retrieve::run(&args, mode).await,
             Command::Generate(args) => requests::generate(&args, mode).await,
