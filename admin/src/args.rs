@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use claviger_client::cli::Output;
+use claviger_client::cli::{Manual, Output};
 
 use crate::{acl, audit, domain, entry, identity, policy_key, sealing, simulated, trust};
 
@@ -71,6 +71,8 @@ What is under way is finished first, at most the broker's drain deadline long. T
     #[command(after_help = "Example:\n  key-admin status --output json")]
     /// Say how the broker is
     Status,
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 #[cfg(test)]

@@ -32,7 +32,9 @@ pub(crate) struct Verify {
 pub(crate) async fn run(context: &Context, command: &Audit) -> Result<ExitCode, Failure> {
     let Audit::Verify(args) = command;
     let path = format!("{}/audit/verify", path(&args.domain));
+    let spinner = context.spinner("the broker is checking the trail");
     let report = Verified { report: context.api()?.post(&path, &serde_json::json!({})).await? };
+    drop(spinner);
     context.tell(&report)?;
     Ok(if report.report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use claviger_client::cli::{Failure, OutputMode, Report};
+use claviger_client::cli::{Failure, OutputMode, Report, Spinner};
 
 use crate::api::Api;
 
@@ -20,6 +20,11 @@ impl Context {
     /// Tells a result.
     pub(crate) fn tell(&self, report: &impl Report) -> Result<(), Failure> {
         self.mode.tell(report)
+    }
+
+    /// A sign that this is under way, until it is dropped.
+    pub(crate) fn spinner(&self, what: &str) -> Spinner {
+        Spinner::start(self.mode, what)
     }
 
     /// The broker's admin API.

@@ -55,6 +55,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Unseal(args) => sealing::unseal(context, &args).await?,
         Command::Seal => sealing::seal(context).await?,
         Command::Status => status::run(context).await?,
+        Command::Manual(manual) => manual.run::<Cli>()?,
     }
     Ok(ExitCode::SUCCESS)
 }

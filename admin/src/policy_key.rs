@@ -27,7 +27,8 @@ pub(crate) enum PolicyKey {
 Examples:
   key-admin policy-key generate --domain fleet --out-dir fleet
   key-admin policy-key generate --domain fleet --algorithm ed25519 --out-dir fleet
-  key-admin policy-key generate --domain fleet --algorithm rsa-2048 --format certifier --out-dir fleet
+  key-admin policy-key generate --domain fleet --algorithm rsa-2048 --format certifier \\
+      --out-dir fleet
 
 Whoever has policy-key.pem decides who is a member of the domain: keep it offline.")]
 pub(crate) struct Generate {
@@ -92,7 +93,9 @@ pub(crate) fn run(context: &Context, command: &PolicyKey) -> Result<(), Failure>
         let message = "stock programs know no Ed25519 keys, and --format certifier is for them";
         return Err(Failure::new("usage", 2, message, "take another --algorithm, or leave --format out"));
     }
+    let spinner = context.spinner("making the policy key");
     let key = SigningKey::generate(args.algorithm).map_err(keys::broken)?;
+    drop(spinner);
     let certificate =
         self_signed_policy(&key, &args.domain, clock::unix_time(), args.days).map_err(keys::unissued)?;
     let (key_name, key_bytes, certificate_name, certificate_bytes) = match args.format {

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use claviger_client::cli::color;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload::{self, Handle};
@@ -30,7 +31,7 @@ pub fn install(default: &str) {
 /// Installs the process's logger. A second call does nothing.
 pub fn start(format: LogFormat, filter: EnvFilter) -> Logs {
     let (filter, handle) = reload::Layer::new(filter);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(color::on_stderr());
     let json = match format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Text => false,

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::builder::styling::{AnsiColor, Style};
 use claviger_proto::ErrorCode;
 use claviger_proto::admin::Problem;
 use serde_json::json;
 
+use super::color;
 use super::output::OutputMode;
 use crate::error::Error;
 
@@ -71,7 +73,10 @@ impl Failure {
     /// Prints it to stderr.
     pub fn print(&self, mode: OutputMode) {
         let text = match mode {
-            OutputMode::Text => format!("error: {}\n  next: {}\n", self.message, self.next),
+            OutputMode::Text => {
+                let (error, next) = styles();
+                format!("{error}error:{error:#} {}\n  {next}next:{next:#} {}\n", self.message, self.next)
+            }
             OutputMode::Json => format!("{}\n", self.to_json()),
         };
         // Nowhere is left to report a failure to print.
@@ -82,6 +87,15 @@ impl Failure {
     pub fn exit(&self, mode: OutputMode) -> ExitCode {
         self.print(mode);
         ExitCode::from(self.exit_status)
+    }
+}
+
+/// The same as clap's own for what is wrong in a command line.
+fn styles() -> (Style, Style) {
+    if color::on_stderr() {
+        (AnsiColor::Red.on_default().bold(), AnsiColor::Green.on_default())
+    } else {
+        (Style::new(), Style::new())
     }
 }
 

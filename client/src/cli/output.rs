@@ -18,8 +18,9 @@ pub struct Output {
 /// For people, or for machines.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutputMode {
-    /// Sentences and tables
+    /// Tables and sentences
     #[default]
+    #[value(name = "table", alias = "text")]
     Text,
     /// One JSON object
     Json,

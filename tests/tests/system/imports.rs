@@ -4,7 +4,7 @@ use claviger_tests::broker::{Broker, Setup};
 use claviger_tests::channel::connect;
 use claviger_tests::fleet::{Fleet, retrieve};
 use claviger_tests::message;
-use claviger_tests::programs::{Call, Run};
+use claviger_tests::programs::{Call, Run, command};
 
 const SECRET: &[u8] = b"a-disk-key-that-came-by-hand";
 
@@ -73,6 +73,43 @@ fn the_operator_writes_whatever_the_preset_and_reads_nothing() {
         let (status, body) = raw(&broker, method, path);
         assert!(matches!(status, 404 | 405), "{method} {path}: {status} {body}");
     }
+}
+
+#[test]
+fn an_item_of_a_cryptstore_arrives_as_what_it_was_and_one_that_stays_does_not() {
+    let broker = Broker::start();
+    let fleet = Fleet::create(&broker, "fleet", "members");
+    let passphrase = broker.file("passphrase", "correct horse");
+    let cryptstore = |line: &str| {
+        let call = command("key-client").arg("cryptstore").args(line).current_dir(broker.dir());
+        call.with("--state-dir", "keys").with("--passphrase-file", &passphrase)
+    };
+    cryptstore("init --key-slot passphrase").run().ok();
+    broker.file("one", SECRET);
+    cryptstore("put web/key --in one --type own-type").run().ok();
+    cryptstore("generate pair --kind p256").run().ok();
+    cryptstore("put stays --in one --not-exportable").run().ok();
+    let import = |name: &str| {
+        let call = import(&broker, name, "fleet").with("--from-cryptstore", broker.dir().join("keys"));
+        call.with("--passphrase-file", &passphrase)
+    };
+    assert_eq!(import("web/key").run().ok()["version"], 1);
+    import("pair-2").args("--tag pair").run().ok();
+    import("kept").args("--tag web/key --not-exportable").run().ok();
+    let mut channel = fleet.channel(&broker);
+    let entry = channel.request(&message::retrieve("web/key")).ok().entry();
+    assert!(entry.text(2) == Some("own-type"), "its type is kept");
+    assert_eq!(channel.request(&message::retrieve("web/key")).ok().blob(), SECRET);
+    let entry = channel.request(&message::retrieve("pair-2")).ok().entry();
+    assert_eq!(entry.text(2), Some("key-message-serialized-protobuf"));
+    channel.request(&message::retrieve("kept")).refused("not-found");
+    // What may not leave its cryptstore doesn't, and the broker hears nothing of it.
+    let records = fleet.verify_audit(&broker);
+    import("stays").run().failed(3).is("not-exportable").says(&["nothing was sent"]);
+    import("absent").run().failed(4).is("not-found");
+    import("web/key").args("--item-version 2").run().failed(4).is("not-found");
+    channel.request(&message::retrieve("stays")).refused("not-found");
+    assert_eq!(fleet.verify_audit(&broker), records + 1, "the retrieval alone");
 }
 
 /// A call of the admin API as it isn't made by key-admin.

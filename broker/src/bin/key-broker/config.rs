@@ -60,14 +60,22 @@ impl Report for Reference {
 }
 
 pub(crate) fn run(args: Args, output: OutputMode) -> ExitCode {
-    let told = match args.command {
-        Command::Check(settings) => check(*settings).and_then(|checked| output.tell(&checked)),
-        Command::Default => output.tell(&Reference { toml: reference() }),
-    };
+    match args.command {
+        Command::Check(settings) => check(*settings, output),
+        Command::Default => tell(output.tell(&Reference { toml: reference() }), output),
+    }
+}
+
+fn tell(told: Result<(), Failure>, output: OutputMode) -> ExitCode {
     told.map_or_else(|failure| failure.exit(output), |()| ExitCode::SUCCESS)
 }
 
-fn check(settings: Settings) -> Result<Checked, Failure> {
+/// Checks, and says what is wrong or what would be in force.
+pub(crate) fn check(settings: Settings, output: OutputMode) -> ExitCode {
+    tell(in_force(settings).and_then(|checked| output.tell(&checked)), output)
+}
+
+fn in_force(settings: Settings) -> Result<Checked, Failure> {
     let (path, flags) = settings.parts();
     let config = Config::load(path.as_deref(), flags).map_err(|error| failure(&error.into()))?;
     Ok(Checked(config.settings().collect()))

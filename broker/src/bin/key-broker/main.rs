@@ -10,7 +10,7 @@ mod systemd;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use claviger_client::cli::{Output, parse};
+use claviger_client::cli::{Manual, Output, parse};
 
 /// A store moves a few hundred small allocations between threads, which the C library's allocator is slow at (ADR 0008).
 #[global_allocator]
@@ -18,7 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The key broker for confidential VMs: it hands each VM exactly the keys that its domain's policy grants.
 #[derive(Parser)]
-#[command(name = "key-broker", version, about, after_help = EXAMPLES)]
+#[command(name = "key-broker", version, after_help = EXAMPLES)]
 struct Args {
     #[command(flatten)]
     output: Output,
@@ -33,6 +33,8 @@ enum Command {
     Config(config::Args),
     Slot(slot::Args),
     Quickstart(quickstart::Args),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -58,6 +60,9 @@ fn main() -> ExitCode {
         Command::Config(config) => config::run(config, output),
         Command::Slot(slot) => slot::run(&slot, output),
         Command::Quickstart(quickstart) => quickstart::run(&quickstart, output),
+        Command::Manual(manual) => {
+            manual.run::<Args>().map_or_else(|failure| failure.exit(output), |()| ExitCode::SUCCESS)
+        }
     }
 }
 

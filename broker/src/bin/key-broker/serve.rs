@@ -21,6 +21,9 @@ use super::systemd;
 pub(crate) struct Args {
     #[command(flatten)]
     settings: Settings,
+    /// Check the configuration and the flags, start nothing: `key-broker config check`.
+    #[arg(long)]
+    check_config: bool,
 }
 
 /// Where the configuration is, and what wins over it.
@@ -76,6 +79,9 @@ impl Settings {
 }
 
 pub(crate) fn run(args: Args, output: OutputMode) -> ExitCode {
+    if args.check_config {
+        return super::config::check(args.settings, output);
+    }
     match claviger_broker::runtime::block_on(serve(args, output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ended::Start(error)) => failure(&error).exit(output),

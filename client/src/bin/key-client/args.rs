@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use claviger_attest::KeyAlgorithm;
-use claviger_client::cli::{Output, StateArgs, clock, formats};
+use claviger_client::cli::{Manual, Output, StateArgs, clock, formats};
 use claviger_client::{Address, Collector};
 use claviger_proto::format::Format;
 use claviger_proto::{DomainName, EntryType, Version};
@@ -68,6 +68,8 @@ pub(crate) enum Command {
     /// This machine's own sealed cryptstore: put, get, list, delete, generate, export, import, print
     #[command(subcommand)]
     Cryptstore(CryptstoreCommand),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 #[derive(Args)]

@@ -46,6 +46,7 @@ fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
             Command::Undelete(args) => requests::undelete(&args, mode).await,
             Command::Destroy(args) => requests::destroy(&args, mode).await,
             Command::Cryptstore(command) => cryptstore::run(&command, mode),
+            Command::Manual(manual) => manual.run::<Cli>(),
         }
     })
 }

@@ -33,6 +33,13 @@ fn the_book_has_the_reference_as_the_program_prints_it() {
 }
 
 #[test]
+fn serve_checks_in_the_same_way_and_starts_nothing() {
+    let serve = || command("key-broker").args("serve --check-config --data-dir data");
+    assert_eq!(serve().run().ok()["ok"], true);
+    serve().args("--listen 127.0.0.1:99999").run().failed(2);
+}
+
+#[test]
 fn what_would_be_in_force_is_told() {
     let told = check("listen = '127.0.0.1:9'\n[limits]\nidle_ms = 5").ok();
     assert_eq!(told["ok"], true);

@@ -28,7 +28,7 @@ pub(super) struct Split {
     /// How many of them are needed: 2 to N.
     #[arg(long, value_name = "M")]
     threshold: u8,
-    /// Where their files are made (share-1.txt, …; 0600), or - for standard output.
+    /// Where their files are made (share-1.txt and so on; 0600), or - for standard output.
     #[arg(long, value_name = "DIR|-")]
     out_dir: PathBuf,
 }

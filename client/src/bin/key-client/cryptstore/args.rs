@@ -82,7 +82,8 @@ pub(crate) struct PutArgs {
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  key-client cryptstore get web/tls/key --format pkcs8-pem --out /run/web.key --state-dir /var/lib/claviger
+  key-client cryptstore get web/tls/key --format pkcs8-pem --out /run/web.key \\
+      --state-dir /var/lib/claviger
   key-client cryptstore get disk --out - --state-dir /var/lib/claviger \\
       | cryptsetup open /dev/vda2 data --key-file -")]
 pub(crate) struct GetArgs {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use claviger_client::Error;
-use claviger_client::cli::{Failure, OutputMode, Report, clock, formats};
+use claviger_client::cli::{Failure, OutputMode, Report, Spinner, clock, formats};
 use claviger_client::cryptstore::{Info, Item, ItemError, KeyInfo, Which};
 use claviger_client::files::write_private;
 use claviger_proto::Version;
@@ -52,7 +52,9 @@ pub(super) fn generate(args: &GenerateArgs, mode: OutputMode) -> Result<(), Fail
     let state = args.at.open()?;
     let tag = load(&state)?.tag(&args.tag).map_err(Error::from)?;
     // Before the lock is taken: an RSA key takes its time.
+    let spinner = Spinner::start(mode, "making the key");
     let item = Item::generate(args.kind, &tag).map_err(Error::from)?;
+    drop(spinner);
     let item = Item { exportable: !args.not_exportable, ..item };
     let info = update(&state, |cryptstore| {
         let version = cryptstore.put(&tag, item, None, clock::now())?;
