@@ -3,6 +3,9 @@
 # Everything that needs no further tool than cargo.
 default: fmt clippy test
 
+# Everything that can be checked without searching or measuring; needs cargo-deny and mdbook.
+check: fmt clippy deny docs fuzz-seeds test
+
 # All tests: unit, property, conformance, whole processes.
 test:
     cargo test --workspace

@@ -61,7 +61,7 @@ struct Key {
     /// The machine's request, PKCS#10 (PEM or DER)
     #[arg(long, value_name = "FILE")]
     csr: Option<PathBuf>,
-    /// Make the key here: p256, p384, rsa-2048, rsa-3072 or rsa-4096
+    /// Make the key here: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM")]
     new_key: Option<KeyAlgorithm>,
 }

@@ -49,10 +49,17 @@ impl PolicyFiles {
         let key = SigningKey::from_private(key).map_err(|error| {
             refuse(&self.policy_key, &error.to_string(), "give a policy key of a kind that signs")
         })?;
-        Issuer::new(key, certificate, domain).map_err(|error| {
+        let issuer = Issuer::new(key, certificate, domain).map_err(|error| {
             let next = "give the key and the certificate that belong together (--policy-key, --policy-cert)";
             refuse(&self.policy_key, &error.to_string(), next)
-        })
+        })?;
+        if let Some(named) = issuer.certificate().domain_named().filter(|named| *named != domain.as_str()) {
+            let why = format!("its certificate is the policy certificate of domain {named}, not of {domain}");
+            let next =
+                "give --domain as the certificate names it, or that domain's own policy key and certificate";
+            return Err(refuse(&self.policy_key, &why, next));
+        }
+        Ok(issuer)
     }
 
     fn read(&self) -> Result<(PrivateKey, PolicyCertificate), Failure> {

@@ -26,6 +26,7 @@ pub(crate) enum PolicyKey {
 #[command(after_help = "\
 Examples:
   key-admin policy-key generate --domain fleet --out-dir fleet
+  key-admin policy-key generate --domain fleet --algorithm ed25519 --out-dir fleet
   key-admin policy-key generate --domain fleet --algorithm rsa-2048 --format certifier \\
       --out-dir fleet
 
@@ -34,7 +35,7 @@ pub(crate) struct Generate {
     /// The domain that it is for
     #[arg(long, value_name = "DOMAIN")]
     domain: DomainName,
-    /// p384, p256, rsa-2048, rsa-3072 or rsa-4096
+    /// p384, p256, ed25519, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value = "p384")]
     algorithm: KeyAlgorithm,
     /// Where to write them; made if it isn't there
@@ -88,6 +89,10 @@ impl Report for Generated {
 
 pub(crate) fn run(context: &Context, command: &PolicyKey) -> Result<(), Failure> {
     let PolicyKey::Generate(args) = command;
+    if matches!((args.format, args.algorithm), (Format::Certifier, KeyAlgorithm::Ed25519)) {
+        let message = "stock programs know no Ed25519 keys, and --format certifier is for them";
+        return Err(Failure::new("usage", 2, message, "take another --algorithm, or leave --format out"));
+    }
     let spinner = context.spinner("making the policy key");
     let key = SigningKey::generate(args.algorithm).map_err(keys::broken)?;
     drop(spinner);

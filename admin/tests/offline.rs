@@ -62,6 +62,7 @@ fn t23_a_policy_key_is_its_owner_s_alone_and_matches_its_certificate() {
     for (algorithm, format, key_file, certificate_file) in [
         ("p384", "pem", "policy-key.pem", "policy-cert.pem"),
         ("p256", "certifier", "policy_key_file.bin", "policy_cert_file.bin"),
+        ("ed25519", "pem", "policy-key.pem", "policy-cert.pem"),
         ("rsa-2048", "certifier", "policy_key_file.bin", "policy_cert_file.bin"),
     ] {
         let out = format!("{algorithm}-{format}");
@@ -204,6 +205,19 @@ fn a_key_and_a_certificate_that_aren_t_a_pair_are_refused() {
 }
 
 #[test]
+fn nothing_is_issued_for_a_domain_with_the_policy_key_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    policy(dir.path(), "policy-key generate --domain a --algorithm p256 --out-dir p");
+    let issue = format!(
+        "identity issue --policy-key p/policy-key.pem --measurement {MEASUREMENT} --new-key ed25519 --out-dir out"
+    );
+    let message = fails(dir.path(), &format!("{issue} --domain b"), 3, "refused");
+    assert!(message.contains("domain a, not of b"), "{message}");
+    assert!(!dir.path().join("out").exists());
+    succeeds(dir.path(), &format!("{issue} --domain a"));
+}
+
+#[test]
 fn a_certificate_in_a_stock_key_file_is_found() {
     let dir = tempfile::tempdir().unwrap();
     succeeds(dir.path(), "policy-key generate --domain a --algorithm p256 --format certifier --out-dir a");
@@ -225,6 +239,7 @@ fn mistakes_on_the_command_line_are_told_as_such() {
         "identity issue --domain fleet --policy-key k --new-key p256 --out-dir x",
         "identity issue --domain fleet --policy-key k --new-key p256 --csr c --measurement 00 --out-dir x",
         "policy-key generate --domain fleet --days 0 --out-dir x",
+        "policy-key generate --domain fleet --algorithm ed25519 --format certifier --out-dir x",
     ] {
         fails(dir.path(), line, 2, "usage");
     }

@@ -52,6 +52,9 @@ pub enum AttestError {
     /// The evidence certifies another key than the one that asks.
     #[error("the evidence names another key than the one to be certified")]
     OtherKey,
+    /// The new key of a renewal didn't sign.
+    #[error("the new key didn't sign this channel's binding, so nothing proves that the machine has it")]
+    Possession,
     /// The evidence isn't tied to any channel.
     #[error("the evidence carries no binding to this channel")]
     Unbound,
@@ -156,7 +159,7 @@ pub enum PolicyError {
     #[error("the policy certificate's signature isn't its own key's, or its algorithm isn't supported")]
     Signature,
     /// A key that isn't supported.
-    #[error("a policy key is P-256, P-384, RSA-2048, RSA-3072 or RSA-4096")]
+    #[error("a policy key is P-256, P-384, Ed25519, RSA-2048, RSA-3072 or RSA-4096")]
     Key,
 }
 
@@ -177,7 +180,7 @@ pub enum IssueError {
     #[error(transparent)]
     Policy(CertificateError),
     /// The key to be certified isn't supported.
-    #[error("the key to certify must be P-256, P-384, RSA-2048, RSA-3072 or RSA-4096")]
+    #[error("the key to certify must be P-256, P-384, Ed25519, RSA-2048, RSA-3072 or RSA-4096")]
     SubjectKey,
     /// Agents are named by what they run.
     #[error("an agent's certificate needs a measurement")]
@@ -198,7 +201,7 @@ pub enum IssueError {
 #[non_exhaustive]
 pub enum KeyError {
     /// Neither of the kinds that sign here.
-    #[error("a key that signs is P-256, P-384, RSA-2048, RSA-3072 or RSA-4096")]
+    #[error("a key that signs is P-256, P-384, Ed25519, RSA-2048, RSA-3072 or RSA-4096")]
     Unsupported,
     /// A key of a supported kind whose numbers don't belong together.
     #[error("the private key is damaged: its numbers don't belong together")]
@@ -207,7 +210,7 @@ pub enum KeyError {
     #[error("the cryptographic library failed; is the system's randomness available?")]
     Failed,
     /// An unknown algorithm name.
-    #[error("a key algorithm is one of p384, p256, rsa-2048, rsa-3072, rsa-4096")]
+    #[error("a key algorithm is one of p384, p256, ed25519, rsa-2048, rsa-3072, rsa-4096")]
     Name,
 }
 

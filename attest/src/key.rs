@@ -7,8 +7,8 @@ use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256,
-    RsaEncoding, RsaKeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    RSA_PKCS1_SHA256, RsaEncoding, RsaKeyPair,
 };
 use claviger_proto::Secret;
 use claviger_proto::key::{KeyKind, PrivateKey, PublicKey};
@@ -23,6 +23,8 @@ pub enum KeyAlgorithm {
     /// ECDSA on P-384.
     #[default]
     P384,
+    /// Ed25519 (RFC 8032); in certificates as RFC 8410 has it.
+    Ed25519,
     /// RSA with 2048 bits, as stock programs have them.
     Rsa2048,
     /// RSA with 3072 bits.
@@ -33,13 +35,15 @@ pub enum KeyAlgorithm {
 
 impl KeyAlgorithm {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
+    pub const ALL: [Self; 6] =
+        [Self::P256, Self::P384, Self::Ed25519, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
 
     /// The name on command lines.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::P256 => "p256",
             Self::P384 => "p384",
+            Self::Ed25519 => "ed25519",
             Self::Rsa2048 => "rsa-2048",
             Self::Rsa3072 => "rsa-3072",
             Self::Rsa4096 => "rsa-4096",
@@ -50,11 +54,12 @@ impl KeyAlgorithm {
         match kind {
             KeyKind::P256 => Some(Self::P256),
             KeyKind::P384 => Some(Self::P384),
+            KeyKind::Ed25519 => Some(Self::Ed25519),
             KeyKind::Rsa2048 => Some(Self::Rsa2048),
             KeyKind::Rsa3072 => Some(Self::Rsa3072),
             KeyKind::Rsa4096 => Some(Self::Rsa4096),
-            // Too weak to sign anything with; and one that no certificate of ours is made with yet.
-            KeyKind::Rsa1024 | KeyKind::Ed25519 => None,
+            // Too weak to sign anything with.
+            KeyKind::Rsa1024 => None,
         }
     }
 }
@@ -83,6 +88,7 @@ pub struct SigningKey {
 
 enum Pair {
     Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
     Rsa(RsaKeyPair),
 }
 
@@ -92,6 +98,7 @@ impl SigningKey {
         let pkcs8 = match algorithm {
             KeyAlgorithm::P256 => generate_ec(&ECDSA_P256_SHA256_ASN1_SIGNING)?,
             KeyAlgorithm::P384 => generate_ec(&ECDSA_P384_SHA384_ASN1_SIGNING)?,
+            KeyAlgorithm::Ed25519 => generate_ed()?,
             KeyAlgorithm::Rsa2048 => generate_rsa(KeySize::Rsa2048)?,
             KeyAlgorithm::Rsa3072 => generate_rsa(KeySize::Rsa3072)?,
             KeyAlgorithm::Rsa4096 => generate_rsa(KeySize::Rsa4096)?,
@@ -110,7 +117,11 @@ impl SigningKey {
             KeyAlgorithm::P384 => {
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, pkcs8).map(Pair::Ec)
             }
-            _ => RsaKeyPair::from_pkcs8(pkcs8).map(Pair::Rsa),
+            // "Maybe unchecked": there is no public key in this form of PKCS#8 to check it against.
+            KeyAlgorithm::Ed25519 => Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).map(Pair::Ed),
+            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
+                RsaKeyPair::from_pkcs8(pkcs8).map(Pair::Rsa)
+            }
         }
         .map_err(|_| KeyError::Rejected)?;
         let public = private.public().map_err(|_| KeyError::Rejected)?;
@@ -138,12 +149,12 @@ impl SigningKey {
     }
 
     /// Signs as certificates are signed: RSA PKCS#1 v1.5 with SHA-256, P-256 with SHA-256, P-384 with SHA-384
-    /// (ECDSA as DER).
+    /// (ECDSA as DER), Ed25519.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         self.sign_with(&RSA_PKCS1_SHA256, message)
     }
 
-    /// The same with another RSA encoding; an EC key has only one way to sign.
+    /// The same with another RSA encoding; the other keys have only one way to sign.
     pub(crate) fn sign_with(
         &self,
         rsa: &'static dyn RsaEncoding,
@@ -154,6 +165,7 @@ impl SigningKey {
             Pair::Ec(pair) => {
                 Ok(pair.sign(&random, message).map_err(|_| KeyError::Failed)?.as_ref().to_vec())
             }
+            Pair::Ed(pair) => Ok(pair.sign(message).as_ref().to_vec()),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(rsa, &random, message, &mut signature).map_err(|_| KeyError::Failed)?;
@@ -171,6 +183,11 @@ fn generate_ec(algorithm: &'static aws_lc_rs::signature::EcdsaSigningAlgorithm) 
     // The document zeroizes itself.
     let document =
         EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).map_err(|_| KeyError::Failed)?;
+    Ok(Secret::copy_from(document.as_ref()))
+}
+
+fn generate_ed() -> Result<Secret, KeyError> {
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Failed)?;
     Ok(Secret::copy_from(document.as_ref()))
 }
 

@@ -13,6 +13,7 @@ mod key;
 mod kind;
 mod measurement;
 mod new_key;
+mod possession;
 mod reference;
 mod role;
 
@@ -20,8 +21,8 @@ pub use attested::{Attested, Expected, verify};
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
 pub use cert::{
     ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BrokerMeasurements,
-    CLOCK_SKEW, Issuer, Peer, PolicyCertificate, self_signed_agent, self_signed_policy, verify_agent,
-    verify_broker,
+    CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, self_signed_agent, self_signed_policy,
+    verify_agent, verify_broker,
 };
 pub use digest::{sha256, sha384};
 pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
@@ -30,5 +31,6 @@ pub use kind::EvidenceKind;
 pub use kind::simulated_enclave::SimulatedPlatform;
 pub use measurement::Measurement;
 pub use new_key::{NewKey, NewKeyError};
+pub use possession::{check_possession, prove_possession};
 pub use reference::{ReferenceValue, ReferenceValues};
 pub use role::Role;

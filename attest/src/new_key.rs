@@ -26,8 +26,8 @@ pub enum NewKey {
 pub enum NewKeyError {
     /// There is no such kind.
     #[error(
-        "a kind of key is bytes-N (N from 1 to 4096), one of the AES kinds (aes-256, …), p256, p384, rsa-2048, \
-         rsa-3072 or rsa-4096"
+        "a kind of key is bytes-N (N from 1 to 4096), one of the AES kinds (aes-256, …), p256, p384, ed25519, \
+         rsa-2048, rsa-3072 or rsa-4096"
     )]
     Kind,
     /// What is there is no key that another can be made like.

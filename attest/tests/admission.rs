@@ -84,16 +84,18 @@ fn platforms_and_policies_with_other_keys_do_as_well() {
     admit(key(KeyAlgorithm::P256), KeyAlgorithm::P256, KeyAlgorithm::P384);
     admit(key(KeyAlgorithm::P384), KeyAlgorithm::Rsa2048, KeyAlgorithm::Rsa2048);
     admit(key(KeyAlgorithm::Rsa3072), KeyAlgorithm::P256, KeyAlgorithm::P256);
+    admit(None, KeyAlgorithm::Ed25519, KeyAlgorithm::Ed25519);
+    admit(None, KeyAlgorithm::Ed25519, KeyAlgorithm::Rsa2048);
 }
 
 #[test]
 fn keys_survive_their_files_form() {
-    for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa2048] {
+    for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Ed25519, KeyAlgorithm::Rsa2048] {
         let key = SigningKey::generate(algorithm).expect("a key");
         let again = SigningKey::from_private(&key.to_private().expect("a copy")).expect("a key");
         assert_eq!(key.public(), again.public());
         assert_eq!(key.algorithm(), algorithm);
         assert_eq!(algorithm.as_str().parse(), Ok(algorithm));
     }
-    assert!("ed25519".parse::<KeyAlgorithm>().is_err());
+    assert!("ed448".parse::<KeyAlgorithm>().is_err());
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use claviger_attest::{KeyAlgorithm, SigningKey, self_signed_policy, verify_agent};
 use claviger_proto::DomainName;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    PKCS_RSA_SHA256,
+};
 use rustls_pki_types::{PrivatePkcs8KeyDer, UnixTime};
 
 const NOW: u64 = 1_800_000_000;
@@ -14,7 +17,9 @@ fn a_leaf_made_by_another_library_under_a_policy_certificate_of_ours() {
     let now = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
     let domain: DomainName = "dom0".parse().expect("a domain name");
     let p384 = (KeyAlgorithm::P384, &PKCS_ECDSA_P384_SHA384);
-    for (algorithm, signature) in [p384, (KeyAlgorithm::Rsa2048, &PKCS_RSA_SHA256)] {
+    for (algorithm, signature) in
+        [p384, (KeyAlgorithm::Ed25519, &PKCS_ED25519), (KeyAlgorithm::Rsa2048, &PKCS_RSA_SHA256)]
+    {
         let key = SigningKey::generate(algorithm).expect("a key");
         let policy = self_signed_policy(&key, &domain, now, 30).expect("a policy");
         let pkcs8 = PrivatePkcs8KeyDer::from(key.pkcs8_der());

@@ -24,6 +24,10 @@ use claviger_client::cli::{Failure, Output, OutputMode, parse};
 
 use error::BenchError;
 
+/// The allocator of `key-broker`, for both sides of every figure.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measure what the broker costs, against a bare TLS server and the bare storage engine.
 #[derive(Parser)]
 #[command(name = "claviger-bench", version, about, after_help = EXAMPLES)]

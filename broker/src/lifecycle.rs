@@ -1,42 +1,54 @@
 //! Where the broker is in its life, as operators see it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use claviger_proto::admin::State;
+use tokio::sync::watch;
 
-/// The state, shared by the admin API, `/readyz` and whoever changes it.
+/// The state, shared by the admin API, `/readyz`, systemd and whoever changes it.
 #[derive(Clone, Debug)]
-pub struct Lifecycle(Arc<AtomicU8>);
+pub struct Lifecycle(Arc<watch::Sender<State>>);
 
 impl Lifecycle {
     /// Begins in `state`.
     pub fn new(state: State) -> Self {
-        Self(Arc::new(AtomicU8::new(encode(state))))
+        Self(Arc::new(watch::Sender::new(state)))
     }
 
     /// The state of this moment.
     pub fn state(&self) -> State {
-        match self.0.load(Ordering::Acquire) {
-            0 => State::Sealed,
-            1 => State::Ready,
-            _ => State::Draining,
-        }
+        *self.0.borrow()
+    }
+
+    /// Tells of changes.
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.0.subscribe()
     }
 
     /// Goes on to `state`. A broker that drains does so to its end.
     pub fn set(&self, state: State) {
-        let draining = encode(State::Draining);
-        let next = |now| (now != draining).then(|| encode(state));
-        // What it was before is of no interest.
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        self.0.send_if_modified(|now| {
+            let changes = *now != State::Draining && *now != state;
+            if changes {
+                *now = state;
+            }
+            changes
+        });
     }
 }
 
-fn encode(state: State) -> u8 {
-    match state {
-        State::Sealed => 0,
-        State::Ready => 1,
-        State::Draining => 2,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_drains_does_so_to_its_end() {
+        let life = Lifecycle::new(State::Sealed);
+        let watch = life.watch();
+        life.set(State::Ready);
+        assert!(watch.has_changed().is_ok_and(|changed| changed));
+        life.set(State::Draining);
+        life.set(State::Sealed);
+        assert_eq!(life.state(), State::Draining);
     }
 }

@@ -15,6 +15,7 @@
 //! ```
 //!
 //! - [`enroll()`]: from evidence to an [`Identity`]; [`evidence`] says where evidence comes from.
+//! - [`renew()`]: the next certificate, before the last one ends.
 //! - [`Channel`]: the mutually authenticated channel, many requests on one connection.
 //! - [`cryptstore`]: what a machine keeps: its identity, retrieved secrets, keys of its own.
 //! - [`state`]: the directory in which it lies sealed.
@@ -23,6 +24,7 @@
 //! Every wait has a limit ([`Timeouts`]), and every [`Error`] says whose fault it is and what to do next.
 
 mod address;
+mod admission;
 mod channel;
 pub mod cli;
 pub mod cryptstore;
@@ -31,6 +33,7 @@ mod error;
 pub mod evidence;
 pub mod files;
 mod identity;
+mod renew;
 mod requests;
 pub mod state;
 mod timeouts;
@@ -43,4 +46,5 @@ pub use enroll::{Admitted, Enrollment, enroll};
 pub use error::{BrokerFault, Error, Phase, ProtocolFault};
 pub use evidence::Collector;
 pub use identity::Identity;
+pub use renew::{Renewal, RenewedKey, due_from, renew};
 pub use timeouts::Timeouts;

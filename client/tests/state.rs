@@ -121,6 +121,22 @@ fn a_replaced_identity_keeps_the_entries_and_forgets_the_old_key() {
 }
 
 #[test]
+fn a_renewed_identity_replaces_only_the_one_that_it_was_made_from() {
+    let domain = Domain::new("fleet");
+    let (_dir, state) = enrolled(&domain);
+    let (old, first, second) = (state.identity().unwrap(), domain.agent(), domain.agent());
+    keep(&state, "a", entry(1, b"x")).unwrap();
+    let lock = state.lock().unwrap();
+    lock.renew_identity(&old, &first, NOW).unwrap();
+    let late = lock.renew_identity(&old, &second, NOW).unwrap_err();
+    assert_eq!((late.code(), late.exit_status()), ("conflict", 5));
+    assert_eq!(state.identity().unwrap().certificate(), first.certificate());
+    assert!(state.load().unwrap().get("a", None).is_some());
+    lock.renew_identity(&first, &second, NOW).unwrap();
+    assert_eq!(state.identity().unwrap().certificate(), second.certificate());
+}
+
+#[test]
 fn a_version_is_kept_once_and_again_only_if_it_is_the_same() {
     let (_dir, state) = enrolled(&Domain::new("fleet"));
     keep(&state, "disk", entry(1, b"one")).unwrap();

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::limits::{MAX_DOMAIN_NAME, MAX_RESOURCE_NAME};
 /// 63 bytes. It is the SNI of the domain's channels.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct DomainName(String);
+pub struct DomainName(Arc<str>);
 
 impl DomainName {
     /// The name as text.
@@ -32,7 +33,7 @@ impl FromStr for DomainName {
             && bytes.first().is_some_and(u8::is_ascii_lowercase)
             && bytes.last() != Some(&b'-')
             && bytes.iter().all(allowed);
-        if whole { Ok(Self(text.to_owned())) } else { Err(ParseError::DomainName) }
+        if whole { Ok(Self(text.into())) } else { Err(ParseError::DomainName) }
     }
 }
 
@@ -40,7 +41,7 @@ impl FromStr for DomainName {
 /// `..`, at most 255 bytes, case kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ResourceName(String);
+pub struct ResourceName(Arc<str>);
 
 impl ResourceName {
     /// Parses a name as a peer of `domain` sent it. If its first segment is the domain itself, that is
@@ -49,7 +50,7 @@ impl ResourceName {
         // The length counts as sent: a prefix must not smuggle in a longer name than a plain one may have.
         let whole: Self = text.parse()?;
         match whole.0.strip_prefix(domain.as_str()).and_then(|rest| rest.strip_prefix('/')) {
-            Some(local) => Ok(Self(local.to_owned())),
+            Some(local) => Ok(Self(local.into())),
             None => Ok(whole),
         }
     }
@@ -65,7 +66,7 @@ impl ResourceName {
         if self.segments().next() == Some(domain.as_str()) && self.0.len() > domain.as_str().len() {
             format!("{domain}/{self}")
         } else {
-            self.0.clone()
+            self.0.as_ref().to_owned()
         }
     }
 
@@ -116,7 +117,7 @@ impl FromStr for ResourceName {
         }
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         let segment = |s: &str| !matches!(s, "" | "." | "..") && s.bytes().all(allowed);
-        if text.split('/').all(segment) { Ok(Self(text.to_owned())) } else { Err(ParseError::ResourceName) }
+        if text.split('/').all(segment) { Ok(Self(text.into())) } else { Err(ParseError::ResourceName) }
     }
 }
 
@@ -137,6 +138,12 @@ macro_rules! text_conversions {
         }
 
         impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.as_ref().to_owned()
+            }
+        }
+
+        impl From<$name> for Arc<str> {
             fn from(name: $name) -> Self {
                 name.0
             }

@@ -49,16 +49,34 @@ pub struct TrustRequest {
     /// `vse-attestation-package`, `sev-platform-package`, …
     #[prost(string, tag = "3")]
     pub submitted_evidence_type: String,
-    /// `authentication` or `attestation`.
+    /// `authentication` or `attestation`; ours: `renewal`.
     #[prost(string, tag = "4")]
     pub purpose: String,
     /// The evidence.
     #[prost(message, optional, tag = "5")]
     pub support: Option<EvidencePackage>,
+    /// Ours, and only in a renewal: the key to certify, which isn't the channel's.
+    #[prost(message, optional, tag = "100")]
+    pub new_key: Option<KeyToCertify>,
+}
+
+/// A key that isn't the channel's own, so that the channel doesn't prove that the peer has it.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct KeyToCertify {
+    /// Its `SubjectPublicKeyInfo`, DER.
+    #[prost(bytes = "vec", tag = "1")]
+    pub spki: Vec<u8>,
+    /// Its signature over the binding of the evidence that comes with it.
+    #[prost(bytes = "vec", tag = "2")]
+    pub proof: Vec<u8>,
 }
 
 /// Purpose of a request for an admission certificate.
 pub const PURPOSE_AUTHENTICATION: &str = "authentication";
+
+/// Ours: purpose of a request for the next admission certificate of a machine that has one, on a channel that it
+/// opened with that one.
+pub const PURPOSE_RENEWAL: &str = "renewal";
 
 impl TrustRequest {
     /// Serializes.

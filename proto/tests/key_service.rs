@@ -245,8 +245,8 @@ fn refusal(code: ErrorCode) -> Outcome {
     Outcome::Refused(Refusal::new(code, "said to people"))
 }
 
-fn wire(request_id: Option<&str>, outcome: Outcome) -> ResponseWire {
-    ResponseWire::decode(encode_response(&Echo::default(), request_id, &outcome).as_slice()).unwrap()
+fn wire(request_id: Option<&str>, outcome: &Outcome) -> ResponseWire {
+    ResponseWire::decode(encode_response(&Echo::default(), request_id, outcome).as_slice()).unwrap()
 }
 
 const CODES: [ErrorCode; 14] = [
@@ -270,7 +270,7 @@ const CODES: [ErrorCode; 14] = [
 fn t16_a_refusal_never_carries_data() {
     for code in CODES {
         for request_id in [None, Some("r1")] {
-            let wire = wire(request_id, refusal(code));
+            let wire = wire(request_id, &refusal(code));
             assert_eq!(wire.data, None, "{code}");
             assert_eq!(wire.stored_version, None, "{code}");
             assert_eq!(wire.status.as_deref(), Some("failed"));
@@ -291,14 +291,14 @@ fn a_stock_peer_gets_none_of_our_fields() {
     let outcomes =
         || [refusal(ErrorCode::Busy), Outcome::Stored(Version::FIRST), Outcome::Retrieved(some_entry())];
     for outcome in outcomes() {
-        let ResponseWire { request_id, error_code, error_message, stored_version, .. } = wire(None, outcome);
+        let ResponseWire { request_id, error_code, error_message, stored_version, .. } = wire(None, &outcome);
         assert_eq!((request_id, error_code, error_message, stored_version), (None, None, None, None));
     }
     for outcome in outcomes() {
         assert!(field_numbers(&encode_response(&Echo::default(), None, &outcome)).iter().all(|n| *n < 100));
     }
     for outcome in outcomes() {
-        assert_eq!(wire(Some("r1"), outcome).request_id.as_deref(), Some("r1"));
+        assert_eq!(wire(Some("r1"), &outcome).request_id.as_deref(), Some("r1"));
     }
 }
 

@@ -35,6 +35,7 @@ fn request() -> TrustRequest {
             enclave_type: "simulated-enclave".to_owned(),
             items: vec![EvidenceItem { evidence_type: "cert".to_owned(), serialized: vec![1, 2] }],
         }),
+        new_key: None,
     }
 }
 

@@ -37,6 +37,24 @@ pub enum StoreError {
     /// A name has had its last version.
     #[error("this name has used up its versions; choose another name")]
     VersionsExhausted,
+    /// A name has as many versions as this store keeps of one.
+    #[error("this name has {limit} versions, the most that are kept of one here; choose another name")]
+    VersionsLimit {
+        /// How many versions of a name there may be.
+        limit: u32,
+    },
+    /// A new name is longer than this store takes.
+    #[error("a new name has at most {limit} bytes here; choose a shorter one")]
+    NameLength {
+        /// In bytes.
+        limit: usize,
+    },
+    /// The secret is within the wire's limit, and above this store's.
+    #[error("a secret has at most {limit} bytes here")]
+    SecretLimit {
+        /// In bytes.
+        limit: usize,
+    },
     /// The secret is empty, or above the limit.
     #[error("a secret has 1 to 1048576 bytes")]
     BlobSize,
@@ -97,8 +115,9 @@ impl StoreError {
             Self::Conflict { .. } | Self::NotLatest { .. } | Self::Destroyed | Self::DomainExists(_) => {
                 ErrorCode::Conflict
             }
-            Self::VersionsExhausted => ErrorCode::Refused,
-            Self::BlobSize => ErrorCode::TooLarge,
+            Self::VersionsExhausted | Self::VersionsLimit { .. } => ErrorCode::Refused,
+            Self::NameLength { .. } => ErrorCode::InvalidName,
+            Self::BlobSize | Self::SecretLimit { .. } => ErrorCode::TooLarge,
             Self::Damaged { .. }
             | Self::UnknownFormat { .. }
             | Self::OtherBroker

@@ -4,9 +4,11 @@ use std::fs;
 
 use claviger_attest::{
     Binding, EXPORTER_LEN, KeyAlgorithm, Purpose, Role, SigningKey, SimulatedPlatform, exporter_label,
-    self_signed_agent, sha384,
+    prove_possession, self_signed_agent, sha384,
 };
-use claviger_proto::trust::{EvidencePackage, TrustRequest};
+use claviger_proto::Secret;
+use claviger_proto::key::PrivateKey;
+use claviger_proto::trust::{EvidencePackage, KeyToCertify, TrustRequest};
 use rustls::pki_types::UnixTime;
 
 use crate::broker::Broker;
@@ -28,6 +30,17 @@ impl Admission {
     pub fn begin(broker: &Broker, fleet: &Fleet) -> Self {
         let key = SigningKey::generate(KeyAlgorithm::P256).expect("a key");
         let leaf = self_signed_agent(&key, UnixTime::now()).expect("a certificate");
+        Self::begin_with(broker, fleet, key, leaf)
+    }
+
+    /// Connects as who a machine is already, and waits for the challenge.
+    pub fn begin_as(broker: &Broker, fleet: &Fleet, own: &Credentials) -> Self {
+        let key = PrivateKey::from_pkcs8_der(Secret::copy_from(&own.key)).expect("a private key");
+        let key = SigningKey::from_private(&key).expect("a key that signs");
+        Self::begin_with(broker, fleet, key, own.certificate.clone())
+    }
+
+    fn begin_with(broker: &Broker, fleet: &Fleet, key: SigningKey, leaf: Vec<u8>) -> Self {
         let own = Credentials { certificate: leaf.clone(), key: key.pkcs8_der().to_vec() };
         let mut channel =
             Channel::connect(broker.admission, &Hello::ours(&fleet.name), Some(&own)).expect("a channel");
@@ -47,8 +60,18 @@ impl Admission {
         self.binding_with(&self.nonce)
     }
 
+    /// What the evidence of a renewal has to carry on this channel, for this new key.
+    pub fn renewal_binding(&self, new: &SigningKey) -> [u8; 64] {
+        self.binding_of(Purpose::Renew, &self.leaf, new.public().spki_der(), &self.nonce)
+    }
+
     /// The same for another nonce than this channel's.
     pub fn binding_with(&self, nonce: &[u8; 32]) -> [u8; 64] {
+        self.binding_of(Purpose::Enroll, &self.leaf, self.key.public().spki_der(), nonce)
+    }
+
+    /// The same for another purpose, leaf, key or nonce.
+    pub fn binding_of(&self, purpose: Purpose, leaf: &[u8], spki: &[u8], nonce: &[u8; 32]) -> [u8; 64] {
         let exporter = self
             .channel
             .tls()
@@ -56,15 +79,20 @@ impl Admission {
             .expect("an exporter");
         let binding = Binding {
             role: Role::Agent,
-            purpose: Purpose::Enroll,
+            purpose,
             policy_digest: &self.policy,
             nonce,
-            client_leaf: &sha384(&self.leaf),
+            client_leaf: &sha384(leaf),
             server_leaf: &sha384(&self.channel.server_leaf()),
-            new_spki: Some(&sha384(self.key.public().spki_der())),
+            new_spki: Some(&sha384(spki)),
             exporter: &exporter,
         };
         binding.digest()
+    }
+
+    /// This end's certificate, DER.
+    pub fn leaf(&self) -> &[u8] {
+        &self.leaf
     }
 
     /// The channel's nonce.
@@ -94,16 +122,27 @@ impl Admission {
     }
 }
 
+/// A request for the next certificate, for a new key that signs `proven`.
+pub fn renewal(evidence: EvidencePackage, new: &SigningKey, proven: &[u8; 64]) -> Vec<u8> {
+    let proof = prove_possession(new, proven).expect("a proof");
+    let new_key = Some(KeyToCertify { spki: new.public().spki_der().to_vec(), proof });
+    TrustRequest { new_key, ..message(evidence, "renewal") }.encode_body()
+}
+
 /// A request for a certificate.
 pub fn request(evidence: EvidencePackage, purpose: &str) -> Vec<u8> {
-    let request = TrustRequest {
+    message(evidence, purpose).encode_body()
+}
+
+fn message(evidence: EvidencePackage, purpose: &str) -> TrustRequest {
+    TrustRequest {
         requesting_enclave_tag: "requesting-enclave".to_owned(),
         providing_enclave_tag: "providing-enclave".to_owned(),
         submitted_evidence_type: "vse-attestation-package".to_owned(),
         purpose: purpose.to_owned(),
         support: Some(evidence),
-    };
-    request.encode_body()
+        new_key: None,
+    }
 }
 
 impl Machine {

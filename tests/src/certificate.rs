@@ -74,6 +74,8 @@ pub struct Leaf {
     pub algorithm: KeyAlgorithm,
     /// From a little before now; negative ended so long ago.
     pub lifetime: Duration,
+    /// So much later does all of it begin; zero is now.
+    pub starts_in: Duration,
     /// Extended key usages.
     pub usages: Vec<ExtendedKeyUsagePurpose>,
 }
@@ -85,6 +87,7 @@ impl Leaf {
             organization: Some(format!("Measured-{measurement}")),
             algorithm: KeyAlgorithm::P256,
             lifetime: Duration::hours(1),
+            starts_in: Duration::ZERO,
             usages: vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth],
         }
     }
@@ -100,7 +103,8 @@ impl Leaf {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
         params.extended_key_usages.clone_from(&self.usages);
         params.serial_number = Some(SerialNumber::from(11));
-        (params.not_before, params.not_after) = validity(self.lifetime);
+        let (from, to) = validity(self.lifetime);
+        (params.not_before, params.not_after) = (from + self.starts_in, to + self.starts_in);
         params
     }
 }

@@ -12,8 +12,8 @@ use super::der::{OCTET_STRING, SEQUENCE, context, tlv};
 use super::extension::OID_BYTES;
 use super::template::{self, Template, extension};
 use super::{
-    AdmissionExtension, BrokerMeasurements, CERTIFIER_USERS, MEASURED, PolicyCertificate, verify_agent,
-    verify_broker,
+    AdmissionExtension, BrokerMeasurements, CERTIFIER_USERS, MEASURED, POLICY_AUTHORITY, PolicyCertificate,
+    verify_agent, verify_broker,
 };
 use crate::attested::Attested;
 use crate::error::IssueError;
@@ -39,7 +39,7 @@ pub fn self_signed_policy(
     from: UnixTime,
     days: u32,
 ) -> Result<PolicyCertificate, IssueError> {
-    let authority = format!("{domain}/policyAuthority");
+    let authority = format!("{domain}{POLICY_AUTHORITY}");
     let name = template::name(&[(template::COMMON_NAME, "policyKey"), (template::ORGANIZATION, &authority)]);
     let spki = key.public().spki_der();
     // RFC 7093: any hash of the key, shortened, will do.

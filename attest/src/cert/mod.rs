@@ -2,6 +2,7 @@
 
 mod der;
 mod extension;
+mod facts;
 mod issue;
 mod peer;
 mod policy;
@@ -12,6 +13,7 @@ mod view;
 mod tests;
 
 pub use extension::{ADMISSION_EXTENSION_OID, AdmissionExtension};
+pub use facts::CertificateFacts;
 pub use issue::{ADMISSION_DAYS, AdmissionIssuer, CLOCK_SKEW, Issuer, self_signed_agent, self_signed_policy};
 pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker};
 pub use policy::PolicyCertificate;
@@ -23,6 +25,7 @@ use webpki::aws_lc_rs as algs;
 static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
     algs::ECDSA_P384_SHA384,
     algs::ECDSA_P256_SHA256,
+    algs::ED25519,
     algs::RSA_PKCS1_2048_8192_SHA256,
     algs::ECDSA_P384_SHA256,
     algs::ECDSA_P256_SHA384,
@@ -32,6 +35,9 @@ static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
 
 /// What an admission certificate's organization begins with; the measurement in hex follows.
 const MEASURED: &str = "Measured-";
+
+/// What a policy certificate's organization ends with; the domain comes before it.
+const POLICY_AUTHORITY: &str = "/policyAuthority";
 
 /// The common name of all machines, as in stock certificates.
 const CERTIFIER_USERS: &str = "CertifierUsers";

@@ -29,6 +29,7 @@ struct Inner {
     fingerprint: [u8; 32],
     digest: [u8; 48],
     validity: Validity,
+    domain: Option<String>,
 }
 
 impl PolicyCertificate {
@@ -62,6 +63,7 @@ impl PolicyCertificate {
             fingerprint: array(digest(&SHA256, bytes).as_ref()),
             digest: array(digest(&SHA384, bytes).as_ref()),
             validity: view.validity(),
+            domain: domain_of(&view),
             der: bytes.to_vec(),
         })))
     }
@@ -114,6 +116,12 @@ impl PolicyCertificate {
         self.0.validity.not_after
     }
 
+    /// The domain that the subject names as stock tools and ours do, `O=<domain>/policyAuthority`; `None` where it
+    /// is named otherwise. A word for people: what makes a domain is the key.
+    pub fn domain_named(&self) -> Option<&str> {
+        self.0.domain.as_deref()
+    }
+
     pub(super) fn anchor(&self) -> &TrustAnchor<'static> {
         &self.0.anchor
     }
@@ -164,6 +172,13 @@ fn check_signature(view: &View<'_>, certificate: &CertificateDer<'_>) -> Result<
         },
     );
     if signed { Ok(()) } else { Err(PolicyError::Signature) }
+}
+
+fn domain_of(view: &View<'_>) -> Option<String> {
+    let mut organizations = view.x509().subject.iter_organization();
+    let organization = organizations.next()?.as_str().ok()?;
+    let domain = organization.strip_suffix(super::POLICY_AUTHORITY)?;
+    (organizations.next().is_none() && !domain.is_empty()).then(|| domain.to_owned())
 }
 
 fn key_id(view: &View<'_>) -> Result<Option<Vec<u8>>, PolicyError> {

@@ -78,12 +78,17 @@ fn random_serial() -> Result<[u8; 16], KeyError> {
 fn signature_algorithm(key: KeyAlgorithm) -> Vec<u8> {
     const ECDSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
     const ECDSA_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3];
+    const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
     const RSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11];
     match key {
         KeyAlgorithm::P256 => tlv(der::SEQUENCE, &[&tlv(der::OID, &[ECDSA_SHA256])]),
         KeyAlgorithm::P384 => tlv(der::SEQUENCE, &[&tlv(der::OID, &[ECDSA_SHA384])]),
+        // RFC 8410 §3: no parameters.
+        KeyAlgorithm::Ed25519 => tlv(der::SEQUENCE, &[&tlv(der::OID, &[ED25519])]),
         // RFC 4055 §5: the parameters are NULL.
-        _ => tlv(der::SEQUENCE, &[&tlv(der::OID, &[RSA_SHA256]), &[5, 0]]),
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
+            tlv(der::SEQUENCE, &[&tlv(der::OID, &[RSA_SHA256]), &[5, 0]])
+        }
     }
 }
 

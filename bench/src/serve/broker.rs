@@ -21,8 +21,12 @@ pub(crate) fn run(data_dir: PathBuf) -> Result<(), BenchError> {
 async fn serve(data_dir: PathBuf) -> Result<(), BenchError> {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let flags = Overrides { data_dir: Some(data_dir), listen: Some(listen), ..Overrides::default() };
-    // Every limit is the product's default, and so is the number of shards.
-    let config = Config::load(None, flags).map_err(claviger_broker::StartError::from)?;
+    // Every other limit is the product's default, and so is the number of shards.
+    let mut config = Config::load(None, flags).map_err(claviger_broker::StartError::from)?;
+    // All load comes from one address, and a writer has one name that it writes over and over.
+    config.limits.handshakes_per_second = 1_000_000;
+    config.limits.handshakes_per_second_per_address = 1_000_000;
+    config.limits.versions_per_name = u32::MAX;
     let broker = Broker::start(config, |_| None).await?;
     control::say(&Ready { listen: broker.addresses.listen })?;
     let (end, ended) = oneshot::channel();

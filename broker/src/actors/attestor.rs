@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, SyncContext};
-use claviger_attest::{AttestError, Expected, IssueError, Measurement, verify};
+use claviger_attest::{AttestError, Expected, IssueError, Measurement, check_possession, verify};
 use claviger_proto::error::ErrorCode;
+use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
-use claviger_proto::trust::{EvidencePackage, PURPOSE_AUTHENTICATION, TrustRequest};
+use claviger_proto::trust::EvidencePackage;
 use rustls::pki_types::UnixTime;
 
 use crate::domain::Domain;
@@ -18,16 +19,39 @@ use crate::runtime::panics;
 pub struct Admit {
     /// Whose policy counts.
     pub domain: Arc<Domain>,
-    /// What was asked.
-    pub request: TrustRequest,
-    /// What was submitted with it.
+    /// The type that the evidence is submitted as.
+    pub submitted: String,
+    /// What was submitted.
     pub evidence: EvidencePackage,
     /// What the evidence has to be bound to.
     pub binding: [u8; 64],
-    /// The key of the channel, SPKI DER: the only one that may be certified.
-    pub spki: Vec<u8>,
+    /// The only key that may be certified.
+    pub key: ToCertify,
     /// Now.
     pub now: UnixTime,
+}
+
+/// A key to certify, and what says that the peer has it.
+pub enum ToCertify {
+    /// The channel's own, SPKI DER: the handshake proved it.
+    Channels(Vec<u8>),
+    /// Another, which has to prove itself by a signature over the binding.
+    New {
+        /// The key.
+        key: PublicKey,
+        /// Its signature.
+        proof: Vec<u8>,
+    },
+}
+
+impl ToCertify {
+    /// Its `SubjectPublicKeyInfo`, DER.
+    pub fn spki(&self) -> &[u8] {
+        match self {
+            Self::Channels(spki) => spki,
+            Self::New { key, .. } => key.spki_der(),
+        }
+    }
 }
 
 /// An agent that was admitted.
@@ -42,9 +66,6 @@ pub struct Admitted {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
-    /// The agent asked for something else than a certificate.
-    #[error("only purpose \"authentication\" is served here")]
-    Purpose,
     /// The domain's policy key isn't here.
     #[error(
         "the domain's owner keeps its policy key and signs admissions itself; ask the owner for a certificate"
@@ -67,7 +88,6 @@ pub enum Rejected {
 impl From<&Rejected> for Refusal {
     fn from(rejected: &Rejected) -> Self {
         let code = match rejected {
-            Rejected::Purpose => ErrorCode::UnknownRequest,
             Rejected::NoIssuer => ErrorCode::Refused,
             Rejected::Certificate(_) => ErrorCode::CertificateRefused,
             Rejected::Evidence(_) => ErrorCode::AttestationRefused,
@@ -94,14 +114,14 @@ impl Handler<Admit> for Attestor {
 }
 
 fn admit(admit: &Admit) -> Result<Admitted, Rejected> {
-    if admit.request.purpose != PURPOSE_AUTHENTICATION {
-        return Err(Rejected::Purpose);
-    }
     let issuer = admit.domain.issuer.as_ref().ok_or(Rejected::NoIssuer)?;
     admit.domain.policy.check_dates(admit.now)?;
-    let expected = Expected { binding: &admit.binding, spki: &admit.spki };
-    let submitted = &admit.request.submitted_evidence_type;
-    let attested = verify(submitted, &admit.evidence, &admit.domain.references, &expected, admit.now)?;
+    let expected = Expected { binding: &admit.binding, spki: admit.key.spki() };
+    let attested = verify(&admit.submitted, &admit.evidence, &admit.domain.references, &expected, admit.now)?;
+    // Last, for it is a signature that only what is trusted may cost.
+    if let ToCertify::New { key, proof } = &admit.key {
+        check_possession(key, &admit.binding, proof)?;
+    }
     let certificate = issuer.admit(&attested, admit.now)?;
     Ok(Admitted { certificate, measurement: *attested.measurement() })
 }

@@ -91,8 +91,9 @@ pub fn event(
     }
 }
 
-/// The record of an admission.
+/// The record of an admission; `action` is `enroll` or `renew`.
 pub fn admission_event(
+    action: &'static str,
     id: RequestId,
     source: SocketAddr,
     admitted: Option<&Admitted>,
@@ -101,7 +102,7 @@ pub fn admission_event(
     AuditFacts {
         time: seconds(UnixTime::now()),
         request_id: id.as_str().to_owned(),
-        action: "enroll".into(),
+        action: action.into(),
         outcome: outcome.into(),
         peer_fingerprint: admitted.map(|admitted| claviger_attest::sha256(&admitted.certificate)),
         measurement: admitted.map(|admitted| admitted.measurement.as_bytes().to_vec()),

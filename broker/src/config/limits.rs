@@ -1,130 +1,172 @@
-//! Every limit of a running broker, with its default and its reason.
+//! Every limit of a running broker: its key, its default, its bounds and its reason, in one table.
 
 use std::time::Duration;
 
-use claviger_proto::limits::{MAX_ADMISSION_FRAME, MAX_KEY_SERVICE_FRAME, MESSAGE_OVERHEAD};
-use serde::Deserialize;
+use claviger_proto::limits::{
+    MAX_ADMISSION_FRAME, MAX_DATA, MAX_KEY_SERVICE_FRAME, MAX_RESOURCE_NAME, MESSAGE_OVERHEAD,
+};
+use claviger_store::PutLimits;
+use serde::{Deserialize, Deserializer};
 
 use super::ConfigError;
+use super::keys::{Key, When};
 
 /// The floor of `connections_per_address`: a host's own agents must never shut each other out.
-const MIN_PER_ADDRESS: usize = 256;
+const MIN_PER_ADDRESS: u64 = 256;
 
-/// Limits, as in the `[limits]` table. Times are in milliseconds there.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Open connections in all (default 16 384): each costs about 30 KiB.
-    pub connections: usize,
-    /// Open connections from one address (default 4 096, at least 256): one host can't take them all.
-    pub connections_per_address: usize,
-    /// TLS handshakes under way in all (default 4 096): bounds memory and queued public-key work.
-    pub handshakes: usize,
-    /// Evidence being verified in all (default 64); more waits, silent agents don't count.
-    pub admissions: usize,
-    /// Stores that wait for their commit, in all (default 4 096): bounds the store actor's queue.
-    pub pending_stores: usize,
-    /// Keys being made (`generate`, `rotate`), in all (default 4): an RSA key takes a core for a second or more.
-    pub keys_in_making: usize,
-    /// Message bodies above 64 KiB in memory, in all (default 64): with the frame limit it bounds memory.
-    pub large_bodies: usize,
-    /// Largest message body of the key service, in bytes (default 1 MiB of data and 16 KiB around it).
-    pub key_service_frame: usize,
-    /// Largest message body at admission, in bytes (default 256 KiB).
-    pub admission_frame: usize,
-    /// From the connection to the whole `ClientHello` (default 5 s).
-    #[serde(rename = "hello_ms", with = "millis")]
-    pub hello: Duration,
-    /// From the `ClientHello` to the end of the handshake (default 10 s: slow links, small machines).
-    #[serde(rename = "handshake_ms", with = "millis")]
-    pub handshake: Duration,
-    /// From the handshake to the first frame's header (default 10 s).
-    #[serde(rename = "first_frame_ms", with = "millis")]
-    pub first_frame: Duration,
-    /// From a frame's header to its last byte, and for writing an answer (default 20 s: 1 MiB on a slow link).
-    #[serde(rename = "body_ms", with = "millis")]
-    pub body: Duration,
-    /// Between two requests of one connection (default 60 s).
-    #[serde(rename = "idle_ms", with = "millis")]
-    pub idle: Duration,
-    /// For the agent to collect its evidence after the challenge (default 30 s: firmware is slow).
-    #[serde(rename = "evidence_ms", with = "millis")]
-    pub evidence: Duration,
-    /// For what is under way when the broker is told to stop (default 10 s).
-    #[serde(rename = "drain_ms", with = "millis")]
-    pub drain: Duration,
-    /// Longest time that an audit record may lie in the kernel before fdatasync (default 1 s).
-    #[serde(rename = "audit_sync_ms", with = "millis")]
-    pub audit_sync: Duration,
+/// The longest of all times: an hour, in milliseconds.
+const HOUR: u64 = 3_600_000;
+
+/// What a limit is kept as; files have numbers.
+trait Amount: Sized {
+    fn from_number(number: u64) -> Self;
+    fn number(&self) -> u64;
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 16_384,
-            connections_per_address: 4_096,
-            handshakes: 4_096,
-            admissions: 64,
-            pending_stores: 4_096,
-            keys_in_making: 4,
-            large_bodies: 64,
-            key_service_frame: MAX_KEY_SERVICE_FRAME,
-            admission_frame: MAX_ADMISSION_FRAME,
-            hello: Duration::from_secs(5),
-            handshake: Duration::from_secs(10),
-            first_frame: Duration::from_secs(10),
-            body: Duration::from_secs(20),
-            idle: Duration::from_mins(1),
-            evidence: Duration::from_secs(30),
-            drain: Duration::from_secs(10),
-            audit_sync: Duration::from_secs(1),
-        }
+impl Amount for usize {
+    fn from_number(number: u64) -> Self {
+        Self::try_from(number).unwrap_or(Self::MAX)
     }
+
+    fn number(&self) -> u64 {
+        *self as u64
+    }
+}
+
+impl Amount for u32 {
+    fn from_number(number: u64) -> Self {
+        Self::try_from(number).unwrap_or(Self::MAX)
+    }
+
+    fn number(&self) -> u64 {
+        u64::from(*self)
+    }
+}
+
+/// Milliseconds.
+impl Amount for Duration {
+    fn from_number(number: u64) -> Self {
+        Self::from_millis(number)
+    }
+
+    fn number(&self) -> u64 {
+        u64::try_from(self.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn amount<'de, D: Deserializer<'de>, A: Amount>(deserializer: D) -> Result<A, D::Error> {
+    u64::deserialize(deserializer).map(A::from_number)
+}
+
+macro_rules! limits {
+    ($(
+        $(#[doc = $doc:literal])+
+        $field:ident: $type:ty, $key:literal = $default:expr, $low:expr => $high:expr, $when:ident;
+    )+) => {
+        /// Limits, as in the `[limits]` table. Times are in milliseconds there.
+        #[allow(clippy::doc_markdown, reason = "the same words are comments of the reference")]
+        #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Limits {
+            $(
+                $(#[doc = $doc])+
+                #[serde(rename = $key, deserialize_with = "amount")]
+                pub $field: $type,
+            )+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($field: <$type as Amount>::from_number($default as u64),)+ }
+            }
+        }
+
+        impl Limits {
+            /// What there is to set.
+            pub(super) const KEYS: &[Key] = &[$(
+                Key {
+                    name: concat!("limits.", $key),
+                    doc: concat!($($doc),+),
+                    when: When::$when,
+                    bounds: Some(($low as u64, $high as u64)),
+                },
+            )+];
+
+            /// Each with its value, in the order of `KEYS`.
+            pub(super) fn values(&self) -> Vec<u64> {
+                vec![$(self.$field.number(),)+]
+            }
+
+            /// These, with what can be changed while the broker runs as `new` has it.
+            #[must_use]
+            pub(super) fn reloaded(&self, new: &Self) -> Self {
+                Self { $($field: if matches!(When::$when, When::Reload) { new.$field } else { self.$field },)+ }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Open connections in all: each costs about 30 KiB.
+    connections: usize, "connections" = 16_384, 1 => 1 << 20, Reload;
+    /// Open connections from one address (IPv6: one /64 network): one host can't take them all.
+    connections_per_address: usize, "connections_per_address" = 4_096, MIN_PER_ADDRESS => 1 << 20, Reload;
+    /// TLS handshakes under way in all: bounds memory and queued public-key work.
+    handshakes: usize, "handshakes" = 4_096, 1 => 1 << 20, Reload;
+    /// TLS handshakes begun in a second, in all, and at most as many at once: each costs a core some 200 µs.
+    handshakes_per_second: u32, "handshakes_per_second" = 10_000, 1 => 1_000_000, Reload;
+    /// The same from one address (IPv6: one /64 network): one host can't take all of the processors' time.
+    handshakes_per_second_per_address: u32, "handshakes_per_second_per_address" = 1_000, 1 => 1_000_000, Reload;
+    /// Evidence being verified in all; more waits, silent agents don't count.
+    admissions: usize, "admissions" = 64, 1 => 1 << 16, Start;
+    /// Stores that wait for their commit, in all: bounds the store actor's queue.
+    pending_stores: usize, "pending_stores" = 4_096, 1 => 1 << 20, Reload;
+    /// Keys being made (generate, rotate), in all: an RSA key takes a core for a second or more.
+    keys_in_making: usize, "keys_in_making" = 4, 1 => 1 << 10, Reload;
+    /// Message bodies above 64 KiB in memory, in all: with the frame limit it bounds memory.
+    large_bodies: usize, "large_bodies" = 64, 1 => 1 << 16, Start;
+    /// Largest message body of the key service, in bytes: 1 MiB of secret and 16 KiB around it. Can only be lowered.
+    key_service_frame: usize, "key_service_frame" = MAX_KEY_SERVICE_FRAME, MESSAGE_OVERHEAD => MAX_KEY_SERVICE_FRAME, Reload;
+    /// Largest message body at admission, in bytes. Can only be lowered.
+    admission_frame: usize, "admission_frame" = MAX_ADMISSION_FRAME, MESSAGE_OVERHEAD => MAX_ADMISSION_FRAME, Reload;
+    /// Largest secret that is stored, in bytes. Can only be lowered.
+    secret: usize, "secret_bytes" = MAX_DATA, 64 => MAX_DATA, Start;
+    /// Longest new name, in bytes. Can only be lowered; names that have versions already go on.
+    name: usize, "name_bytes" = MAX_RESOURCE_NAME, 1 => MAX_RESOURCE_NAME, Start;
+    /// Versions of one name, destroyed ones too, for each is kept: what a loop that rotates can fill.
+    versions_per_name: u32, "versions_per_name" = 10_000, 1 => 1 << 30, Start;
+    /// From the connection to the whole ClientHello.
+    hello: Duration, "hello_ms" = 5_000, 1 => HOUR, Reload;
+    /// From the ClientHello to the end of the handshake: slow links, small machines.
+    handshake: Duration, "handshake_ms" = 10_000, 1 => HOUR, Reload;
+    /// From the handshake to the first request.
+    first_frame: Duration, "first_frame_ms" = 10_000, 1 => HOUR, Reload;
+    /// From a frame's first byte to its last, and for writing an answer: 1 MiB on a slow link.
+    body: Duration, "body_ms" = 20_000, 1 => HOUR, Reload;
+    /// Between two requests of one connection.
+    idle: Duration, "idle_ms" = 60_000, 1 => HOUR, Reload;
+    /// For the agent to collect its evidence after the challenge: firmware is slow.
+    evidence: Duration, "evidence_ms" = 30_000, 1 => HOUR, Reload;
+    /// For what is under way when the broker is told to stop.
+    drain: Duration, "drain_ms" = 10_000, 1 => HOUR, Reload;
+    /// How long an audit record may lie in the kernel before fdatasync.
+    audit_sync: Duration, "audit_sync_ms" = 1_000, 1 => HOUR, Start;
 }
 
 impl Limits {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        let within = |key, value: usize, low: usize, high: usize| {
-            if (low..=high).contains(&value) {
-                return Ok(());
-            }
-            Err(ConfigError::Value { key, what: format!("it is {value}, and has to be {low} to {high}") })
-        };
-        within("limits.connections", self.connections, 1, 1 << 20)?;
-        within("limits.connections_per_address", self.connections_per_address, MIN_PER_ADDRESS, 1 << 20)?;
-        within("limits.handshakes", self.handshakes, 1, 1 << 20)?;
-        within("limits.admissions", self.admissions, 1, 1 << 16)?;
-        within("limits.pending_stores", self.pending_stores, 1, 1 << 20)?;
-        within("limits.keys_in_making", self.keys_in_making, 1, 1 << 10)?;
-        within("limits.large_bodies", self.large_bodies, 1, 1 << 16)?;
-        within("limits.key_service_frame", self.key_service_frame, MESSAGE_OVERHEAD, MAX_KEY_SERVICE_FRAME)?;
-        within("limits.admission_frame", self.admission_frame, MESSAGE_OVERHEAD, MAX_ADMISSION_FRAME)?;
-        let times = [
-            ("limits.hello_ms", self.hello),
-            ("limits.handshake_ms", self.handshake),
-            ("limits.first_frame_ms", self.first_frame),
-            ("limits.body_ms", self.body),
-            ("limits.idle_ms", self.idle),
-            ("limits.evidence_ms", self.evidence),
-            ("limits.drain_ms", self.drain),
-            ("limits.audit_sync_ms", self.audit_sync),
-        ];
-        for (key, time) in times {
-            if time.is_zero() || time > Duration::from_hours(1) {
-                let what = "it has to be between 1 and 3600000 milliseconds".to_owned();
-                return Err(ConfigError::Value { key, what });
+        for (key, value) in Self::KEYS.iter().zip(self.values()) {
+            let (low, high) = key.bounds.unwrap_or((0, u64::MAX));
+            if !(low..=high).contains(&value) {
+                let what = format!("it is {value}, and has to be {low} to {high}");
+                return Err(ConfigError::Value { key: key.name, what });
             }
         }
         Ok(())
     }
-}
 
-mod millis {
-    use std::time::Duration;
-
-    use serde::{Deserialize as _, Deserializer};
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_millis)
+    /// What the store's writer is to refuse.
+    pub(crate) fn put_limits(&self) -> PutLimits {
+        PutLimits { versions: self.versions_per_name, name: self.name, secret: self.secret }
     }
 }

@@ -1,7 +1,13 @@
 //! Configuration: flag > environment > file > default; an unknown key is an error; no port is bound yet.
 
+mod keys;
 mod limits;
+mod live;
+mod place;
+#[cfg(test)]
+mod tests;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,7 +15,12 @@ use std::str::FromStr;
 use claviger_proto::DomainName;
 use serde::Deserialize;
 
+pub use keys::reference;
 pub use limits::Limits;
+pub use live::{Changed, Live};
+
+/// What is logged when nothing else is said.
+pub const DEFAULT_LOG_FILTER: &str = "info";
 
 /// Where the key service listens when nothing else is said.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8120);
@@ -33,8 +44,25 @@ pub struct Config {
     pub default_domain: Option<DomainName>,
     /// How many shards; one per core when absent.
     pub shards: usize,
+    /// How logs are written.
+    pub log_format: LogFormat,
+    /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
+    pub log_filter: String,
     /// Every limit.
     pub limits: Limits,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON lines otherwise
+    #[default]
+    Auto,
+    /// Text
+    Text,
+    /// JSON lines
+    Json,
 }
 
 /// One admission listener.
@@ -44,6 +72,13 @@ pub struct AdmissionListen {
     pub address: SocketAddr,
     /// The domain that stock evidence, which names none, belongs to on this listener.
     pub stock_domain: Option<DomainName>,
+}
+
+impl fmt::Display for AdmissionListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)?;
+        self.stock_domain.as_ref().map_or(Ok(()), |domain| write!(f, "={domain}"))
+    }
 }
 
 impl FromStr for AdmissionListen {
@@ -76,6 +111,10 @@ pub struct Overrides {
     pub admin_socket: Option<PathBuf>,
     /// `--passphrase-file`
     pub passphrase_file: Option<PathBuf>,
+    /// `--log-format`
+    pub log_format: Option<LogFormat>,
+    /// `--log-filter`
+    pub log_filter: Option<String>,
 }
 
 /// The file, as written in TOML.
@@ -91,6 +130,8 @@ struct File {
     passphrase_file: Option<PathBuf>,
     default_domain: Option<DomainName>,
     shards: Option<usize>,
+    log_format: Option<LogFormat>,
+    log_filter: Option<String>,
     limits: Limits,
 }
 
@@ -114,6 +155,16 @@ pub enum ConfigError {
         /// Where and why.
         source: Box<toml::de::Error>,
     },
+    /// A value of the file can't be used.
+    #[error("{error} ({path}, line {line})")]
+    Line {
+        /// Which setting, and why.
+        error: Box<ConfigError>,
+        /// Which file.
+        path: PathBuf,
+        /// Where in it, from 1.
+        line: usize,
+    },
     /// A value can't be used.
     #[error("the setting {key} can't be used: {what}")]
     Value {
@@ -129,86 +180,90 @@ pub enum ConfigError {
 
 impl Config {
     /// Merges the file (if any) and the command line.
-    pub fn load(file: Option<&Path>, flags: Overrides) -> Result<Self, ConfigError> {
-        let file = file.map(read).transpose()?.unwrap_or_default();
-        let data_dir = flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?;
-        let listen = flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN);
-        let admission = if flags.admission.is_empty() {
-            file.admission_listen.iter().map(|text| text.parse()).collect::<Result<_, _>>()?
-        } else {
-            flags.admission
-        };
-        let admin_socket =
-            flags.admin_socket.or(file.admin_socket).unwrap_or_else(|| data_dir.join("admin.sock"));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = file.shards.unwrap_or(cores);
-        if !(1..=1024).contains(&shards) {
-            return Err(ConfigError::Value { key: "shards", what: "it is between 1 and 1024".to_owned() });
-        }
-        file.limits.validate()?;
-        Ok(Self {
-            data_dir,
-            listen,
+    pub fn load(path: Option<&Path>, flags: Overrides) -> Result<Self, ConfigError> {
+        let text = path.map(read).transpose()?.unwrap_or_default();
+        let file = parse(path, &text)?;
+        merge(file, flags).map_err(|error| place::find(error, path, &text))
+    }
+
+    /// Each setting as text, in the order of the reference.
+    fn values(&self) -> Vec<String> {
+        let path = |path: &Path| path.display().to_string();
+        let admission = self.admission.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let mut values = vec![
+            path(&self.data_dir),
+            self.listen.to_string(),
             admission,
-            ops_listen: flags.ops_listen.or(file.ops_listen),
-            admin_socket,
-            passphrase_file: flags.passphrase_file.or(file.passphrase_file),
-            default_domain: file.default_domain,
-            shards,
-            limits: file.limits,
-        })
+            self.ops_listen.map(|address| address.to_string()).unwrap_or_default(),
+            path(&self.admin_socket),
+            self.passphrase_file.as_deref().map(path).unwrap_or_default(),
+            self.default_domain.as_ref().map(ToString::to_string).unwrap_or_default(),
+            self.shards.to_string(),
+            format!("{:?}", self.log_format).to_lowercase(),
+            self.log_filter.clone(),
+        ];
+        values.extend(self.limits.values().iter().map(ToString::to_string));
+        values
+    }
+
+    /// Each setting with its value as text (empty where it is off), in the order of the reference.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        keys::keys().map(|key| key.name).zip(self.values())
     }
 }
 
-fn read(path: &Path) -> Result<File, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    toml::from_str(&text)
-        .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
+    let data_dir = flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?;
+    let admission = if flags.admission.is_empty() {
+        file.admission_listen.iter().map(|text| text.parse()).collect::<Result<_, _>>()?
+    } else {
+        flags.admission
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let config = Config {
+        listen: flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
+        admission,
+        ops_listen: flags.ops_listen.or(file.ops_listen),
+        admin_socket: flags.admin_socket.or(file.admin_socket).unwrap_or_else(|| data_dir.join("admin.sock")),
+        data_dir,
+        passphrase_file: flags.passphrase_file.or(file.passphrase_file),
+        default_domain: file.default_domain,
+        shards: file.shards.unwrap_or(cores),
+        log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+        log_filter: flags.log_filter.or(file.log_filter).unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
+        limits: file.limits,
+    };
+    config.validate()?;
+    Ok(config)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(text: &str) -> Result<Config, ConfigError> {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let path = dir.path().join("broker.toml");
-        std::fs::write(&path, text).expect("a file");
-        Config::load(Some(&path), Overrides { data_dir: Some("/data".into()), ..Overrides::default() })
+impl Config {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let value = |key, what: String| Err(ConfigError::Value { key, what });
+        if !(1..=1024).contains(&self.shards) {
+            return value("shards", "it is between 1 and 1024".to_owned());
+        }
+        if let Err(error) = crate::logging::filter(&self.log_filter) {
+            return value("log_filter", error.to_string());
+        }
+        let mut taken = vec![("listen", self.listen)];
+        let admission = self.admission.iter().map(|listen| ("admission_listen", listen.address));
+        for (key, address) in admission.chain(self.ops_listen.map(|address| ("ops_listen", address))) {
+            // Port 0 is another port each time.
+            if let Some((by, _)) = taken.iter().find(|(_, taken)| *taken == address && address.port() != 0) {
+                return value(key, format!("{address} is taken by {by}"));
+            }
+            taken.push((key, address));
+        }
+        self.limits.validate()
     }
+}
 
-    #[test]
-    fn an_unknown_key_is_an_error() {
-        assert!(matches!(load("listn = '127.0.0.1:1'"), Err(ConfigError::Parse { .. })));
-        assert!(matches!(load("[limits]\nfoo = 1"), Err(ConfigError::Parse { .. })));
-    }
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
 
-    #[test]
-    fn the_command_line_wins_over_the_file() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let path = dir.path().join("broker.toml");
-        std::fs::write(&path, "data_dir = '/file'\nlisten = '127.0.0.1:1'\nops_listen = '127.0.0.1:2'")
-            .expect("a file");
-        let flags =
-            Overrides { listen: Some("127.0.0.1:9".parse().expect("an address")), ..Overrides::default() };
-        let config = Config::load(Some(&path), flags).expect("a configuration");
-        assert_eq!(config.listen.port(), 9);
-        assert_eq!(config.ops_listen.map(|a| a.port()), Some(2));
-        assert_eq!(config.data_dir, PathBuf::from("/file"));
-    }
-
-    #[test]
-    fn a_limit_out_of_range_is_named() {
-        let error = load("[limits]\nconnections_per_address = 3").expect_err("below the floor");
-        assert!(error.to_string().contains("connections_per_address"), "{error}");
-    }
-
-    #[test]
-    fn an_admission_listener_may_name_its_stock_domain() {
-        let parsed: AdmissionListen = "127.0.0.1:8123=dom0".parse().expect("a listener");
-        assert_eq!(parsed.stock_domain.expect("a domain").as_str(), "dom0");
-        assert!("127.0.0.1:8123=Dom".parse::<AdmissionListen>().is_err());
-        assert!("nowhere".parse::<AdmissionListen>().is_err());
-    }
+fn parse(path: Option<&Path>, text: &str) -> Result<File, ConfigError> {
+    let path = || path.unwrap_or(Path::new("")).to_owned();
+    toml::from_str(text).map_err(|source| ConfigError::Parse { path: path(), source: Box::new(source) })
 }

@@ -44,11 +44,15 @@ pub async fn accept_loop(listener: TcpListener, serves: Serves, shard: Rc<Shard>
 }
 
 fn take(stream: TcpStream, source: SocketAddr, serves: &Serves, shard: &Rc<Shard>) {
-    let Some(permit) = shard.permits.connection(source.ip()) else {
-        metrics::counter!("claviger_connections_refused_total").increment(1);
-        tracing::warn!(%source, "a connection is refused: too many are open");
-        return;
+    let permit = match shard.permits.connection(source.ip()) {
+        Ok(permit) => permit,
+        Err(reason) => {
+            shard.meters.refused(reason);
+            tracing::warn!(%source, limit = reason.as_str(), "a connection is refused: too many are open");
+            return;
+        }
     };
+    shard.meters.connected(matches!(serves, Serves::Admission { .. }));
     // An answer is one small write; waiting for more of it helps nobody.
     drop(stream.set_nodelay(true));
     let (shard, serves) = (Rc::clone(shard), serves.clone());

@@ -1,4 +1,4 @@
-//! A connection at admission: challenge, evidence, certificate.
+//! A connection at admission: challenge, evidence, certificate; the first or the next.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,8 +7,11 @@ use std::time::Duration;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use claviger_attest::{Binding, EXPORTER_LEN, Purpose, Role, exporter_label, sha384};
 use claviger_proto::error::ErrorCode;
+use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
-use claviger_proto::trust::{NONCE, TrustRequest, TrustResponse};
+use claviger_proto::trust::{
+    KeyToCertify, NONCE, PURPOSE_AUTHENTICATION, PURPOSE_RENEWAL, TrustRequest, TrustResponse,
+};
 use claviger_proto::{DomainName, ParseError};
 use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
@@ -18,19 +21,20 @@ use tokio::time::{Instant, timeout_at};
 use super::Shard;
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
-use crate::actors::attestor::{Admit, Admitted, Rejected};
+use crate::actors::attestor::{Admit, Admitted, Rejected, ToCertify};
 use crate::actors::audit::admission_event;
+use crate::config::Limits;
 use crate::request_id::RequestId;
 
 /// Serves one connection: one admission.
 pub async fn serve(mut stream: TcpStream, source: SocketAddr, stock: Option<&DomainName>, shard: &Shard) {
-    let limits = &shard.config.limits;
+    let limits = shard.live.limits();
     match timeout_at(Instant::now() + limits.hello, is_tls(&stream)).await {
         Ok(Ok(true)) => {}
-        Ok(Ok(false)) => return refuse_stock(&mut stream, source, stock, shard).await,
+        Ok(Ok(false)) => return refuse_stock(&mut stream, source, stock, shard, &limits).await,
         Ok(Err(_)) | Err(_) => return,
     }
-    match handshake(stream, shard, |domain| Arc::clone(&domain.admission_tls)).await {
+    match handshake(stream, source, shard, |domain| Arc::clone(&domain.admission_tls)).await {
         Ok(channel) if channel.is_ours() => {
             let mut lease = channel.lease.clone();
             tokio::select! {
@@ -58,9 +62,14 @@ async fn is_tls(stream: &TcpStream) -> std::io::Result<bool> {
 
 /// Stock evidence carries no challenge and names no domain, so it is off until a domain allows it, and no
 /// domain can yet. The peer is told so in its own words.
-async fn refuse_stock(stream: &mut TcpStream, source: SocketAddr, stock: Option<&DomainName>, shard: &Shard) {
-    let limits = &shard.config.limits;
-    let read = read_frame(stream, bounds(shard, limits.first_frame)).await;
+async fn refuse_stock(
+    stream: &mut TcpStream,
+    source: SocketAddr,
+    stock: Option<&DomainName>,
+    shard: &Shard,
+    limits: &Limits,
+) {
+    let read = read_frame(stream, bounds(shard, limits, limits.first_frame)).await;
     tracing::info!(%source, domain = stock.map(DomainName::as_str), "stock evidence is refused: no domain allows it");
     metrics::counter!("claviger_admissions_total", "result" => "stock-not-allowed").increment(1);
     if read.is_err_and(|error| !matches!(error, ReadError::Frame(_))) {
@@ -76,9 +85,10 @@ async fn refuse_stock(stream: &mut TcpStream, source: SocketAddr, stock: Option<
 
 async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     let id = shard.ids.next();
-    let result = converse(&mut channel, shard, id).await;
+    let mut wants = Wants::Enroll;
+    let result = converse(&mut channel, shard, id, &mut wants).await;
     let (response, label) = match &result {
-        Ok(admitted) => (TrustResponse::Admitted(admitted.certificate.clone()), "admitted"),
+        Ok(admitted) => (TrustResponse::Admitted(admitted.certificate.clone()), wants.done()),
         Err(Ended::Refused(refusal)) => (TrustResponse::Refused(refusal.clone()), refusal.code.as_str()),
         Err(Ended::Gone(reason)) => {
             tracing::info!(%id, %source, domain = %channel.domain.name, reason, "an admission ended early");
@@ -88,7 +98,7 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     metrics::counter!("claviger_admissions_total", "result" => label).increment(1);
     tracing::info!(%id, %source, domain = %channel.domain.name, result = label, "admission");
     // Recorded before the answer leaves; what can't be recorded isn't given.
-    let event = admission_event(id, source, result.as_ref().ok(), label);
+    let event = admission_event(wants.action(), id, source, result.as_ref().ok(), label);
     let response = match shard.segments.append(&channel.domain, &event) {
         Ok(()) => response,
         Err(error) => {
@@ -100,7 +110,7 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
         }
     };
     let body = response.encode_body(Some(&id.to_string()));
-    if write_frame(&mut channel.stream, &body, shard.config.limits.body).await.is_ok() {
+    if write_frame(&mut channel.stream, &body, channel.limits.body).await.is_ok() {
         drop(channel.stream.shutdown().await);
         if result.is_err() {
             // What is refused may still be on its way, as a request that is too large is.
@@ -129,8 +139,48 @@ impl From<&Rejected> for Ended {
     }
 }
 
-async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result<Admitted, Ended> {
-    let limits = &shard.config.limits;
+/// What a peer comes for.
+#[derive(Clone, Copy)]
+enum Wants {
+    /// Its first admission certificate.
+    Enroll,
+    /// Its next.
+    Renew,
+}
+
+impl Wants {
+    /// What records call it.
+    fn action(self) -> &'static str {
+        match self {
+            Self::Enroll => "enroll",
+            Self::Renew => "renew",
+        }
+    }
+
+    /// What metrics and the log call its success.
+    fn done(self) -> &'static str {
+        match self {
+            Self::Enroll => "admitted",
+            Self::Renew => "renewed",
+        }
+    }
+
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::Enroll => Purpose::Enroll,
+            Self::Renew => Purpose::Renew,
+        }
+    }
+}
+
+/// `wants` is set as soon as it is known.
+async fn converse(
+    channel: &mut Channel,
+    shard: &Shard,
+    id: RequestId,
+    wants: &mut Wants,
+) -> Result<Admitted, Ended> {
+    let limits = Arc::clone(&channel.limits);
     let nonce = nonce().ok_or(Ended::Gone("no randomness"))?;
     let challenge = TrustResponse::Challenge(nonce).encode_body(Some(&id.to_string()));
     write_frame(&mut channel.stream, &challenge, limits.body)
@@ -140,7 +190,7 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
     let read = tokio::select! {
         biased;
         () = lease.ending() => return Err(Ended::Refused(sealed())),
-        read = read_frame(&mut channel.stream, bounds(shard, limits.evidence)) => read,
+        read = read_frame(&mut channel.stream, bounds(shard, &limits, limits.evidence)) => read,
     };
     let frame = match read {
         Ok(frame) => frame,
@@ -149,7 +199,13 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
         Err(_) => return Err(Ended::Gone("closed")),
     };
     let (request, evidence) = TrustRequest::decode_body(&frame.body)?;
-    let (spki, binding) = bind(channel, &nonce).ok_or(Ended::Gone("no binding"))?;
+    *wants = wanted(&request)?;
+    let now = UnixTime::now();
+    let key = match *wants {
+        Wants::Enroll => ToCertify::Channels(channels_key(channel).ok_or(Ended::Gone("no key"))?),
+        Wants::Renew => renewed_key(channel, request.new_key, now, id)?,
+    };
+    let binding = bind(channel, &nonce, wants.purpose(), key.spki()).ok_or(Ended::Gone("no binding"))?;
     // Only evidence that has come holds a place, and waits for it as long as it took itself: agents that are
     // silent keep nobody out.
     let place = timeout_at(Instant::now() + limits.evidence, shard.permits.admissions.acquire()).await;
@@ -157,8 +213,8 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
         let busy = "too many admissions are under way; try again in a second";
         return Err(Ended::Refused(Refusal::new(ErrorCode::Busy, busy)));
     };
-    let domain = Arc::clone(&channel.domain);
-    let admit = Admit { domain, request, evidence, binding, spki, now: UnixTime::now() };
+    let (domain, submitted) = (Arc::clone(&channel.domain), request.submitted_evidence_type);
+    let admit = Admit { domain, submitted, evidence, binding, key, now };
     let answer = shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));
     answer.map_err(|rejected| {
         tracing::info!(%id, domain = %channel.domain.name, %rejected, "evidence is refused");
@@ -166,12 +222,46 @@ async fn converse(channel: &mut Channel, shard: &Shard, id: RequestId) -> Result
     })
 }
 
+fn wanted(request: &TrustRequest) -> Result<Wants, Ended> {
+    match (request.purpose.as_str(), &request.new_key) {
+        (PURPOSE_AUTHENTICATION, None) => Ok(Wants::Enroll),
+        (PURPOSE_RENEWAL, Some(_)) => Ok(Wants::Renew),
+        (PURPOSE_AUTHENTICATION, Some(_)) => {
+            let why = "who enrols is certified for its channel's key, and names no other";
+            Err(Ended::Refused(Refusal::new(ErrorCode::Malformed, why)))
+        }
+        (PURPOSE_RENEWAL, None) => Err(ParseError::Missing("new_key").into()),
+        _ => {
+            let why = "only the purposes \"authentication\" and \"renewal\" are served here";
+            Err(Ended::Refused(Refusal::new(ErrorCode::UnknownRequest, why)))
+        }
+    }
+}
+
+/// The new key of a peer that is an agent of this domain now, by the certificate of this very channel. At
+/// admission the handshake asks for no more of it than a key, so this is where it is verified.
+fn renewed_key(
+    channel: &Channel,
+    new: Option<KeyToCertify>,
+    now: UnixTime,
+    id: RequestId,
+) -> Result<ToCertify, Ended> {
+    let leaf = channel.leaf().ok_or(Ended::Gone("no leaf"))?;
+    let peer = channel.domain.agents.peer(leaf, now).map_err(|error| {
+        tracing::info!(%id, domain = %channel.domain.name, %error, "a renewal is refused");
+        Ended::Refused(Refusal::new(ErrorCode::CertificateRefused, error.to_string()))
+    })?;
+    let new = new.ok_or(ParseError::Missing("new_key"))?;
+    let key = PublicKey::from_spki_der(&new.spki)?;
+    tracing::info!(%id, domain = %channel.domain.name, peer = hex::encode(peer.fingerprint()), "asks for renewal");
+    Ok(ToCertify::New { key, proof: new.proof })
+}
+
 fn sealed() -> Refusal {
     Refusal::new(ErrorCode::Sealed, "the broker is sealed; try again when its operator has unsealed it")
 }
 
-fn bounds(shard: &Shard, first: Duration) -> Bounds<'_> {
-    let limits = &shard.config.limits;
+fn bounds<'s>(shard: &'s Shard, limits: &Limits, first: Duration) -> Bounds<'s> {
     Bounds { limit: limits.admission_frame, first, rest: limits.body, large: &shard.permits.large_bodies }
 }
 
@@ -181,24 +271,27 @@ fn nonce() -> Option<[u8; NONCE]> {
     Some(nonce)
 }
 
-/// The key of this channel, and what evidence for it has to be bound to. The nonce lives in this one
-/// conversation and is used once, so evidence can't be answered to another challenge or another channel.
-fn bind(channel: &Channel, nonce: &[u8; NONCE]) -> Option<(Vec<u8>, [u8; 64])> {
-    let leaf = channel.leaf()?;
-    let spki = webpki::EndEntityCert::try_from(leaf).ok()?.subject_public_key_info().to_vec();
+/// The key of this channel, SPKI DER.
+fn channels_key(channel: &Channel) -> Option<Vec<u8>> {
+    Some(webpki::EndEntityCert::try_from(channel.leaf()?).ok()?.subject_public_key_info().to_vec())
+}
+
+/// What evidence on this channel has to be bound to. The nonce lives in this one conversation and is used once,
+/// so evidence can't be answered to another challenge or another channel.
+fn bind(channel: &Channel, nonce: &[u8; NONCE], purpose: Purpose, spki: &[u8]) -> Option<[u8; 64]> {
     let exporter = channel
         .tls()
         .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
         .ok()?;
     let binding = Binding {
         role: Role::Agent,
-        purpose: Purpose::Enroll,
+        purpose,
         policy_digest: channel.domain.policy.digest(),
         nonce,
-        client_leaf: &sha384(leaf),
+        client_leaf: &sha384(channel.leaf()?),
         server_leaf: &channel.domain.leaf.digest,
-        new_spki: Some(&sha384(&spki)),
+        new_spki: Some(&sha384(spki)),
         exporter: &exporter,
     };
-    Some((spki, binding.digest()))
+    Some(binding.digest())
 }

@@ -1,13 +1,14 @@
 //! Frames on a socket, each phase with its deadline.
 
 use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use claviger_proto::ParseError;
 use claviger_proto::frame::{HEADER, body_length, header};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 /// Why a frame wasn't read.
@@ -70,9 +71,21 @@ pub async fn read_frame<'p, S: AsyncRead + Unpin>(
 
 /// Waits for a frame to begin. May be dropped without losing a byte.
 pub async fn begin_frame<S: AsyncRead + Unpin>(stream: &mut S, within: Duration) -> Result<Begun, ReadError> {
+    begin_frame_before(stream, pin!(sleep(within))).await
+}
+
+/// The same, with a timer of the caller's: to set one anew for each frame costs less than to make one.
+pub async fn begin_frame_before<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    deadline: Pin<&mut Sleep>,
+) -> Result<Begun, ReadError> {
     let mut head = [0; HEADER];
-    let read = timeout_at(Instant::now() + within, stream.read(&mut head)).await;
-    match read.map_err(|_| ReadError::Deadline("a request"))?.map_err(as_close)? {
+    let read = tokio::select! {
+        biased;
+        read = stream.read(&mut head) => read,
+        () = deadline => return Err(ReadError::Deadline("a request")),
+    };
+    match read.map_err(as_close)? {
         0 => Err(ReadError::Closed),
         have => Ok(Begun { head, have }),
     }

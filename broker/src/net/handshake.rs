@@ -1,6 +1,7 @@
 //! From a socket to a verified channel.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use claviger_proto::key_service::Dialect;
@@ -14,6 +15,8 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use super::Shard;
+use super::rate::TooFast;
+use crate::config::Limits;
 use crate::domain::{Domain, Hello, choose};
 use crate::era::Lease;
 
@@ -25,6 +28,8 @@ pub struct Channel {
     pub domain: Arc<Domain>,
     /// Ends when the broker is sealed, or drains.
     pub lease: Lease,
+    /// The limits that were in force when it began; it keeps them.
+    pub limits: Arc<Limits>,
 }
 
 /// Why there is no channel. The peer was told by an alert where it could be told anything.
@@ -42,9 +47,18 @@ pub enum HandshakeError {
     /// Too many handshakes are under way.
     #[error("too many handshakes are under way")]
     Busy,
+    /// Too many handshakes were begun within a second.
+    #[error("{}", match .0 {
+        TooFast::All => "too many handshakes are begun in a second",
+        TooFast::Address => "too many handshakes are begun in a second from this address",
+    })]
+    Rate(TooFast),
+    /// What came is no hello, or it never came.
+    #[error("no hello: {0}")]
+    NoHello(io::Error),
     /// TLS or the socket failed.
     #[error("the handshake failed: {0}")]
-    Tls(#[from] io::Error),
+    Tls(io::Error),
 }
 
 impl HandshakeError {
@@ -55,7 +69,18 @@ impl HandshakeError {
             Self::Hello(reason) => reason,
             Self::Sealed => "sealed",
             Self::Busy => "busy",
-            Self::Tls(_) => "tls",
+            Self::Rate(TooFast::All) => "rate",
+            Self::Rate(TooFast::Address) => "rate-per-address",
+            Self::NoHello(_) | Self::Tls(_) => "failed",
+        }
+    }
+
+    /// How far it got, a word for metrics: no whole hello, a hello that was refused, or the handshake under way.
+    pub fn phase(&self) -> &'static str {
+        match self {
+            Self::NoHello(_) | Self::Deadline("hello") => "hello",
+            Self::Hello(_) | Self::Busy | Self::Rate(_) => "choice",
+            Self::Deadline(_) | Self::Sealed | Self::Tls(_) => "tls",
         }
     }
 }
@@ -63,28 +88,36 @@ impl HandshakeError {
 /// Reads the hello, chooses the domain, does the handshake under `config_of` it.
 pub async fn handshake(
     stream: TcpStream,
+    source: SocketAddr,
     shard: &Shard,
     config_of: impl Fn(&Domain) -> Arc<ServerConfig>,
 ) -> Result<Channel, HandshakeError> {
-    let result = negotiate(stream, shard, config_of).await;
-    let label = result.as_ref().err().map_or("done", HandshakeError::label);
-    metrics::counter!("claviger_handshakes_total", "result" => label).increment(1);
-    result
+    let result = negotiate(stream, source, shard, config_of).await;
+    result.inspect_err(|error| shard.meters.failed(error))
 }
 
 async fn negotiate(
     stream: TcpStream,
+    source: SocketAddr,
     shard: &Shard,
     config_of: impl Fn(&Domain) -> Arc<ServerConfig>,
 ) -> Result<Channel, HandshakeError> {
-    let limits = &shard.config.limits;
+    let limits = shard.live.limits();
+    let connected = Instant::now();
     let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
-    let mut start = timeout_at(Instant::now() + limits.hello, hello)
+    let mut start = timeout_at(connected + limits.hello, hello)
         .await
-        .map_err(|_| HandshakeError::Deadline("hello"))??;
-    // The place is taken only now: silent connections, of which there may be many, hold none.
+        .map_err(|_| HandshakeError::Deadline("hello"))?
+        .map_err(HandshakeError::NoHello)?;
+    let begun = Instant::now();
+    shard.meters.hello(begun - connected);
+    // Both are taken only now, when public-key work would begin: silent connections, of which there may be many,
+    // hold none and use none up. The alert isn't `internal_error`, which says that trying again is of no use.
+    if let Err(too_fast) = shard.permits.handshake_rate.take(source.ip()) {
+        alert(&mut start, AlertDescription::UserCanceled).await;
+        return Err(HandshakeError::Rate(too_fast));
+    }
     let Some(_place) = shard.permits.handshakes.take() else {
-        // Not `internal_error`, which says that trying again is of no use.
         alert(&mut start, AlertDescription::UserCanceled).await;
         return Err(HandshakeError::Busy);
     };
@@ -102,11 +135,12 @@ async fn negotiate(
     let stream = tokio::select! {
         biased;
         () = lease.ending() => return Err(HandshakeError::Sealed),
-        done = timeout_at(Instant::now() + limits.handshake, start.into_stream(config)) => {
-            done.map_err(|_| HandshakeError::Deadline("handshake"))??
+        done = timeout_at(begun + limits.handshake, start.into_stream(config)) => {
+            done.map_err(|_| HandshakeError::Deadline("handshake"))?.map_err(HandshakeError::Tls)?
         }
     };
-    Ok(Channel { stream, domain, lease })
+    shard.meters.done(begun.elapsed());
+    Ok(Channel { stream, domain, lease, limits })
 }
 
 fn read<'a>(hello: &'a ClientHello<'_>) -> Hello<'a> {

@@ -5,12 +5,13 @@ pub mod admission;
 pub mod frame_io;
 pub mod handshake;
 pub mod listener;
+pub mod meters;
 pub mod permits;
+pub mod rate;
 pub mod service;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use actix::Addr;
 use tokio::sync::watch;
@@ -19,15 +20,16 @@ use crate::actors::acl::View;
 use crate::actors::attestor::Attestor;
 use crate::actors::audit::Segments;
 use crate::actors::router::Router;
-use crate::config::Config;
+use crate::config::Live;
 use crate::request_id::RequestIds;
+use meters::Meters;
 use permits::Permits;
 
 /// What a connection of a shard works with.
 #[derive(Clone)]
 pub struct Shard {
-    /// The configuration.
-    pub config: Arc<Config>,
+    /// What of the configuration is in force now.
+    pub live: Live,
     /// The broker's permits.
     pub permits: Permits,
     /// What the shard decides by.
@@ -38,6 +40,8 @@ pub struct Shard {
     pub attestor: Addr<Attestor>,
     /// The shard's audit segments.
     pub segments: Segments,
+    /// What is counted at the edge.
+    pub meters: Rc<Meters>,
     /// Gives out request ids.
     pub ids: Rc<RequestIds>,
     /// Turns true when the broker drains.

@@ -10,16 +10,19 @@ use claviger_proto::error::ErrorCode;
 use claviger_proto::key_service::{Decoded, Echo, Outcome, Refusal, decode_request, encode_response};
 use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
 
 use super::Shard;
-use super::frame_io::{Bounds, ReadError, begin_frame, finish_frame, linger, write_frame};
+use super::frame_io::{
+    Bounds, ReadError, begin_frame, begin_frame_before, finish_frame, linger, write_frame,
+};
 use super::handshake::{Channel, handshake};
 use crate::actors::router::Route;
 use crate::request_id::RequestId;
 
 /// Serves one connection until either side ends it.
 pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Shard) {
-    let channel = match handshake(stream, shard, |domain| Arc::clone(&domain.service_tls)).await {
+    let channel = match handshake(stream, source, shard, |domain| Arc::clone(&domain.service_tls)).await {
         Ok(channel) => channel,
         Err(error) => {
             tracing::info!(%source, %error, "no channel");
@@ -58,23 +61,27 @@ struct Conversation<'s> {
 impl Conversation<'_> {
     /// Our peers send many requests, stock peers one.
     async fn run(mut self) {
-        let limits = &self.shard.config.limits;
+        let limits = Arc::clone(&self.channel.limits);
         let ours = self.channel.is_ours();
         let lease = self.channel.lease.clone();
         let mut waiting = lease.clone();
         // One wait for the whole conversation: to begin another for each request costs more than to decide it.
         let mut drains = pin!(waiting.draining());
-        let mut wait = limits.first_frame;
+        let mut deadline = pin!(tokio::time::sleep(limits.first_frame));
         loop {
             // What was sent before the broker began to drain may only arrive now: one more request is looked for.
             // A broker that is being sealed answers it so.
             let last = lease.is_draining();
+            if last {
+                deadline.as_mut().reset(Instant::now() + IN_FLIGHT);
+            }
             let large = &self.shard.permits.large_bodies;
-            let bounds = Bounds { limit: limits.key_service_frame, first: wait, rest: limits.body, large };
+            let bounds =
+                Bounds { limit: limits.key_service_frame, first: limits.idle, rest: limits.body, large };
             // A broker that drains or is being sealed takes no new request, and finishes one that has begun to arrive.
             let begun = tokio::select! {
                 biased;
-                begun = begin_frame(&mut self.channel.stream, if last { IN_FLIGHT } else { wait }) => begun,
+                begun = begin_frame_before(&mut self.channel.stream, deadline.as_mut()) => begun,
                 // Done only once, and from then on this is the last request.
                 () = &mut drains, if !last => begin_frame(&mut self.channel.stream, IN_FLIGHT).await,
             };
@@ -97,7 +104,7 @@ impl Conversation<'_> {
             if !more || last {
                 break;
             }
-            wait = limits.idle;
+            deadline.as_mut().reset(Instant::now() + limits.idle);
         }
         // The peer may be gone; the channel ends here either way.
         drop(self.channel.stream.shutdown().await);
@@ -112,7 +119,9 @@ impl Conversation<'_> {
             Ok(request) => self.route(request, id).await,
             Err(error) => {
                 tracing::info!(%id, domain = %self.channel.domain.name, %error, "refused");
-                Outcome::Refused(error.into())
+                let refusal: Refusal = error.into();
+                unreadable(&refusal);
+                Outcome::Refused(refusal)
             }
         };
         self.send(echo, id, outcome).await
@@ -140,6 +149,7 @@ impl Conversation<'_> {
     async fn refuse_frame(&mut self, refusal: Refusal) {
         let id = self.shard.ids.next();
         tracing::info!(%id, domain = %self.channel.domain.name, error = %refusal, "refused");
+        unreadable(&refusal);
         if self.send(Echo::default(), id, Outcome::Refused(refusal)).await {
             // The peer learns that it is over as soon as it has its answer.
             drop(self.channel.stream.shutdown().await);
@@ -150,6 +160,12 @@ impl Conversation<'_> {
     async fn send(&mut self, echo: Echo, id: RequestId, outcome: Outcome) -> bool {
         let id = self.channel.is_ours().then_some(id.as_str());
         let body = encode_response(&echo, id, &outcome);
-        write_frame(&mut self.channel.stream, &body, self.shard.config.limits.body).await.is_ok()
+        write_frame(&mut self.channel.stream, &body, self.channel.limits.body).await.is_ok()
     }
+}
+
+/// Counts what was refused before it was known what it asks for.
+fn unreadable(refusal: &Refusal) {
+    let outcome = refusal.code.as_str();
+    metrics::counter!("claviger_requests_total", "kind" => "unreadable", "outcome" => outcome).increment(1);
 }

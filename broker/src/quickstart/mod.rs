@@ -15,7 +15,7 @@ use claviger_acl::Preset;
 use claviger_proto::error::ErrorCode;
 use serde::Serialize;
 
-use crate::config::{AdmissionListen, Config, Limits};
+use crate::config::{AdmissionListen, Config, Overrides};
 use crate::{Broker, StartError};
 use steps::Scene;
 
@@ -105,17 +105,17 @@ fn config(dir: &Path) -> Result<Config, StartError> {
     // Let go at once, so that the broker opens it as it would any other.
     let _made = claviger_store::DataDir::create(&data_dir, &slot)?;
     let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    Ok(Config {
-        data_dir,
-        listen: any_port,
+    let flags = Overrides {
+        data_dir: Some(data_dir),
+        listen: Some(any_port),
         admission: vec![AdmissionListen { address: any_port, stock_domain: None }],
         ops_listen: Some(any_port),
-        admin_socket: dir.join("admin.sock"),
-        passphrase_file: None,
-        default_domain: None,
-        shards: std::thread::available_parallelism().map_or(1, usize::from),
-        limits: Limits { drain: Duration::from_secs(2), ..Limits::default() },
-    })
+        admin_socket: Some(dir.join("admin.sock")),
+        ..Overrides::default()
+    };
+    let mut config = Config::load(None, flags)?;
+    config.limits.drain = Duration::from_secs(2);
+    Ok(config)
 }
 
 /// The preset that the scenario runs under: the deployment machine stores, members retrieve.

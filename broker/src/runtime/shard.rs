@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
@@ -16,7 +15,7 @@ use crate::actors::audit::{AuditActor, Segments};
 use crate::actors::domains::ShardSeams;
 use crate::actors::router::Router;
 use crate::actors::store::AnswerDesk;
-use crate::config::Config;
+use crate::config::Live;
 use crate::net::Shard;
 use crate::net::accept::{Serves, accept_loop};
 use crate::net::permits::Permits;
@@ -25,8 +24,8 @@ use crate::request_id::RequestIds;
 /// What every shard shares.
 #[derive(Clone)]
 pub struct Shared {
-    /// The configuration.
-    pub config: Arc<Config>,
+    /// What of the configuration is in force now.
+    pub live: Live,
     /// The broker's permits.
     pub permits: Permits,
     /// The attestors.
@@ -80,16 +79,17 @@ fn run(
     let view = View::default();
     let segments = Segments::new(index);
     let acl = AclActor::new(view.clone()).start();
-    let audit = AuditActor::new(segments.clone(), shared.config.limits.audit_sync).start();
+    let audit = AuditActor::new(segments.clone(), shared.live.limits().audit_sync).start();
     let desk = AnswerDesk::open();
     let router = Router::new(view.clone(), segments.clone(), shared.permits.clone(), desk).start();
     let running = Rc::new(Shard {
-        config: shared.config,
+        live: shared.live,
         permits: shared.permits,
         view,
         router,
         attestor: shared.attestor,
         segments,
+        meters: Rc::default(),
         ids: Rc::new(RequestIds::new(shared.start, index)),
         draining: shared.draining,
         tasks: Rc::new(Cell::new(0)),
@@ -116,6 +116,19 @@ impl RunningShard {
     pub async fn drained(&mut self, at_most: Duration) {
         if tokio::time::timeout(at_most, &mut self.drained).await.is_err() {
             tracing::warn!("connections are cut off at the end of the drain");
+        }
+    }
+
+    /// Returns when the shard's event loop has come round: never, where it is stuck.
+    pub async fn turn(&self) {
+        let (told, turned) = oneshot::channel();
+        self.arbiter.spawn(async move {
+            // Nobody may be waiting any more.
+            let _ = told.send(());
+        });
+        // A shard that is gone doesn't answer either.
+        if turned.await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -12,15 +12,15 @@ use actix_web::dev::ServerHandle;
 use claviger_proto::admin::State;
 use claviger_store::DataDir;
 use claviger_store::slot::Passphrase;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::time::{timeout, timeout_at};
 
 use crate::actors::attestor::Attestor;
-use crate::actors::domains::{CheckpointAll, DomainsActor};
+use crate::actors::domains::{CheckpointAll, DomainsActor, SetDefault};
 use crate::actors::keeper::{Close, Drain, Keeper, Standing};
 use crate::admin_api::{self, Admin};
-use crate::config::Config;
+use crate::config::{Changed, Config, Live};
 use crate::lifecycle::Lifecycle;
 use crate::net::accept::Serves;
 use crate::net::listener::bind;
@@ -50,7 +50,10 @@ pub struct Broker {
     /// Where it listens.
     pub addresses: Addresses,
     lifecycle: Lifecycle,
-    config: Arc<Config>,
+    /// What it was started with, and what of that was changed since.
+    config: Config,
+    live: Live,
+    permits: Permits,
     drain: watch::Sender<bool>,
     shards: Vec<RunningShard>,
     servers: Vec<ServerHandle>,
@@ -118,9 +121,10 @@ impl Broker {
         let root = root?;
         let mut sockets = Sockets::bind(&config)?;
         let (failure, failed) = Failure::new();
-        let (config, lifecycle) = (Arc::new(config), Lifecycle::new(State::Sealed));
+        let (started, lifecycle) = (Arc::new(config.clone()), Lifecycle::new(State::Sealed));
+        let live = Live::new(&config);
         let broker_id = data_dir.id().to_string();
-        let (ground, gate) = Ground::new(data_dir, Arc::clone(&config), failure, lifecycle.clone())?;
+        let (ground, gate) = Ground::new(data_dir, started, live.clone(), failure, lifecycle.clone())?;
         let open = match root {
             Some(root) => Some(ground.open(&root).await?),
             None => None,
@@ -128,7 +132,7 @@ impl Broker {
         let permits = Permits::new(&config.limits);
         let (drain, draining) = watch::channel(false);
         let shared = Shared {
-            config: Arc::clone(&config),
+            live: live.clone(),
             permits: permits.clone(),
             attestor: SyncArbiter::start(config.shards, || Attestor),
             start: random_start()?,
@@ -145,13 +149,23 @@ impl Broker {
             None => Standing::Sealed(sealed),
         };
         let keeper = Keeper::new(standing).start();
-        let admin =
-            Admin::new(gate.clone(), keeper.clone(), lifecycle.clone(), permits, broker_id, config.shards);
-        let servers = serve_http(sockets.admin, sockets.ops, admin, metrics).map_err(StartError::Socket)?;
+        let admin = Admin::new(
+            gate.clone(),
+            keeper.clone(),
+            lifecycle.clone(),
+            permits.clone(),
+            broker_id,
+            config.shards,
+        );
+        let ops =
+            Ops { lifecycle: lifecycle.clone(), failure: failed.clone(), permits: permits.clone(), metrics };
+        let servers = serve_http(sockets.admin, sockets.ops, admin, ops).map_err(StartError::Socket)?;
         Ok(Self {
             addresses: sockets.addresses,
             lifecycle,
             config,
+            live,
+            permits,
             drain,
             shards,
             servers,
@@ -171,6 +185,30 @@ impl Broker {
         self.lifecycle.state()
     }
 
+    /// Tells of changes of [`Broker::state`].
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.lifecycle.watch()
+    }
+
+    /// Takes over what of `new` can be changed while it runs; says what is another in it, and whether that counts
+    /// now or from the next start.
+    pub async fn reload(&mut self, new: &Config) -> Vec<Changed> {
+        let (now, changed) = self.config.reloaded(new);
+        self.live.reload(&now);
+        self.permits.set(&now.limits);
+        if let Some(domains) = self.domains() {
+            // One that is gone ended with the broker, or was sealed; who unseals it takes the new one.
+            let _ = domains.send(SetDefault(now.default_domain.clone())).await;
+        }
+        self.config = now;
+        changed
+    }
+
+    /// Returns when the event loop of every shard has come round: never, where one is stuck.
+    pub async fn turn(&self) {
+        futures_util::future::join_all(self.shards.iter().map(RunningShard::turn)).await;
+    }
+
     /// Returns when the broker can't go on, with the reason; never, as long as it can.
     pub async fn failed(&self) -> &'static str {
         let mut failure = self.failure.clone();
@@ -186,7 +224,7 @@ impl Broker {
         self.lifecycle.set(State::Draining);
         // Shards that are gone need not be told.
         let _ = self.drain.send(true);
-        let deadline = tokio::time::Instant::now() + self.config.limits.drain;
+        let deadline = tokio::time::Instant::now() + self.live.limits().drain;
         // A keeper that is gone has no channels, and one that is sealing ends them itself.
         drop(timeout_at(deadline, self.keeper.send(Drain)).await);
         for shard in &mut self.shards {
@@ -214,9 +252,8 @@ fn serve_http(
     admin_socket: std::os::unix::net::UnixListener,
     ops_socket: Option<TcpListener>,
     admin: Admin,
-    metrics: Option<PrometheusHandle>,
+    ops: Ops,
 ) -> std::io::Result<Vec<ServerHandle>> {
-    let ops = Ops { lifecycle: admin.lifecycle.clone(), metrics };
     let mut servers = vec![admin_api::serve(admin_socket, admin)?];
     if let Some(socket) = ops_socket {
         servers.push(ops::serve(socket, ops)?);
@@ -234,7 +271,7 @@ fn serve_http(
 /// Installs the metrics recorder, and has it tidied: histograms grow until somebody does.
 fn metrics_recorder() -> Option<PrometheusHandle> {
     const UPKEEP: std::time::Duration = std::time::Duration::from_secs(5);
-    let handle = PrometheusBuilder::new().install_recorder().ok()?;
+    let handle = ops::metrics::install().ok()?;
     let tidied = handle.clone();
     actix_rt::spawn(async move {
         loop {

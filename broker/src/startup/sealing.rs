@@ -18,9 +18,11 @@ use tokio::time::timeout;
 use super::StartError;
 use crate::actors::acl::DomainsChanged;
 use crate::actors::audit::DomainDeleted;
-use crate::actors::domains::{CheckpointAll, DomainsActor, ListDomains, Registry, Retire, ShardSeams};
+use crate::actors::domains::{
+    CheckpointAll, DomainsActor, ListDomains, Registry, Retire, SetDefault, ShardSeams,
+};
 use crate::actors::store::StoreActor;
-use crate::config::Config;
+use crate::config::{Config, Live};
 use crate::domain::{Domains, build};
 use crate::era::Era;
 use crate::lifecycle::Lifecycle;
@@ -39,6 +41,7 @@ pub(crate) struct Ground {
     pub(crate) data_dir: Arc<DataDir>,
     engine: Arc<AnyEngine>,
     config: Arc<Config>,
+    live: Live,
     provider: Arc<CryptoProvider>,
     failure: Arc<Failure>,
     lifecycle: Lifecycle,
@@ -80,6 +83,7 @@ impl Ground {
     pub(super) fn new(
         data_dir: DataDir,
         config: Arc<Config>,
+        live: Live,
         failure: Arc<Failure>,
         lifecycle: Lifecycle,
     ) -> Result<(Self, Gate), StartError> {
@@ -88,6 +92,7 @@ impl Ground {
             engine: Arc::new(data_dir.engine()?),
             data_dir: Arc::new(data_dir),
             config,
+            live,
             provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
             failure,
             lifecycle,
@@ -118,7 +123,7 @@ impl Ground {
 
     fn open_store(&self, root: &RootKey) -> Result<(Arc<Storage>, Arbiter), StartError> {
         let store = Store::open(Arc::clone(&self.engine), root, self.data_dir.id())?;
-        let writer = store.writer()?;
+        let writer = store.writer()?.with_limits(self.config.limits.put_limits());
         let store_arbiter = Arbiter::try_new().map_err(StartError::Socket)?;
         let writer = StoreActor::start_on(&store_arbiter.handle(), writer, Arc::clone(&self.failure));
         let audit_dir = self.data_dir.audit_dir().to_owned();
@@ -135,7 +140,7 @@ impl Ground {
                 Err(error) => tracing::error!(%error, "a domain is not served"),
             }
         }
-        Ok(Domains::new(domains, self.config.default_domain.clone()))
+        Ok(Domains::new(domains, self.live.default_domain()))
     }
 }
 
@@ -167,6 +172,8 @@ impl Sealed {
         let registry = Registry::new(Arc::clone(&storage), provider, shards.clone(), domains);
         let domains = DomainsActor::new(registry).start();
         ground.gate.send_replace(Some(domains.clone()));
+        // It may have been changed while the store was opened, when there was nobody to tell yet.
+        let _ = domains.send(SetDefault(ground.live.default_domain())).await;
         ground.lifecycle.set(State::Ready);
         Unsealed { ground, shards, storage, domains, store_arbiter }
     }
@@ -179,7 +186,7 @@ impl Unsealed {
     ///
     /// While another administrative call goes on for too long (a check of a long audit trail), it stays as it is.
     pub(crate) async fn seal(self) -> Result<Sealed, Unsealable> {
-        if timeout(self.ground.config.limits.drain, self.domains.send(ListDomains)).await.is_err() {
+        if timeout(self.ground.live.limits().drain, self.domains.send(ListDomains)).await.is_err() {
             return Err(Unsealable::Occupied(self));
         }
         let failure = Arc::clone(&self.ground.failure);
@@ -196,7 +203,7 @@ impl Unsealed {
         ground.lifecycle.set(State::Sealed);
         publish(&shards, &Arc::default()).await;
         storage.era.end();
-        if timeout(ground.config.limits.drain, storage.era.deserted()).await.is_err() {
+        if timeout(ground.live.limits().drain, storage.era.deserted()).await.is_err() {
             tracing::warn!("channels are cut off: the broker is sealed");
             storage.era.cut();
         }
@@ -206,7 +213,7 @@ impl Unsealed {
             (checkpointed, domains.send(Retire).await)
         };
         // A check of a long audit trail may be under way; it isn't waited for longer than anything else.
-        let (checkpointed, generations) = timeout(ground.config.limits.drain, last).await.ok()?;
+        let (checkpointed, generations) = timeout(ground.live.limits().drain, last).await.ok()?;
         checkpointed.ok()?;
         let generations = generations.ok()?;
         for shard in &shards {

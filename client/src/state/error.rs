@@ -49,6 +49,12 @@ pub enum StateError {
         /// The domain that was named.
         asked: DomainName,
     },
+    /// The identity that was renewed isn't the one that is there any more.
+    #[error("the identity in {} is another by now: somebody else renewed it or enrolled anew", dir.display())]
+    OtherIdentity {
+        /// The state directory.
+        dir: PathBuf,
+    },
     /// Another writer is at it.
     #[error("another command is writing to {}", dir.display())]
     InUse {
@@ -107,6 +113,7 @@ impl StateError {
             Self::Exists { .. } => "exists",
             Self::AlreadyEnrolled { .. } => "already-enrolled",
             Self::OtherDomain { .. } => "other-domain",
+            Self::OtherIdentity { .. } => "conflict",
             Self::InUse { .. } => "in-use",
             Self::Damaged { .. } | Self::Seal { .. } => "damaged",
             Self::UnknownFormat { .. } => "unknown-format",
@@ -130,7 +137,7 @@ impl StateError {
                 | SlotError::PassphraseForm
                 | SlotError::NoSlotFor { .. },
             ) => 3,
-            Self::InUse { .. } => 5,
+            Self::InUse { .. } | Self::OtherIdentity { .. } => 5,
             Self::Item(error) => error.exit_status(),
             _ => 1,
         }
@@ -151,6 +158,7 @@ impl StateError {
                     .into()
             }
             Self::OtherDomain { .. } => "use a --state-dir of its own for each domain".into(),
+            Self::OtherIdentity { .. } => "nothing was changed; look at it with key-client status".into(),
             Self::InUse { .. } => "try again when it has ended".into(),
             Self::Damaged { .. } | Self::Seal { .. } => {
                 "restore the directory from a back-up, or move it away and enroll again".into()

@@ -101,6 +101,19 @@ impl StateLock {
         self.make(None, &Cryptstore::new(identity, now))
     }
 
+    /// Puts a renewed identity in the place of the one that it was made from, if that is there still: whoever
+    /// changed it meanwhile has their way. `now` is in seconds since 1970.
+    pub fn renew_identity(&self, old: &Identity, new: &Identity, now: i64) -> Result<(), StateError> {
+        self.update(|cryptstore| {
+            let found = cryptstore.identity();
+            if found.is_none_or(|found| found.certificate() != old.certificate()) {
+                return Err(StateError::OtherIdentity { dir: self.state.path.clone() });
+            }
+            cryptstore.set_identity(new, now);
+            Ok(())
+        })
+    }
+
     fn make(&self, slot: Option<&NewSlot>, content: &Cryptstore) -> Result<(), StateError> {
         if self.state.exists()? {
             return Err(StateError::Exists { dir: self.state.path.clone() });

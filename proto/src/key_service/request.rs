@@ -175,7 +175,21 @@ impl Request {
         }
     }
 
-    /// The request type, as on the wire and in logs.
+    /// Every request type, the most frequent first.
+    pub const KINDS: [&'static str; 10] = [
+        kind::RETRIEVE,
+        kind::STORE,
+        kind::LIST,
+        kind::VERSIONS,
+        kind::DESCRIBE,
+        kind::GENERATE,
+        kind::ROTATE,
+        kind::DELETE,
+        kind::UNDELETE,
+        kind::DESTROY,
+    ];
+
+    /// The request type, as on the wire and in logs; one of [`Request::KINDS`].
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Store(_) => kind::STORE,

@@ -169,18 +169,23 @@ pub fn decode_request(dialect: Dialect, domain: &DomainName, body: &[u8]) -> Dec
             echo: Echo::default(),
             request: Err(ParseError::Message("key_service_message_request")),
         },
-        Ok(message) => {
-            let resource_name = message.resource_name.clone().filter(|name| name.len() <= MAX_RESOURCE_NAME);
-            Decoded { echo: Echo { resource_name }, request: validate(dialect, domain, message) }
+        Ok(mut message) => {
+            let request = validate(dialect, domain, &mut message);
+            let resource_name = message.resource_name.take().filter(|name| name.len() <= MAX_RESOURCE_NAME);
+            Decoded { echo: Echo { resource_name }, request }
         }
     }
 }
 
-fn validate(dialect: Dialect, domain: &DomainName, message: RequestMessage) -> Result<Request, ParseError> {
+fn validate(
+    dialect: Dialect,
+    domain: &DomainName,
+    message: &mut RequestMessage,
+) -> Result<Request, ParseError> {
     match (dialect, message.request_type.as_deref().unwrap_or_default()) {
-        (_, kind::RETRIEVE) => Ok(Request::Retrieve(retrieve(domain, &message)?)),
+        (_, kind::RETRIEVE) => Ok(Request::Retrieve(retrieve(domain, message)?)),
         (_, kind::STORE) => validate_store(dialect, domain, message).map(Request::Store),
-        (Dialect::Ours, kind) => validate_ours(kind, domain, &message),
+        (Dialect::Ours, kind) => validate_ours(kind, domain, message),
         (Dialect::Stock, _) => Err(ParseError::UnknownRequest),
     }
 }
@@ -233,7 +238,7 @@ fn list(domain: &DomainName, message: &RequestMessage) -> Result<List, ParseErro
 fn validate_store(
     dialect: Dialect,
     domain: &DomainName,
-    mut message: RequestMessage,
+    message: &mut RequestMessage,
 ) -> Result<Store, ParseError> {
     let data = Secret::new(message.data.take().unwrap_or_default());
     let options = match dialect {

@@ -151,7 +151,7 @@ impl Head {
 
     /// Opens a head's value.
     pub(crate) fn open(keys: &DomainKeys, key: &Key, raw: &[u8]) -> Result<Self, StoreError> {
-        let (head, _) = split(key, raw)?;
+        let (head, _) = split(raw, || key.clone())?;
         let opened = keys.open(&Self::aad(keys, key), head).map_err(|e| sealed(e, "head", key))?;
         Self::decode(opened.expose()).map_err(|_| damaged("head", key))
     }
@@ -161,17 +161,17 @@ impl Head {
     pub(crate) fn beside<'a>(
         &self,
         version: Version,
-        key: &Key,
+        at: &EntryPlace,
         raw: &'a [u8],
     ) -> Result<Option<&'a [u8]>, StoreError> {
         let is_beside = self.latest_beside && self.highest() == Some(version);
-        is_beside.then(|| split(key, raw).map(|(_, latest)| latest)).transpose()
+        is_beside.then(|| split(raw, || at.head()).map(|(_, latest)| latest)).transpose()
     }
 }
 
 /// The two parts of a head's value: the sealed head, and the newest version's record or nothing.
-fn split<'a>(key: &Key, raw: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), StoreError> {
-    let broken = || damaged("head", key);
+fn split(raw: &[u8], key: impl Fn() -> Key) -> Result<(&[u8], &[u8]), StoreError> {
+    let broken = || damaged("head", &key());
     let (&layout, rest) = raw.split_first().ok_or_else(broken)?;
     if layout != LAYOUT {
         return Err(StoreError::UnknownFormat { found: layout });

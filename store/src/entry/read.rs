@@ -1,5 +1,6 @@
 //! Reading versions of a name.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use claviger_proto::key_service::VersionInfo;
@@ -80,20 +81,20 @@ pub(crate) fn open(
     version: Version,
 ) -> Result<Entry, StoreError> {
     let at = &known.place;
-    let beside = known.head.beside(version, &at.head(), raw)?;
+    let beside = known.head.beside(version, at, raw)?;
     let blob = open_version(engine, keys, name, at, meta, beside)?;
     to_entry(name, meta, version, blob, at)
 }
 
 /// What is known of a version of a name, or its latest, in whatever state.
-pub(crate) fn describe(
-    current: &Current,
+pub(crate) fn describe<'c>(
+    current: &'c Current,
     engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     version: Option<Version>,
     now: i64,
-) -> Result<(VersionMeta, VersionInfo), StoreError> {
+) -> Result<(Cow<'c, VersionMeta>, VersionInfo), StoreError> {
     let (meta, _) = find_wanted(current, engine, keys, name, version)?;
     let info = meta.info(now).ok_or_else(|| damaged("head", &current.0.place.head()))?;
     Ok((meta, info))
@@ -132,21 +133,21 @@ pub(crate) fn versions(
     Ok(infos)
 }
 
-fn find_wanted(
-    (known, _): &Current,
+fn find_wanted<'c>(
+    (known, _): &'c Current,
     engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     version: Option<Version>,
-) -> Result<(VersionMeta, Version), StoreError> {
+) -> Result<(Cow<'c, VersionMeta>, Version), StoreError> {
     let (head, at) = (&known.head, &known.place);
     let wanted = version.or_else(|| head.highest()).ok_or(StoreError::NotFound)?;
     let meta = match head.find(wanted) {
-        Whereabouts::Here(meta) => meta.clone(),
+        Whereabouts::Here(meta) => Cow::Borrowed(meta),
         Whereabouts::Nowhere => return Err(StoreError::NotFound),
         Whereabouts::OnPage(number) => {
             let page = load_page(engine, keys, name, at, number)?;
-            find_on_page(&page, &at.page(number), wanted.get())?
+            Cow::Owned(find_on_page(&page, &at.page(number), wanted.get())?)
         }
     };
     Ok((meta, wanted))
@@ -210,12 +211,15 @@ pub(crate) fn open_version(
     meta: &VersionMeta,
     beside: Option<&[u8]>,
 ) -> Result<Secret, StoreError> {
-    let key = at.version(meta.version);
-    let open = |raw: &[u8]| keys.open(&meta.aad(keys, name), raw).map_err(|e| sealed(e, "entry", &key));
-    match beside {
-        Some(raw) => open(raw),
-        None => open(&engine.get(&key)?.ok_or_else(|| gone_or_damaged(keys, "entry", at))?.0),
+    let open = |raw: &[u8]| {
+        let opened = keys.open(&meta.aad(keys, name), raw);
+        opened.map_err(|error| sealed(error, "entry", &at.version(meta.version)))
+    };
+    if let Some(raw) = beside {
+        return open(raw);
     }
+    let found = engine.get(&at.version(meta.version))?;
+    open(&found.ok_or_else(|| gone_or_damaged(keys, "entry", at))?.0)
 }
 
 /// A record that must be there isn't: because the domain is being removed, or because somebody took it.

@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::layout::Generation;
 use crate::store::{Store, check_permit};
 use crate::writer::domain_plan::DomainPlan;
-use crate::writer::{ChangeVersions, CheckpointDomain, Done, PutEntry, UpdateDomain};
+use crate::writer::{ChangeVersions, CheckpointDomain, Done, PutEntry, PutLimits, UpdateDomain};
 
 /// A command that can share a commit.
 pub(super) enum Grouped {
@@ -46,6 +46,7 @@ pub(super) struct DomainChanges {
 pub(super) struct Batch<'a> {
     store: &'a Store,
     trails: &'a HashMap<Generation, TrailHead>,
+    limits: PutLimits,
     domains: HashMap<Generation, DomainPlan>,
     outcomes: Vec<Outcome>,
     /// Those to be made when everything else is planned, and whose outcome each is.
@@ -53,9 +54,13 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(store: &'a Store, trails: &'a HashMap<Generation, TrailHead>) -> Self {
+    pub(super) fn new(
+        store: &'a Store,
+        trails: &'a HashMap<Generation, TrailHead>,
+        limits: PutLimits,
+    ) -> Self {
         let (outcomes, checkpoints) = (Vec::new(), Vec::new());
-        Self { store, trails, domains: HashMap::new(), outcomes, checkpoints }
+        Self { store, trails, limits, domains: HashMap::new(), outcomes, checkpoints }
     }
 
     /// How many commands were added.
@@ -117,10 +122,10 @@ impl<'a> Batch<'a> {
 
     fn put(&mut self, put: PutEntry) -> Outcome {
         let generation = *put.keys.generation();
-        let store = self.store;
+        let (store, limits) = (self.store, self.limits);
         let outcome = check_permit(&put.keys, &put.permit, &[Action::Store, Action::Rotate])
             .and_then(|()| self.domain(&put.keys))
-            .and_then(|plan| plan.put(store.engine(), put));
+            .and_then(|plan| plan.put(store.engine(), put, limits));
         (Some(generation), outcome)
     }
 

@@ -14,7 +14,9 @@ use crate::error::StoreError;
 use crate::layout;
 use crate::store::Store;
 use crate::writer::name_plan::{Ground, NamePlan};
-use crate::writer::{ChangeVersions, CheckpointDomain, DomainChange, Done, PutEntry, UpdateDomain};
+use crate::writer::{
+    ChangeVersions, CheckpointDomain, DomainChange, Done, PutEntry, PutLimits, UpdateDomain,
+};
 
 /// What a batch comes to in one domain.
 pub(super) struct DomainPlan {
@@ -42,12 +44,20 @@ impl DomainPlan {
         Ok(Self { keys, trail, trail_was: trail.revision, facts, names: HashMap::new(), body: None, put })
     }
 
-    pub(super) fn put(&mut self, engine: &AnyEngine, put: PutEntry) -> Result<Done, StoreError> {
+    pub(super) fn put(
+        &mut self,
+        engine: &AnyEngine,
+        put: PutEntry,
+        limits: PutLimits,
+    ) -> Result<Done, StoreError> {
         if put.blob.is_empty() || put.blob.len() > MAX_DATA {
             return Err(StoreError::BlobSize);
         }
+        if put.blob.len() > limits.secret {
+            return Err(StoreError::SecretLimit { limit: limits.secret });
+        }
         let (plan, ground) = plan_of(&mut self.names, engine, &self.keys, put.permit.name())?;
-        let (version, repeated) = plan.put(&ground, &put)?;
+        let (version, repeated) = plan.put(&ground, &put, limits)?;
         let name = Some(ground.name.to_string());
         self.facts.push(AuditFacts { name, version: Some(version.get()), ..put.audit });
         Ok(Done::Stored { version, repeated })

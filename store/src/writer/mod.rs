@@ -4,6 +4,7 @@ mod batch;
 mod command;
 mod domain_plan;
 mod domains;
+mod limits;
 mod name_plan;
 mod source;
 
@@ -11,6 +12,8 @@ pub use command::{
     Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done,
     NewDomain, PutEntry, Span, UpdateDomain,
 };
+
+pub use limits::PutLimits;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -28,13 +31,22 @@ pub struct Writer {
     /// Where the trails of domains have got to: nobody else moves them.
     trails: HashMap<Generation, TrailHead>,
     removals: VecDeque<Generation>,
+    limits: PutLimits,
     stopped: bool,
 }
 
 impl Writer {
     pub(crate) fn new(store: Store) -> Result<Self, StoreError> {
         let removals = store.removals()?.into();
-        Ok(Self { store, trails: HashMap::new(), removals, stopped: false })
+        let limits = PutLimits::default();
+        Ok(Self { store, trails: HashMap::new(), removals, limits, stopped: false })
+    }
+
+    /// The same writer with these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: PutLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Does the commands in order and makes them durable with one commit of the engine (making and deleting
@@ -72,7 +84,7 @@ impl Writer {
             outcomes.extend(source.map(|_| Err(StoreError::Stopped)));
             return;
         }
-        let mut batch = Batch::new(&self.store, &self.trails);
+        let mut batch = Batch::new(&self.store, &self.trails, self.limits);
         for command in &mut *source {
             batch.add(command);
         }

@@ -11,7 +11,7 @@ use crate::engine::{AnyEngine, Revision, Txn};
 use crate::entry::{Head, LARGEST_BESIDE, Loaded, Stage, VersionMeta, is_put_back, load};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout::EntryPlace;
-use crate::writer::{Change, PutEntry, Span};
+use crate::writer::{Change, PutEntry, PutLimits, Span};
 use pages::Pages;
 use records::Records;
 
@@ -48,7 +48,7 @@ impl NamePlan {
                 return Err(damaged("head", &at.head()));
             }
             Some(Loaded { head, raw, revision }) => {
-                let newest = head.highest().map(|newest| head.beside(newest, &at.head(), &raw));
+                let newest = head.highest().map(|newest| head.beside(newest, &at, &raw));
                 let latest = newest.transpose()?.flatten().map(<[u8]>::to_vec);
                 (head, latest, Some(revision))
             }
@@ -63,7 +63,12 @@ impl NamePlan {
     }
 
     /// Puts a version; gives which, and whether it was there already.
-    pub(super) fn put(&mut self, ground: &Ground<'_>, put: &PutEntry) -> Result<(Version, bool), StoreError> {
+    pub(super) fn put(
+        &mut self,
+        ground: &Ground<'_>,
+        put: &PutEntry,
+        limits: PutLimits,
+    ) -> Result<(Version, bool), StoreError> {
         let latest = Latest::of(self.head.highest());
         if put.options.if_latest.is_some_and(|expected| expected != latest) {
             return Err(StoreError::NotLatest { latest: self.head.highest() });
@@ -77,12 +82,25 @@ impl NamePlan {
             Some(asked) if self.is_same(ground, put, asked)? => return Ok((asked, true)),
             Some(asked) => return Err(StoreError::Conflict { asked, next: next? }),
         };
+        self.check_room(ground.name, limits)?;
         let meta = VersionMeta::new(ground.keys, version, put);
         let key = self.at.version(version.get());
         let aad = meta.aad(ground.keys, ground.name);
         let raw = ground.keys.seal(&aad, put.blob.expose()).map_err(|e| sealed(e, "entry", &key))?;
         self.add(meta, raw);
         Ok((version, false))
+    }
+
+    /// Whether one more version may be added.
+    fn check_room(&self, name: &ResourceName, limits: PutLimits) -> Result<(), StoreError> {
+        if self.head.highest().is_none() && name.as_str().len() > limits.name {
+            return Err(StoreError::NameLength { limit: limits.name });
+        }
+        let (first, highest) = self.head.range().into_inner();
+        if highest.saturating_add(1).saturating_sub(first) >= limits.versions {
+            return Err(StoreError::VersionsLimit { limit: limits.versions });
+        }
+        Ok(())
     }
 
     /// Adds the next version, as the newest. The one before it gets a record of its own, if it has none: that

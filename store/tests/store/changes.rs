@@ -31,7 +31,7 @@ fn a_deleted_latest_is_not_found_and_never_an_older_one() {
 fn what_is_destroyed_is_gone_for_good_and_its_number_stays_taken() {
     let mut world = World::new();
     world.put("a", 0, b"1").unwrap();
-    world.put("big", 0, &[7; 100_000]).unwrap();
+    world.put("big", 0, &vec![7; 100_000]).unwrap();
     let with_secret = world.raw(Tree::Entry).iter().map(|(_, value)| value.len()).sum::<usize>();
     assert_eq!(world.change("big", Change::Destroy, 0).unwrap(), [1]);
     let without = world.raw(Tree::Entry).iter().map(|(_, value)| value.len()).sum::<usize>();
@@ -40,7 +40,7 @@ fn what_is_destroyed_is_gone_for_good_and_its_number_stays_taken() {
     assert!(matches!(world.change("big", Change::Delete, 1), Err(StoreError::Destroyed)));
     assert_eq!(world.change("big", Change::Destroy, 1).unwrap(), Vec::<u32>::new());
     assert_eq!(world.put("big", 0, b"next").unwrap(), 2);
-    assert!(matches!(world.put("big", 1, &[7; 100_000]), Err(StoreError::Conflict { .. })));
+    assert!(matches!(world.put("big", 1, &vec![7; 100_000]), Err(StoreError::Conflict { .. })));
 }
 
 #[test]

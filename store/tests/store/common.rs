@@ -1,5 +1,6 @@
 //! A store in memory, a domain in it, and permits for it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,7 +163,9 @@ impl World {
     /// To change one version, or all that there are (0).
     pub(crate) fn change_command(&self, name: &str, change: Change, version: u32) -> Command {
         let permit = || self.member.may(change.action(), name);
-        let all = || self.store.range(&self.keys, &permit()).unwrap_or(1..=0);
+        // Of a name that isn't there, none.
+        let none = RangeInclusive::new(1, 0);
+        let all = || self.store.range(&self.keys, &permit()).unwrap_or(none);
         let span = Version::new(version).map_or_else(|| Span::Range(all()), Span::One);
         let action = match change {
             Change::Delete => "delete",

@@ -9,6 +9,7 @@ mod data_dir;
 mod domains;
 mod entries;
 mod faults;
+mod limits;
 mod model;
 mod secrecy;
 mod tampering;

@@ -18,8 +18,7 @@ fn shown(options: &str) -> String {
         drop(connection);
     });
     let (program, socket) = (program("key-admin"), socket.display().to_string());
-    let line =
-        format!("{} audit verify --domain fleet --admin-socket {socket} {options}", program.display());
+    let line = format!("{} audit verify --domain fleet --admin-socket {socket} {options}", program.display());
     // A terminal for all three, whose output goes to standard output here.
     let mut command = Command::new("script");
     command.args(["-q", "-e", "-c", &line, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR");

@@ -59,6 +59,7 @@ fn what_is_generated_is_what_stock_tools_generate() {
         let der: &'static [u8] = policy.der().to_vec().leak();
         let (_, x509) = x509_parser::parse_x509_certificate(der).expect("parsed");
         assert_eq!(x509.subject().to_string(), "CN=policyKey, O=dom0/policyAuthority");
+        assert_eq!(policy.domain_named(), Some("dom0"));
         assert!(x509.basic_constraints().expect("read").is_some_and(|c| c.critical && c.value.ca));
         assert_eq!(
             x509.key_usage().expect("read").map(|u| (u.critical, u.value.flags)),
@@ -176,13 +177,21 @@ fn versions_below_3_and_algorithms_other_than_the_signatures_are_refused() {
 
 #[test]
 fn a_key_that_nothing_of_ours_uses_is_refused() {
-    let ed25519 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    let p521 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).expect("a key");
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let der = params.self_signed(&ed25519).expect("signed");
+    let der = params.self_signed(&p521).expect("signed");
     assert_eq!(read(der.der()).map(|_| ()), Err(PolicyError::Key));
-    let p256 = rcgen::KeyPair::generate().expect("a key");
-    assert!(read(params.self_signed(&p256).expect("signed").der()).is_ok());
+    for kind in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ED25519] {
+        let key = rcgen::KeyPair::generate_for(kind).expect("a key");
+        let der = params.self_signed(&key).expect("signed").der().to_vec();
+        assert!(read(&der).is_ok());
+        // One bit of the signature.
+        let last = der.len() - 2;
+        let mut forged = der;
+        forged[last] ^= 1;
+        assert_eq!(read(&forged).map(|_| ()), Err(PolicyError::Signature));
+    }
 }
 
 /// A name is copied as it is, so names that certificate libraries normalize or can't hold are no trouble.

@@ -109,6 +109,11 @@ pub struct Import {
     pub entry: admin::ImportEntry,
 }
 
+/// From now on this is the domain of a channel that names none.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SetDefault(pub Option<DomainName>);
+
 /// Make a last checkpoint of every domain.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -202,5 +207,6 @@ handle! {
     Distrust => |registry, it| registry.distrust(&it.domain, &it.kind, &it.measurement).await;
     VerifyAudit => |registry, verify| registry.verify_audit(&verify.0).await;
     Import => |registry, import| registry.import(&import.domain, import.entry).await;
+    SetDefault => |registry, set| registry.set_default(set.0).await;
     CheckpointAll => |registry, _all| registry.checkpoint_changed().await;
 }

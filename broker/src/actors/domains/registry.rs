@@ -81,6 +81,11 @@ impl Registry {
         }
     }
 
+    /// Every shard takes channels that name no domain for this one's.
+    pub(super) async fn set_default(&self, default: Option<DomainName>) {
+        self.publish(Domains::new(self.domains().iter().cloned(), default)).await;
+    }
+
     /// Returns when every shard decides by the new snapshot.
     async fn publish(&self, domains: Domains) {
         let domains = Arc::new(domains);

@@ -102,6 +102,7 @@ impl Drop for StoreActor {
 fn commit_batches(mut writer: Writer, waiting: &Taker<Commit>, failure: &Failure) {
     let _watch = failure.on_panic("the committer thread panicked");
     let size = metrics::histogram!("claviger_commit_batch_size");
+    let seconds = metrics::histogram!("claviger_commit_seconds");
     // A process that ended while a domain was being removed left something to sweep.
     let mut sweeping = true;
     let mut batch = Vec::new();
@@ -122,7 +123,9 @@ fn commit_batches(mut writer: Writer, waiting: &Taker<Commit>, failure: &Failure
         });
         #[allow(clippy::cast_precision_loss, reason = "a batch has at most MAX_BATCH commands")]
         size.record(outcomes.len() as f64);
-        pace = Pace::after(began.elapsed(), outcomes.len(), waiting.waiting());
+        let took = began.elapsed();
+        seconds.record(took.as_secs_f64());
+        pace = Pace::after(took, outcomes.len(), waiting.waiting());
         answer(askers, outcomes, failure);
     }
 }

@@ -4,18 +4,31 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use claviger_broker::config::{AdmissionListen, Config, Overrides};
+use claviger_broker::config::{AdmissionListen, Config, LogFormat, Overrides};
+use claviger_broker::logging::{self, Logs};
 use claviger_broker::{Addresses, Broker, StartError};
 use claviger_client::cli::{Failure, OutputMode, passphrase};
 use claviger_store::slot::Passphrase;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Serve until SIGTERM or SIGINT; what is under way then is finished first.
+use super::systemd;
+
+/// Serve until SIGTERM or SIGINT; what is under way then is finished first. SIGHUP reads the configuration again.
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   key-broker serve --data-dir /var/lib/claviger --listen 0.0.0.0:8120 \\
       --admission-listen 0.0.0.0:8123 --ops-listen 127.0.0.1:8122")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// Check the configuration and the flags, start nothing: `key-broker config check`.
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// Where the configuration is, and what wins over it.
+#[derive(clap::Args)]
+pub(crate) struct Settings {
     /// The data directory, made by `key-broker init`.
     #[arg(long, env = "CLAVIGER_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -39,15 +52,46 @@ pub(crate) struct Args {
     /// terminal.
     #[arg(long, value_name = "FILE", env = "CLAVIGER_PASSPHRASE_FILE")]
     passphrase_file: Option<PathBuf>,
+    /// How logs are written [default: auto].
+    #[arg(long, value_enum, env = "CLAVIGER_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What is logged, such as `warn` or `info,claviger_broker=debug` [default: info].
+    #[arg(long, value_name = "FILTER", env = "CLAVIGER_LOG")]
+    log_filter: Option<String>,
+}
+
+impl Settings {
+    /// The file, and what wins over it.
+    pub(crate) fn parts(self) -> (Option<PathBuf>, Overrides) {
+        let flags = Overrides {
+            data_dir: self.data_dir,
+            listen: self.listen,
+            admission: self.admission_listen,
+            ops_listen: self.ops_listen,
+            admin_socket: self.admin_socket,
+            passphrase_file: self.passphrase_file,
+            log_format: self.log_format,
+            // A variable that is set to nothing is as one that isn't set.
+            log_filter: self.log_filter.filter(|text| !text.is_empty()),
+        };
+        (self.config, flags)
+    }
 }
 
 pub(crate) fn run(args: Args, output: OutputMode) -> ExitCode {
-    claviger_broker::logging::install("info");
+    if args.check_config {
+        return super::config::check(args.settings, output);
+    }
     match claviger_broker::runtime::block_on(serve(args, output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ended::Start(error)) => failure(&error).exit(output),
         Err(Ended::Failed(reason)) => {
             Failure::new("unavailable", 1, reason, "mend it, then start the broker again").exit(output)
+        }
+        Err(Ended::AtOnce) => {
+            let what = "ended at once, by a second signal: what was under way is cut off";
+            Failure::new("cut-off", 1, what, "nothing that was acknowledged is lost; start it again")
+                .exit(output)
         }
     }
 }
@@ -55,35 +99,138 @@ pub(crate) fn run(args: Args, output: OutputMode) -> ExitCode {
 enum Ended {
     Start(StartError),
     Failed(&'static str),
+    AtOnce,
+}
+
+/// The signals that a broker listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns when it is told to stop.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 async fn serve(args: Args, output: OutputMode) -> Result<(), Ended> {
-    let flags = Overrides {
-        data_dir: args.data_dir,
-        listen: args.listen,
-        admission: args.admission_listen,
-        ops_listen: args.ops_listen,
-        admin_socket: args.admin_socket,
-        passphrase_file: args.passphrase_file,
-    };
+    let (path, flags) = args.settings.parts();
     let start = |error: StartError| Ended::Start(error);
-    let config = Config::load(args.config.as_deref(), flags).map_err(|error| start(error.into()))?;
-    let handler = |kind| signal(kind).map_err(|error| start(StartError::Socket(error)));
-    let (mut terminate, mut interrupt) =
-        (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let config = Config::load(path.as_deref(), flags.clone()).map_err(|error| start(error.into()))?;
+    let filter = logging::filter(&config.log_filter).unwrap_or_default();
+    let logs = logging::start(config.log_format, filter);
+    let mut signals = Signals::new().map_err(|error| start(StartError::Socket(error)))?;
     let passphrase_file = config.passphrase_file.clone();
     let passphrase = |wrong| passphrase_of_slot(passphrase_file.as_deref(), wrong);
-    let broker = Broker::start(config, passphrase).await.map_err(start)?;
+    let mut broker = Broker::start(config, passphrase).await.map_err(start)?;
     announce(&broker.addresses, output);
-    let failed = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        reason = broker.failed() => Some(reason),
-    };
+    systemd::ready(broker.state());
+    let failed =
+        watch(&mut broker, &mut signals, &logs, || Config::load(path.as_deref(), flags.clone())).await;
     tracing::info!(failed, "draining");
-    drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
-    broker.drain().await;
+    systemd::stopping();
+    drain(broker, &mut signals).await?;
     failed.map_or(Ok(()), |reason| Err(Ended::Failed(reason)))
+}
+
+/// Returns when it is to stop, with the reason if there is one.
+async fn watch(
+    broker: &mut Broker,
+    signals: &mut Signals,
+    logs: &Logs,
+    load: impl Fn() -> Result<Config, claviger_broker::config::ConfigError>,
+) -> Option<&'static str> {
+    let mut state = broker.watch();
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return None,
+            _ = signals.interrupt.recv() => return None,
+            reason = broker.failed() => return Some(reason),
+            () = beat(broker) => {}
+            changed = state.changed() => {
+                // The broker holds the other end.
+                if changed.is_ok() {
+                    systemd::state(*state.borrow_and_update());
+                }
+            }
+            _ = signals.hangup.recv() => {
+                systemd::reloading();
+                reload(broker, logs, load()).await;
+                systemd::ready(broker.state());
+            }
+        }
+    }
+}
+
+/// Tells systemd, when it is time, that every event loop comes round. Where one is stuck, it isn't told.
+async fn beat(broker: &Broker) {
+    let Some(every) = systemd::watchdog() else { return std::future::pending().await };
+    tokio::time::sleep(every).await;
+    broker.turn().await;
+    systemd::alive();
+}
+
+/// Takes over what can be; a file that can't be used changes nothing.
+async fn reload(broker: &mut Broker, logs: &Logs, new: Result<Config, claviger_broker::config::ConfigError>) {
+    let counted =
+        |result| metrics::counter!("claviger_config_reloads_total", "result" => result).increment(1);
+    let new = match new {
+        Ok(new) => new,
+        Err(error) => {
+            counted("error");
+            tracing::error!(%error, "the configuration can't be used; nothing of it is taken over");
+            return;
+        }
+    };
+    let changed = broker.reload(&new).await;
+    if let Ok(filter) = logging::filter(&new.log_filter) {
+        logs.set(filter);
+    }
+    for change in changed {
+        let key = change.key;
+        if change.in_force {
+            tracing::info!(key, "a setting is changed");
+        } else {
+            tracing::warn!(key, "a changed setting counts only from the next start");
+        }
+    }
+    counted("ok");
+    tracing::info!("the configuration is read again");
+}
+
+/// Has the broker finish what is under way; a second signal ends it at once.
+async fn drain(broker: Broker, signals: &mut Signals) -> Result<(), Ended> {
+    let mut draining = std::pin::pin!(broker.drain());
+    loop {
+        let beat = async {
+            match systemd::watchdog() {
+                Some(every) => tokio::time::sleep(every).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = &mut draining => return Ok(()),
+            () = signals.stop() => {
+                tracing::warn!("a second signal: what is under way is cut off");
+                return Err(Ended::AtOnce);
+            }
+            () = beat => systemd::alive(),
+        }
+    }
 }
 
 /// How often a passphrase is asked for at the terminal.
@@ -118,7 +265,7 @@ fn passphrase_of_slot(file: Option<&Path>, wrong: u32) -> Option<Passphrase> {
     passphrase::ask("Passphrase of the root key").inspect_err(told).ok()
 }
 
-/// Says where the broker listens: on stdout for machines, in the log for people, and to systemd.
+/// Says where the broker listens: on stdout for machines, in the log for people.
 fn announce(addresses: &Addresses, output: OutputMode) {
     let Addresses { listen, admission, ops } = addresses;
     if output == OutputMode::Json {
@@ -132,7 +279,6 @@ fn announce(addresses: &Addresses, output: OutputMode) {
     }
     let (listed, ops) = (list(admission), list(ops.as_slice()));
     tracing::info!(%listen, admission = listed, ops, "ready");
-    drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
 }
 
 fn list(addresses: &[SocketAddr]) -> String {

@@ -4,7 +4,7 @@ use claviger_store::NewSlot;
 
 use super::*;
 use crate::actors::domains::Occupy;
-use crate::config::Overrides;
+use crate::config::{Live, Overrides};
 
 struct Made {
     _dir: tempfile::TempDir,
@@ -27,7 +27,8 @@ fn make(drain: Duration) -> Made {
     config.limits.drain = drain;
     let (failure, failed) = Failure::new();
     let lifecycle = Lifecycle::new(State::Sealed);
-    let ground = Ground::new(data_dir, Arc::new(config), failure, lifecycle.clone());
+    let live = Live::new(&config);
+    let ground = Ground::new(data_dir, Arc::new(config), live, failure, lifecycle.clone());
     let (ground, gate) = ground.expect("an engine");
     Made { _dir: dir, sealed: Sealed::new(ground, Vec::new()), root, gate, failed, lifecycle }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use claviger_attest::KeyAlgorithm;
-use claviger_client::cli::{Manual, Output, StateArgs, formats};
+use claviger_client::cli::{Manual, Output, StateArgs, clock, formats};
 use claviger_client::{Address, Collector};
 use claviger_proto::format::Format;
 use claviger_proto::{DomainName, EntryType, Version};
@@ -41,6 +41,10 @@ A first time, step by step:
 pub(crate) enum Command {
     /// Prove what this machine runs and become a member of a domain
     Enroll(EnrollArgs),
+    /// Get the next admission certificate before the one that is there ends
+    Renew(RenewArgs),
+    /// Say who this machine is and until when, without the network
+    Status(StatusArgs),
     /// Put a new version of a resource
     Store(StoreArgs),
     /// Get a version of a resource into the local cryptstore, a file, or standard output
@@ -91,12 +95,58 @@ pub(crate) struct EnrollArgs {
     /// What seals a new cryptstore: file:PATH, made if it isn't there, or passphrase; without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
-    /// The kind of the machine's new key: p256, p384, rsa-2048, rsa-3072 or rsa-4096
+    /// The kind of the machine's new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value = "p256")]
     pub(crate) key: KeyAlgorithm,
     /// Enroll anew over an enrolment that is there; retrieved entries are kept
     #[arg(long)]
     pub(crate) replace: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-client renew --admission 10.0.0.7:8123 --evidence simulated-enclave:/etc/claviger/simulated \\
+      --state-dir /var/lib/claviger
+  key-client renew --if-due --admission 10.0.0.7:8123 --evidence simulated-enclave:/etc/claviger/simulated \\
+      --state-dir /var/lib/claviger
+
+A timer calls it with --if-due, as often as it likes. The old certificate stays valid until its end; when renewing
+fails, it stays this machine's, and nothing is changed.")]
+pub(crate) struct RenewArgs {
+    /// The broker's admission address
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admission: Address,
+    /// Where the evidence comes from: simulated-enclave:DIR
+    #[arg(long, value_name = "KIND:WHERE")]
+    pub(crate) evidence: Collector,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// The kind of the new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096; without it, that of the old one
+    #[arg(long, value_name = "ALGORITHM", conflicts_with = "keep_key")]
+    pub(crate) key: Option<KeyAlgorithm>,
+    /// Keep the key that is there
+    #[arg(long)]
+    pub(crate) keep_key: bool,
+    /// Do nothing unless it is due: less than a third of the certificate's life is left
+    #[arg(long)]
+    pub(crate) if_due: bool,
+    /// Due is when less than this is left: a number and s, m, h or d
+    #[arg(long, value_name = "TIME", value_parser = clock::duration, requires = "if_due")]
+    pub(crate) before: Option<i64>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  key-client status --state-dir /var/lib/claviger
+
+Ends with 0 where the machine's certificate is good now (`valid`, or `due` for renewal) or it isn't enrolled, and with
+3 where the certificate isn't good: code expired, not-yet-valid, policy-expired, policy-not-yet-valid, or
+certificate-refused. The report is on standard output in either case.")]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 #[derive(Args)]

@@ -4,8 +4,10 @@ mod args;
 mod cryptstore;
 mod enroll;
 mod out;
+mod renew;
 mod requests;
 mod retrieve;
+mod status;
 mod store;
 
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Enroll(args) => enroll::run(&args, mode).await,
+            Command::Renew(args) => renew::run(&args, mode).await,
+            Command::Status(args) => status::run(&args, mode),
             Command::Store(args) => store::run(&args, mode).await,
             Command::Retrieve(args) => retrieve::run(&args, mode).await,
             Command::Generate(args) => requests::generate(&args, mode).await,

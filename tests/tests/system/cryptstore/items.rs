@@ -82,6 +82,7 @@ fn keys_are_made_in_every_kind_and_say_what_they_are() {
     for (kind, holds) in [
         ("p256", "an EC private key"),
         ("p384", "an EC private key"),
+        ("ed25519", "an Ed25519 private key"),
         ("rsa-2048", "an RSA private key"),
         ("rsa-3072", "an RSA private key"),
         ("rsa-4096", "an RSA private key"),

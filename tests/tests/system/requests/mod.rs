@@ -151,7 +151,7 @@ fn keys_are_made_in_the_broker_and_rotated() {
         assert_eq!(run.code(), Some(0), "{run}");
         run.stdout().to_vec()
     };
-    for kind in ["bytes-64", "aes-256", "p256", "p384", "rsa-2048"] {
+    for kind in ["bytes-64", "aes-256", "p256", "p384", "ed25519", "rsa-2048"] {
         let name = &format!("keys/{kind}");
         assert_eq!(make(name, kind).ok(), json!({"name": name, "version": 1}));
         assert_eq!(client(&broker, &state, "rotate", name).run().ok()["version"], 2);

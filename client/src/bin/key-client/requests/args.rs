@@ -38,7 +38,7 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub(crate) at: At,
     /// What kind of key: bytes-N (N random bytes), aes-128, aes-256, aes-256-gcm, aes-256-cbc-hmac-sha256,
-    /// aes-256-cbc-hmac-sha384, p256, p384, rsa-2048, rsa-3072 or rsa-4096
+    /// aes-256-cbc-hmac-sha384, p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: NewKey,
     /// Keep it in the broker for good: no retrieve will return it

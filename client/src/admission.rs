@@ -1,0 +1,98 @@
+//! What enrolment and renewal have in common: challenge, evidence, certificate.
+
+use claviger_attest::{
+    Binding, EXPORTER_LEN, Peer, PolicyCertificate, Purpose, Role, SigningKey, exporter_label, sha384,
+    verify_agent,
+};
+use claviger_proto::DomainName;
+use claviger_proto::key::PublicKey;
+use claviger_proto::limits::MAX_ADMISSION_FRAME;
+use claviger_proto::trust::{EvidencePackage, NONCE, TrustRequest, TrustResponse};
+use rustls_pki_types::UnixTime;
+
+use crate::error::{Error, ProtocolFault};
+use crate::evidence::Collector;
+use crate::tls;
+use crate::wire::Wire;
+
+pub(crate) async fn challenge(wire: &mut Wire) -> Result<[u8; NONCE], Error> {
+    match receive(wire, None).await? {
+        TrustResponse::Challenge(nonce) => Ok(nonce),
+        TrustResponse::Admitted(_) | TrustResponse::Refused(_) => Err(wire.fault(ProtocolFault::Unrelated)),
+    }
+}
+
+pub(crate) async fn submit(wire: &mut Wire, request: &TrustRequest) -> Result<Vec<u8>, Error> {
+    match receive(wire, Some(&request.encode_body())).await? {
+        TrustResponse::Admitted(certificate) => Ok(certificate),
+        TrustResponse::Challenge(_) | TrustResponse::Refused(_) => Err(wire.fault(ProtocolFault::Unrelated)),
+    }
+}
+
+/// The broker's next message; a refusal is an error at any point.
+async fn receive(wire: &mut Wire, message: Option<&[u8]>) -> Result<TrustResponse, Error> {
+    let answer = wire.exchange(message, MAX_ADMISSION_FRAME).await?;
+    let decoded = TrustResponse::decode_body(answer);
+    match decoded.map_err(|fault| wire.fault(fault))? {
+        (TrustResponse::Refused(refusal), request_id) => Err(Error::Refused { refusal, request_id }),
+        (response, _) => Ok(response),
+    }
+}
+
+/// What the evidence has to carry, so that it is worth nothing on any other channel (`docs/protocol.md`, binding).
+/// `leaf` is this end's on the channel, `key` the one to certify.
+pub(crate) fn bind(
+    wire: &Wire,
+    purpose: Purpose,
+    policy: &PolicyCertificate,
+    leaf: &[u8],
+    key: &PublicKey,
+    nonce: &[u8; NONCE],
+) -> Result<[u8; 64], Error> {
+    let connection = wire.tls();
+    let server_leaf = connection.peer_certificates().and_then(|chain| chain.first());
+    let server_leaf = server_leaf.ok_or_else(|| wire.fault(ProtocolFault::Unrelated))?;
+    let exporter = connection
+        .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
+        .map_err(|source| Error::Tls { address: wire.address().clone(), source })?;
+    let binding = Binding {
+        role: Role::Agent,
+        purpose,
+        policy_digest: policy.digest(),
+        nonce,
+        client_leaf: &sha384(leaf),
+        server_leaf: &sha384(server_leaf),
+        new_spki: Some(&sha384(key.spki_der())),
+        exporter: &exporter,
+    };
+    Ok(binding.digest())
+}
+
+/// The message that submits evidence.
+pub(crate) fn request(purpose: &str, collector: &Collector, evidence: EvidencePackage) -> TrustRequest {
+    TrustRequest {
+        requesting_enclave_tag: "requesting-enclave".to_owned(),
+        providing_enclave_tag: "providing-enclave".to_owned(),
+        submitted_evidence_type: collector.kind().submitted_evidence_type().to_owned(),
+        purpose: purpose.to_owned(),
+        support: Some(evidence),
+        new_key: None,
+    }
+}
+
+/// What the broker sent is worth keeping only if it works: ours, under our domain's policy, valid now.
+pub(crate) fn check(
+    wire: &Wire,
+    domain: &DomainName,
+    policy: &PolicyCertificate,
+    certificate: &[u8],
+    key: &SigningKey,
+    now: UnixTime,
+) -> Result<Peer, Error> {
+    let peer = verify_agent(policy, domain, certificate, now)
+        .map_err(|fault| wire.fault(ProtocolFault::Certificate(fault)))?;
+    match tls::certified(certificate, key.pkcs8_der()) {
+        Ok(_) => Ok(peer),
+        Err(_) => Err(wire.fault(ProtocolFault::OtherKey)),
+    }
+}
