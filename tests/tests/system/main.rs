@@ -21,3 +21,4 @@ mod slots;
 mod status;
 mod stock;
 mod threats;
+mod trace;
