@@ -138,12 +138,10 @@ pub enum Error {
         found: Service,
     },
     /// The channel is open, and nothing came of it: admission begins with the broker's challenge.
-    #[error("the server at {address} sent no challenge within {limit:?}")]
+    #[error("the server at {address} opened the channel and sent no challenge")]
     NoChallenge {
         /// Which server.
         address: Address,
-        /// How long it was given.
-        limit: Duration,
     },
     /// No TLS came about, and no certificate is the reason.
     #[error("there is no TLS 1.3 with the server at {address}: {source}")]
@@ -326,7 +324,9 @@ impl Error {
                 "give the address of its admission: the same broker, by default port 8123".into()
             }
             Self::NoChallenge { .. } => {
-                "check that this is the broker's admission port (by default 8123), not its key service's (8120)".into()
+                "check that this is the broker's admission port (by default 8123), not its key service's (8120); if it \
+                 is, look at the broker's log"
+                    .into()
             }
             Self::UnknownDomain { domain, .. } => {
                 format!("check the domain's spelling, or create it: key-admin domain create {domain}")

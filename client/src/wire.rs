@@ -81,9 +81,14 @@ impl Wire {
     /// Reads the first message where the other end speaks first; it has it ready, so it gets as long as a handshake.
     pub(crate) async fn first(&mut self, limit: usize) -> Result<&[u8], Error> {
         let given = self.timeouts.handshake;
-        let late = Error::NoChallenge { address: self.address.clone(), limit: given };
-        timeout(given, self.receive(limit)).await.map_err(|_| late)??;
-        Ok(&self.body)
+        match timeout(given, self.receive(limit)).await {
+            Ok(Ok(())) => Ok(&self.body),
+            // A key service waits for its peer, too, and closes when nothing comes.
+            Err(_) | Ok(Err(Error::Closed { .. })) => {
+                Err(Error::NoChallenge { address: self.address.clone() })
+            }
+            Ok(Err(error)) => Err(error),
+        }
     }
 
     /// An error about what the broker said.
