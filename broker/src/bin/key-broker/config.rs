@@ -25,6 +25,8 @@ enum Command {
   key-broker config check --config /etc/claviger/broker.toml --listen 0.0.0.0:8120")]
     Check(Box<Settings>),
     /// Print every setting with its default and its meaning, as a configuration file (TOML).
+    #[command(after_help = "Example:
+  key-broker config default > broker.toml")]
     Default,
 }
 
