@@ -7,7 +7,7 @@
 //!                 │                     ├──▶ store's read side
 //!                 │                     └──▶ segments               ◀── audit  (timer: fdatasync)
 //!                 └──ask──▶ attestor (own threads)
-//!  (main)     admin API ──ask──▶ domains ──queue──▶ committer, then ──▶ every shard's acl
+//!  (main)     admin API ──ask──▶ domains ──queue──▶ committer, then ──ask──▶ every shard's acl and audit
 //!                 │
 //!                 └──ask──▶ keeper ──ask──▶ domains, every shard's acl and audit
 //! ```

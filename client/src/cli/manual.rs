@@ -103,10 +103,9 @@ mod tests {
 
     #[test]
     fn examples_keep_their_lines_and_what_follows_them_its_place() {
-        let command =
-            |name| Command::new("x").version(name).about("X").after_help("Examples:\n  x one\n  x two");
-        for (version, last) in [("1.0", "v1.0"), ("", ".fi")] {
-            let page = page(&Man::new(command(version))).unwrap();
+        let command = || Command::new("x").about("X").after_help("Examples:\n  x one\n  x two");
+        for (command, last) in [(command().version("1.0"), "v1.0"), (command(), ".fi")] {
+            let page = page(&Man::new(command)).unwrap();
             assert!(page.contains(".SH NOTES\n.nf\nExamples:\n  x one\n  x two\n.fi\n"), "{page}");
             assert!(page.trim_end().ends_with(last), "{page}");
         }
