@@ -27,13 +27,21 @@ pub(crate) const CERTIFICATE_PEM: &str = "policy-cert.pem";
 pub(crate) const CERTIFICATE_DER: &str = "policy_cert_file.bin";
 
 impl PolicyFiles {
-    /// Reads both, and makes sure that they belong together and can sign for this domain.
+    /// Reads both, and makes sure that they belong together and can sign for this domain, which must be the one that
+    /// the certificate names, if it names one: what is issued for another works nowhere.
     pub(crate) fn issuer(&self, domain: &DomainName) -> Result<Issuer, Failure> {
         let (key, certificate) = self.read()?;
-        self.join(&key, certificate, domain)
+        let issuer = self.join(&key, certificate, domain)?;
+        if let Some(named) = issuer.certificate().domain_named().filter(|named| *named != domain.as_str()) {
+            let why = format!("its certificate is the policy certificate of domain {named}, not of {domain}");
+            let next =
+                "give --domain as the certificate names it, or that domain's own policy key and certificate";
+            return Err(refuse(&self.policy_key, &why, next));
+        }
+        Ok(issuer)
     }
 
-    /// The same, for sending them to a broker.
+    /// Reads both, for sending them to a broker, and makes sure that they belong together and can sign.
     pub(crate) fn pair(&self, domain: &DomainName) -> Result<(PrivateKey, PolicyCertificate), Failure> {
         let (key, certificate) = self.read()?;
         self.join(&key, certificate.clone(), domain)?;
@@ -49,17 +57,10 @@ impl PolicyFiles {
         let key = SigningKey::from_private(key).map_err(|error| {
             refuse(&self.policy_key, &error.to_string(), "give a policy key of a kind that signs")
         })?;
-        let issuer = Issuer::new(key, certificate, domain).map_err(|error| {
+        Issuer::new(key, certificate, domain).map_err(|error| {
             let next = "give the key and the certificate that belong together (--policy-key, --policy-cert)";
             refuse(&self.policy_key, &error.to_string(), next)
-        })?;
-        if let Some(named) = issuer.certificate().domain_named().filter(|named| *named != domain.as_str()) {
-            let why = format!("its certificate is the policy certificate of domain {named}, not of {domain}");
-            let next =
-                "give --domain as the certificate names it, or that domain's own policy key and certificate";
-            return Err(refuse(&self.policy_key, &why, next));
-        }
-        Ok(issuer)
+        })
     }
 
     fn read(&self) -> Result<(PrivateKey, PolicyCertificate), Failure> {

@@ -29,9 +29,12 @@ pub(crate) async fn submit(wire: &mut Wire, request: &TrustRequest) -> Result<Ve
     }
 }
 
-/// The broker's next message; a refusal is an error at any point.
+/// The broker's next message, the first without one of ours; a refusal is an error at any point.
 async fn receive(wire: &mut Wire, message: Option<&[u8]>) -> Result<TrustResponse, Error> {
-    let answer = wire.exchange(message, MAX_ADMISSION_FRAME).await?;
+    let answer = match message {
+        None => wire.first(MAX_ADMISSION_FRAME).await?,
+        Some(message) => wire.exchange(message, MAX_ADMISSION_FRAME).await?,
+    };
     let decoded = TrustResponse::decode_body(answer);
     match decoded.map_err(|fault| wire.fault(fault))? {
         (TrustResponse::Refused(refusal), request_id) => Err(Error::Refused { refusal, request_id }),

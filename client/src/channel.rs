@@ -5,11 +5,12 @@ use std::sync::Arc;
 use claviger_attest::BrokerMeasurements;
 use claviger_proto::key_service::{Outcome, Request, Response, decode_response};
 use claviger_proto::limits::MAX_KEY_SERVICE_FRAME;
+use claviger_proto::trust::TrustResponse;
 use claviger_proto::{DomainName, Entry, ResourceName, Version};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 use crate::address::Address;
-use crate::error::{Error, ProtocolFault};
+use crate::error::{Error, ProtocolFault, Service};
 use crate::identity::Identity;
 use crate::timeouts::Timeouts;
 use crate::tls::{Session, Trust};
@@ -45,11 +46,7 @@ pub struct Connector {
 impl Connector {
     /// Prepares. Fails only where the private key can't be used or isn't the certificate's.
     pub fn new(identity: &Identity, options: &Options) -> Result<Self, Error> {
-        let trust = Trust {
-            domain: identity.domain().clone(),
-            policy: identity.policy().clone(),
-            measurements: options.measurements.clone(),
-        };
+        let trust = Trust::new(identity.domain(), identity.policy(), &options.measurements);
         let session =
             Session::admitted(trust, identity.certificate(), identity.key().pkcs8_der(), &options.time)?;
         Ok(Self { session, timeouts: options.timeouts })
@@ -60,8 +57,7 @@ impl Connector {
     /// In TLS 1.3 the broker judges *our* certificate after we are done: its refusal arrives as
     /// [`Error::CertificateRefused`] from the first request.
     pub async fn connect(&self, broker: &Address) -> Result<Channel, Error> {
-        let wire = Wire::connect(broker, &self.session, self.timeouts).await?;
-        Ok(Channel { wire, domain: self.session.domain.clone(), spent: false })
+        Ok(Channel::over(Wire::connect(broker, &self.session, self.timeouts).await?, &self.session))
     }
 }
 
@@ -87,6 +83,10 @@ impl Channel {
         Connector::new(identity, options)?.connect(broker).await
     }
 
+    pub(crate) fn over(wire: Wire, session: &Session) -> Self {
+        Self { wire, domain: session.domain.clone(), spent: false }
+    }
+
     pub(crate) async fn request(
         &mut self,
         request: Request,
@@ -96,8 +96,15 @@ impl Channel {
             return Err(Error::ChannelSpent);
         }
         let body = request.encode(&self.domain);
-        let answer = self.wire.exchange(Some(&body), MAX_KEY_SERVICE_FRAME).await?;
+        let answer = self.wire.exchange(&body, MAX_KEY_SERVICE_FRAME).await?;
         let decoded = decode_response(answer, asked);
+        // Admission speaks first: its challenge is no answer of ours, and no refusal either.
+        if !matches!(&decoded, Ok(Response { outcome, .. }) if !matches!(outcome, Outcome::Refused(_)))
+            && matches!(TrustResponse::decode_body(answer), Ok((TrustResponse::Challenge(_), _)))
+        {
+            let address = self.wire.address().clone();
+            return Err(Error::WrongPort { address, found: Service::Admission });
+        }
         let Response { request_id, outcome } = decoded.map_err(|fault| self.wire.fault(fault))?;
         self.spent = false;
         match outcome {

@@ -46,11 +46,7 @@ pub async fn enroll(
     let key = SigningKey::generate(enrollment.algorithm)?;
     let now = options.time.current_time().ok_or(Error::NoClock)?;
     let leaf = self_signed_agent(&key, now)?;
-    let trust = Trust {
-        domain: enrollment.domain.clone(),
-        policy: enrollment.policy.clone(),
-        measurements: options.measurements.clone(),
-    };
+    let trust = Trust::new(enrollment.domain, enrollment.policy, &options.measurements);
     let session = Session::self_signed(trust, &leaf, key.pkcs8_der(), &options.time)?;
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;

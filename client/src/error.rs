@@ -34,6 +34,33 @@ impl fmt::Display for Phase {
     }
 }
 
+/// What a broker serves, each at a port of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Requests of machines that were admitted; by default port 8120.
+    KeyService,
+    /// Enrolment and renewal; by default port 8123.
+    Admission,
+}
+
+impl Service {
+    fn other(self) -> Self {
+        match self {
+            Self::KeyService => Self::Admission,
+            Self::Admission => Self::KeyService,
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeyService => "a broker's key service",
+            Self::Admission => "a broker's admission",
+        })
+    }
+}
+
 /// Every way in which a call of this library fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -100,6 +127,20 @@ pub enum Error {
     #[error("the broker at {address} is busy")]
     Busy {
         /// Which broker.
+        address: Address,
+    },
+    /// A broker's other service answers there.
+    #[error("{found} answers at {address}, not {wanted}", wanted = found.other())]
+    WrongPort {
+        /// Which address.
+        address: Address,
+        /// What it serves.
+        found: Service,
+    },
+    /// The channel is open, and nothing came of it: admission begins with the broker's challenge.
+    #[error("the server at {address} opened the channel and sent no challenge")]
+    NoChallenge {
+        /// Which server.
         address: Address,
     },
     /// No TLS came about, and no certificate is the reason.
@@ -203,7 +244,7 @@ fn own_fault(own: Option<&CertificateError>) -> String {
 
 impl Error {
     /// The stable code: the broker's own codes where it refused, and `unreachable`, `timeout`, `closed`,
-    /// `broker-refused`, `unknown-domain`, `tls`, `protocol`, `channel-spent`, `key` and the codes of [`StateError`] and
+    /// `broker-refused`, `unknown-domain`, `wrong-port`, `no-challenge`, `tls`, `protocol`, `channel-spent`, `key` and the codes of [`StateError`] and
     /// [`EvidenceError`] for what happened here.
     pub fn code(&self) -> &'static str {
         match self {
@@ -215,6 +256,8 @@ impl Error {
             Self::UnknownDomain { .. } => "unknown-domain",
             Self::NotServing { .. } => ErrorCode::Sealed.as_str(),
             Self::Busy { .. } => ErrorCode::Busy.as_str(),
+            Self::WrongPort { .. } => "wrong-port",
+            Self::NoChallenge { .. } => "no-challenge",
             Self::Tls { .. } => "tls",
             Self::Refused { refusal, .. } => refusal.code.as_str(),
             Self::Protocol { .. } => "protocol",
@@ -231,10 +274,16 @@ impl Error {
     /// 5 conflict, 6 attestation refused, 7 sealed, 8 unreachable, 1 other.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Closed { .. } => 8,
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Closed { .. }
+            | Self::NoChallenge { .. } => 8,
             Self::NotServing { .. } => ErrorCode::Sealed.exit_status(),
             Self::Busy { .. } => ErrorCode::Busy.exit_status(),
-            Self::BrokerRefused { .. } | Self::CertificateRefused { .. } | Self::UnknownDomain { .. } => 3,
+            Self::BrokerRefused { .. }
+            | Self::CertificateRefused { .. }
+            | Self::UnknownDomain { .. }
+            | Self::WrongPort { .. } => 3,
             Self::Tls { .. }
             | Self::Protocol { .. }
             | Self::ChannelSpent
@@ -258,13 +307,26 @@ impl Error {
             Self::Closed { .. } => {
                 "try again; a broker at its limits or shutting down does this: look at its log".into()
             }
+            Self::BrokerRefused { reason: BrokerFault::Certificate(fault), .. } if is_of_dates(fault) => {
+                "check this machine's clock; if it is right, the operator looks at the broker's clock and certificate"
+                    .into()
+            }
             Self::BrokerRefused { .. } => {
                 "check the address and the policy certificate; if both are right, tell the domain's owner: \
                  someone else may be answering there"
                     .into()
             }
-            Self::CertificateRefused { .. } => {
-                "enroll this machine again (key-client enroll --replace), and check its clock".into()
+            Self::CertificateRefused { alert, own, .. } => refused_certificate_next(alert, own.as_ref()).into(),
+            Self::WrongPort { found: Service::Admission, .. } => {
+                "give the address of its key service: the same broker, by default port 8120".into()
+            }
+            Self::WrongPort { found: Service::KeyService, .. } => {
+                "give the address of its admission: the same broker, by default port 8123".into()
+            }
+            Self::NoChallenge { .. } => {
+                "check that this is the broker's admission port (by default 8123), not its key service's (8120); if it \
+                 is, look at the broker's log"
+                    .into()
             }
             Self::UnknownDomain { domain, .. } => {
                 format!("check the domain's spelling, or create it: key-admin domain create {domain}")
@@ -285,6 +347,34 @@ impl Error {
             Self::NewKey(_) | Self::NoClock => "check the system and try again".into(),
             Self::Key { .. } => "enroll this machine again (key-client enroll --replace)".into(),
         }
+    }
+}
+
+fn is_of_dates(fault: &CertificateError) -> bool {
+    matches!(
+        fault,
+        CertificateError::Expired
+            | CertificateError::NotYetValid
+            | CertificateError::PolicyExpired
+            | CertificateError::PolicyNotYetValid
+    )
+}
+
+/// What this machine finds itself comes first; what the broker alone finds is where the two disagree.
+fn refused_certificate_next(alert: &str, own: Option<&CertificateError>) -> &'static str {
+    match (own, alert) {
+        (Some(CertificateError::NotYetValid | CertificateError::PolicyNotYetValid), _) => {
+            "set this machine's clock"
+        }
+        (Some(CertificateError::PolicyExpired), _) => "the domain's owner makes a new policy certificate",
+        (None, "CertificateExpired") => {
+            "by this machine's clock the certificate is valid: one of the two clocks is wrong, compare them"
+        }
+        (None, "UnknownCA") => {
+            "the broker has another policy certificate for this domain than this machine: ask the domain's owner which \
+             is right, and enroll again (key-client enroll --replace)"
+        }
+        _ => "enroll this machine again (key-client enroll --replace), and check its clock",
     }
 }
 

@@ -56,3 +56,23 @@ impl Identity {
         KeyMessage { name: "auth-key".to_owned(), key, certificate: None, not_before, not_after }.encode()
     }
 }
+
+/// What is wrong with a machine's own certificate, as a stable code (`expired`, `not-yet-valid`, `policy-expired`,
+/// `policy-not-yet-valid`, else `certificate-refused`), and what to do next.
+pub fn diagnose(fault: &CertificateError) -> (&'static str, &'static str) {
+    match fault {
+        CertificateError::Expired => {
+            ("expired", "if this machine's clock is right, enroll it again (key-client enroll --replace)")
+        }
+        CertificateError::NotYetValid => (
+            "not-yet-valid",
+            "set this machine's clock; if it is right, the clock was wrong where the certificate was issued",
+        ),
+        CertificateError::PolicyExpired => (
+            "policy-expired",
+            "if this machine's clock is right, the domain's owner makes a new policy certificate",
+        ),
+        CertificateError::PolicyNotYetValid => ("policy-not-yet-valid", "set this machine's clock"),
+        other => (other.code().as_str(), "enroll this machine again (key-client enroll --replace)"),
+    }
+}

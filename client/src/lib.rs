@@ -17,6 +17,7 @@
 //! - [`enroll()`]: from evidence to an [`Identity`]; [`evidence`] says where evidence comes from.
 //! - [`renew()`]: the next certificate, before the last one ends.
 //! - [`Channel`]: the mutually authenticated channel, many requests on one connection.
+//! - [`trace`]: what is negotiated, verified and decided on the way to a broker, step by step.
 //! - [`cryptstore`]: what a machine keeps: its identity, retrieved secrets, keys of its own.
 //! - [`state`]: the directory in which it lies sealed.
 //! - [`cli`]: what the command lines of this project share.
@@ -38,13 +39,14 @@ mod requests;
 pub mod state;
 mod timeouts;
 mod tls;
+pub mod trace;
 mod wire;
 
 pub use address::{Address, NotAnAddress};
 pub use channel::{Channel, Connector, Options};
 pub use enroll::{Admitted, Enrollment, enroll};
-pub use error::{BrokerFault, Error, Phase, ProtocolFault};
+pub use error::{BrokerFault, Error, Phase, ProtocolFault, Service};
 pub use evidence::Collector;
-pub use identity::Identity;
+pub use identity::{Identity, diagnose};
 pub use renew::{Renewal, RenewedKey, due_from, renew};
 pub use timeouts::Timeouts;

@@ -46,8 +46,7 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     };
     let now = options.time.current_time().ok_or(Error::NoClock)?;
     let (domain, policy) = (old.domain().clone(), old.policy().clone());
-    let measurements = options.measurements.clone();
-    let trust = Trust { domain: domain.clone(), policy: policy.clone(), measurements };
+    let trust = Trust::new(&domain, &policy, &options.measurements);
     let session = Session::admitted(trust, old.certificate(), old.key().pkcs8_der(), &options.time)?;
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;

@@ -1,7 +1,8 @@
 //! TLS as this agent speaks it: 1.3 only, mutual, and nobody but the domain's broker on the other end.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use claviger_attest::{BrokerMeasurements, CertificateError, PolicyCertificate, verify_agent, verify_broker};
 use claviger_proto::DomainName;
@@ -21,6 +22,29 @@ pub(crate) struct Trust {
     pub(crate) domain: DomainName,
     pub(crate) policy: PolicyCertificate,
     pub(crate) measurements: BrokerMeasurements,
+    /// Where to note what the other end shows, for who explains a handshake.
+    pub(crate) seen: Option<Seen>,
+}
+
+impl Trust {
+    pub(crate) fn new(
+        domain: &DomainName,
+        policy: &PolicyCertificate,
+        measurements: &BrokerMeasurements,
+    ) -> Self {
+        let (domain, policy, measurements) = (domain.clone(), policy.clone(), measurements.clone());
+        Self { domain, policy, measurements, seen: None }
+    }
+}
+
+/// The other end's leaf, and when it came; whether it was accepted or not.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(Arc<OnceLock<(Vec<u8>, Instant)>>);
+
+impl Seen {
+    pub(crate) fn get(&self) -> Option<&(Vec<u8>, Instant)> {
+        self.0.get()
+    }
 }
 
 /// Everything that connections of one identity share.
@@ -79,6 +103,11 @@ impl Session {
             .expect("the grammar of domain names is within that of DNS labels");
         let config = Arc::new(config(trust, leaf, key, time)?);
         Ok(Self { config, server_name, domain, own })
+    }
+
+    /// Whether this is an enrolment's.
+    pub(crate) fn is_self_signed(&self) -> bool {
+        matches!(self.own, Own::SelfSigned)
     }
 
     /// What is wrong with this machine's own certificate, as far as it can tell.
@@ -154,7 +183,11 @@ impl ServerCertVerifier for BrokerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Trust { domain, policy, measurements } = &self.trust;
+        let Trust { domain, policy, measurements, seen } = &self.trust;
+        if let Some(Seen(seen)) = seen {
+            // One handshake to a trace; were there more, the first would be the one to explain.
+            let _ = seen.set((leaf.to_vec(), Instant::now()));
+        }
         match verify_broker(policy, domain, leaf, measurements, now) {
             Ok(_peer) => Ok(ServerCertVerified::assertion()),
             Err(fault) => Err(rustls::CertificateError::Other(OtherError(Arc::new(fault))).into()),

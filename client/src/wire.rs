@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 use zeroize::Zeroize as _;
 
 use crate::address::Address;
-use crate::error::{BrokerFault, Error, Phase, ProtocolFault};
+use crate::error::{BrokerFault, Error, Phase, ProtocolFault, Service};
 use crate::timeouts::Timeouts;
 use crate::tls::Session;
 
@@ -45,6 +45,17 @@ impl Wire {
     ) -> Result<Self, Error> {
         let late = |phase| Error::Timeout { address: address.clone(), phase, limit: timeouts.of(phase) };
         let tcp = timeout(timeouts.connect, tcp(address)).await.map_err(|_| late(Phase::Connect))??;
+        Self::shake_hands(address, session, timeouts, tcp).await
+    }
+
+    /// Shakes hands over a connection that is there.
+    pub(crate) async fn shake_hands(
+        address: &Address,
+        session: &Session,
+        timeouts: Timeouts,
+        tcp: TcpStream,
+    ) -> Result<Self, Error> {
+        let late = |phase| Error::Timeout { address: address.clone(), phase, limit: timeouts.of(phase) };
         let connector = TlsConnector::from(session.config.clone());
         let stream = timeout(timeouts.handshake, connector.connect(session.server_name.clone(), tcp))
             .await
@@ -67,13 +78,26 @@ impl Wire {
         &self.address
     }
 
+    /// Reads the first message where the other end speaks first; it has it ready, so it gets as long as a handshake.
+    pub(crate) async fn first(&mut self, limit: usize) -> Result<&[u8], Error> {
+        let given = self.timeouts.handshake;
+        match timeout(given, self.receive(limit)).await {
+            Ok(Ok(())) => Ok(&self.body),
+            // A key service waits for its peer, too, and closes when nothing comes.
+            Err(_) | Ok(Err(Error::Closed { .. })) => {
+                Err(Error::NoChallenge { address: self.address.clone() })
+            }
+            Ok(Err(error)) => Err(error),
+        }
+    }
+
     /// An error about what the broker said.
     pub(crate) fn fault(&self, fault: impl Into<ProtocolFault>) -> Error {
         Error::Protocol { address: self.address.clone(), fault: fault.into() }
     }
 
-    /// Sends one message, if there is one, and reads the next one that comes, of at most `limit` bytes.
-    pub(crate) async fn exchange(&mut self, message: Option<&[u8]>, limit: usize) -> Result<&[u8], Error> {
+    /// Sends one message, and reads the next one that comes, of at most `limit` bytes.
+    pub(crate) async fn exchange(&mut self, message: &[u8], limit: usize) -> Result<&[u8], Error> {
         let given = self.timeouts.answer;
         let done = timeout(given, self.send_and_receive(message, limit)).await;
         done.map_err(|_| self.late(given))??;
@@ -84,10 +108,8 @@ impl Wire {
         Error::Timeout { address: self.address.clone(), phase: Phase::Answer, limit }
     }
 
-    async fn send_and_receive(&mut self, message: Option<&[u8]>, limit: usize) -> Result<(), Error> {
-        if let Some(message) = message
-            && let Err(error) = write_frame(&mut self.stream, message).await
-        {
+    async fn send_and_receive(&mut self, message: &[u8], limit: usize) -> Result<(), Error> {
+        if let Err(error) = write_frame(&mut self.stream, message).await {
             // A broker that refuses our certificate says so while we are already writing: prefer its alert.
             let mut byte = [0; 1];
             return Err(match timeout(ALERT_WAIT, self.stream.read(&mut byte)).await {
@@ -188,6 +210,15 @@ fn classify_alert(address: Address, session: &Session, phase: Phase, alert: Aler
             Error::UnknownDomain { address, domain: session.domain.clone() }
         }
         AlertDescription::NoApplicationProtocol => Error::Protocol { address, fault: ProtocolFault::Alpn },
+        // Admission takes whatever certificate an enrolment brings; only the key service asks who signed it.
+        AlertDescription::UnknownCA
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::AccessDenied
+            if session.is_self_signed() =>
+        {
+            Error::WrongPort { address, found: Service::KeyService }
+        }
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateRevoked

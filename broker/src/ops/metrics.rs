@@ -58,7 +58,9 @@ fn begin() {
     counter!("claviger_certificates_refused_total").absolute(0);
     counter!("claviger_audit_sync_failures_total").absolute(0);
     counter!("claviger_panics_total", "place" => "router").absolute(0);
-    counter!("claviger_admissions_total", "result" => "admitted").absolute(0);
+    for result in ["admitted", "renewed"] {
+        counter!("claviger_admissions_total", "result" => result).absolute(0);
+    }
     gauge!("claviger_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 

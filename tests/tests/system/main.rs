@@ -22,3 +22,4 @@ mod slots;
 mod status;
 mod stock;
 mod threats;
+mod trace;

@@ -11,7 +11,8 @@ use claviger_tests::certificate::Leaf;
 use claviger_tests::channel::{Channel, Credentials};
 use claviger_tests::fleet::{Fleet, Machine, client, retrieve, store};
 use claviger_tests::message::{self, TrustResponse};
-use claviger_tests::programs::{Call, command};
+use claviger_tests::programs::{Call, command, program, workspace};
+use claviger_tests::tools;
 use serde_json::Value;
 
 fn renew(broker: &Broker, machine: &Machine) -> Call {
@@ -281,4 +282,34 @@ fn the_new_key_has_to_prove_itself_and_to_be_named_by_the_evidence() {
     let binding = admission.renewal_binding(&by.new);
     refused(&admission.send(&request(by.evidence(&binding), "renewal")), "malformed");
     assert_eq!(by.right(&mut by.begin()).status(), "succeeded");
+}
+
+#[test]
+fn the_units_are_valid_and_leave_little_exposed() {
+    if !tools::have("systemd-analyze", "systemd") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let units = ["key-client-renew.service", "key-client-renew.timer"];
+    for unit in units {
+        let text = fs::read_to_string(workspace().join("dist/systemd").join(unit)).unwrap();
+        let here = program("key-client").display().to_string();
+        fs::write(dir.path().join(unit), text.replace("/usr/bin/key-client", &here)).unwrap();
+    }
+    let analyze = |options: &[&str], unit: &str| {
+        let analyze =
+            std::process::Command::new("systemd-analyze").args(options).arg(dir.path().join(unit)).output();
+        let output = analyze.unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), said)
+    };
+    for unit in units {
+        let (valid, said) = analyze(&["verify", "--man=no"], unit);
+        assert!(valid && !said.contains("key-client-renew."), "{said}");
+    }
+    // In tenths; without any hardening it would be 96.
+    let (few, said) = analyze(&["security", "--offline=true", "--no-pager", "--threshold=40"], units[0]);
+    assert!(few, "{said}");
+    let service = fs::read_to_string(dir.path().join(units[0])).unwrap();
+    assert!(service.contains(" renew --if-due "));
 }

@@ -9,6 +9,7 @@ mod requests;
 mod retrieve;
 mod status;
 mod store;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
             Command::Enroll(args) => enroll::run(&args, mode).await,
             Command::Renew(args) => renew::run(&args, mode).await,
             Command::Status(args) => status::run(&args, mode),
+            Command::Trace(args) => trace::run(&args, mode).await,
             Command::Store(args) => store::run(&args, mode).await,
             Command::Retrieve(args) => retrieve::run(&args, mode).await,
             Command::Generate(args) => requests::generate(&args, mode).await,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use claviger_attest::{CertificateError, CertificateFacts, PolicyCertificate};
+use claviger_attest::{CertificateFacts, PolicyCertificate};
 use claviger_client::cli::{Failure, OutputMode, Report, clock};
-use claviger_client::{Error, Identity, due_from};
+use claviger_client::{Error, Identity, diagnose, due_from};
 use claviger_proto::ResourceName;
 use claviger_store::slot::SlotKind;
 use serde::Serialize;
@@ -126,29 +126,10 @@ fn membership(status: &mut Status, identity: &Identity) -> Option<Failure> {
             None
         }
         Err(error) => {
-            status.state = code(&error);
-            Some(Failure::new(status.state, 3, error.to_string(), next(&error)))
+            let (code, next) = diagnose(&error);
+            status.state = code;
+            Some(Failure::new(code, 3, error.to_string(), next))
         }
-    }
-}
-
-fn code(error: &CertificateError) -> &'static str {
-    match error {
-        CertificateError::Expired => "expired",
-        CertificateError::NotYetValid => "not-yet-valid",
-        CertificateError::PolicyExpired => "policy-expired",
-        CertificateError::PolicyNotYetValid => "policy-not-yet-valid",
-        other => other.code().as_str(),
-    }
-}
-
-fn next(error: &CertificateError) -> &'static str {
-    match error {
-        CertificateError::NotYetValid | CertificateError::PolicyNotYetValid => {
-            "set this machine's clock; if that is right, the one that issued the certificate was wrong"
-        }
-        CertificateError::PolicyExpired => "the domain's owner makes a new policy certificate",
-        _ => "enroll this machine again (key-client enroll --replace), and check its clock",
     }
 }
 
