@@ -1,0 +1,48 @@
+//! What happens when a segment can't be written.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use super::*;
+
+#[test]
+fn t33_a_failed_append_is_no_record_and_nothing_follows_what_cannot_be_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = Arc::new(DomainKeys::derive("alpha".parse().unwrap(), [1; 16], 1, &[2; 32]));
+    let mut writer = SegmentWriter::open(dir.path(), Arc::clone(&keys), 3).unwrap();
+    let facts = AuditFacts::default();
+    assert_eq!(writer.append(&facts).unwrap(), 0);
+    // A device that is always full, and can't be cut back either.
+    let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+    let file = std::mem::replace(&mut writer.segment.file, full);
+    let failed = writer.append(&facts);
+    assert!(matches!(failed, Err(AuditError::Io { what: "append to", .. })));
+    writer.segment.file = file;
+    assert!(matches!(writer.append(&facts), Err(AuditError::Stopped)));
+    assert!(matches!(writer.sync(), Err(AuditError::Stopped)));
+    drop(writer);
+    // Started again, it goes on where the records end.
+    let mut writer = SegmentWriter::open(dir.path(), keys, 3).unwrap();
+    assert_eq!(writer.append(&facts).unwrap(), 1);
+    assert_eq!(writer.sync().unwrap().records(), 2);
+}
+
+#[test]
+fn t33_a_lost_block_loses_every_record_in_it_and_none_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = Arc::new(DomainKeys::derive("alpha".parse().unwrap(), [1; 16], 1, &[2; 32]));
+    let mut writer = SegmentWriter::open(dir.path(), keys, 3).unwrap();
+    let facts = AuditFacts::default();
+    let entered = [(); 3].map(|()| writer.enter(&facts).unwrap());
+    // A file that can't be written to; then the fault is gone.
+    let readable = File::open(&writer.segment.path).unwrap();
+    let file = std::mem::replace(&mut writer.segment.file, readable);
+    assert!(matches!(writer.settle(entered[1]), Err(AuditError::Io { what: "append to", .. })));
+    writer.segment.file = file;
+    writer.stopped.store(false, Ordering::Release);
+    for lost in [entered[0], entered[2]] {
+        assert!(matches!(writer.settle(lost), Err(AuditError::Lost)));
+    }
+    let after = writer.enter(&facts).unwrap();
+    writer.settle(after).unwrap();
+    assert_eq!(writer.sync().unwrap().records(), 1);
+}
