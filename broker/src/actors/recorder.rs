@@ -61,7 +61,9 @@ impl Recorder {
         facts.outcome = result.into();
         self.counters.count(facts.action.as_ref(), result);
         if let Outcome::Refused(refusal) = &outcome {
-            tracing::info!(%id, domain = %domain.name, code = %refusal.code, "refused");
+            let peer = facts.peer_fingerprint.map(hex::encode).unwrap_or_default();
+            let (request, code) = (facts.action.as_ref(), refusal.code);
+            tracing::info!(%id, domain = %domain.name, request, peer, source = %facts.source, %code, "refused");
         }
         match self.segments.enter(domain, &facts) {
             Ok(receipt) => Held { outcome, receipt: Some(receipt) },

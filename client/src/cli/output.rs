@@ -48,8 +48,11 @@ impl OutputMode {
             Self::Text => report.text(),
             Self::Json => serde_json::to_string(report)?,
         };
-        writeln!(to, "{line}")?;
-        to.flush()
+        match writeln!(to, "{line}").and_then(|()| to.flush()) {
+            // Whoever read it has what they wanted, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 }
 

@@ -148,7 +148,9 @@ fn refused_next(code: ErrorCode, request_id: Option<&str>) -> String {
              (key-admin acl preset)"
         }
         ErrorCode::InvalidName | ErrorCode::ReservedName => "choose another name",
-        ErrorCode::Conflict => "leave the version out to get the next one, or look at what is there first",
+        ErrorCode::Conflict => {
+            "look at what is there (key-client versions NAME), then ask again for what fits it"
+        }
         ErrorCode::CertificateRefused => "enroll this machine again (key-client enroll --replace)",
         ErrorCode::AttestationRefused => {
             "compare this machine's measurement with what the domain trusts (key-admin trust list)"

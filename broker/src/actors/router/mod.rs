@@ -156,6 +156,11 @@ impl Asked {
     /// What the domain's rules say.
     fn may(&self, action: Action, name: &ResourceName) -> Result<Permit, Refusal> {
         self.domain.acl.decide(&self.peer, action, name).map_err(|denied| match denied {
+            // For the operator only: the peer is told the same as if there were nothing.
+            Denied::NotAllowed if action != Action::List => {
+                tracing::info!(id = %self.id, %action, "the domain's access rules don't allow this to this machine");
+                not_found()
+            }
             Denied::ReservedName => {
                 Refusal::new(ErrorCode::ReservedName, "this name is reserved for a machine's own identity")
             }
