@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use claviger_client::Error;
-use claviger_client::cli::{Failure, Report, StateArgs, input};
+use claviger_client::cli::{Failure, Report, StateArgs, formats};
 use claviger_client::cryptstore::{ItemError, Which};
 use claviger_client::state::StateDir;
 use claviger_proto::admin::{ImportEntry, Imported, SecretHex};
-use claviger_proto::limits::MAX_DATA;
+use claviger_proto::format::Format;
 use claviger_proto::{DomainName, EntryType, ErrorCode, ResourceName, Secret, Version};
 use serde::Serialize;
 
@@ -84,9 +84,10 @@ impl Import {
         match &self.source {
             Source { from_cryptstore: Some(dir), .. } => self.item(dir),
             Source { input, .. } => {
-                let entry_type = self.entry_type.clone().unwrap_or_else(EntryType::binary_blob);
                 let input = input.as_deref().unwrap_or_else(|| Path::new("-"));
-                Ok((entry_type, input::read(input, MAX_DATA)?))
+                // As `key-client store` reads it: what is said to be a certificate or a key is looked at.
+                let read = formats::read(input, Format::Raw, self.entry_type.clone(), &self.name)?;
+                Ok((read.entry_type, read.blob))
             }
         }
     }

@@ -42,6 +42,17 @@ fn an_imported_entry_is_one_like_any_other() {
 }
 
 #[test]
+fn what_is_said_to_be_a_certificate_or_a_key_is_looked_at() {
+    let broker = Broker::start();
+    let fleet = Fleet::create(&broker, "fleet", "members");
+    for entry_type in ["X509-der-cert", "key-message-serialized-protobuf"] {
+        let bad = import(&broker, "bad", "fleet").args("--in -").with("--type", entry_type).stdin(SECRET);
+        bad.run().failed(3);
+    }
+    fleet.channel(&broker).request(&message::retrieve("bad")).refused("not-found");
+}
+
+#[test]
 fn one_that_is_not_exportable_never_leaves() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
