@@ -139,6 +139,7 @@ fn t33_a_full_disk_is_a_clear_error_and_changes_nothing() {
 
 /// The same on a disk that is really full: a file system of 64 KiB, where the system lets this user mount one.
 #[test]
+#[allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 fn t33_a_small_disk_fills_up_and_stays_readable() {
     let unshare = ["--map-root-user", "--mount"];
     let possible = tools::have("unshare", "util-linux")
@@ -147,10 +148,9 @@ fn t33_a_small_disk_fills_up_and_stays_readable() {
             .args(["mount", "-t", "tmpfs", "none", "/mnt"])
             .output()
             .is_ok_and(|output| {
+                // No package makes a system allow it, so it is skipped wherever that isn't allowed.
                 if !output.status.success() {
-                    tools::absent(
-                        "this user may not mount a file system of its own (unshare --map-root-user)",
-                    );
+                    eprintln!("skipped: this user may not mount a file system of its own");
                 }
                 output.status.success()
             });
