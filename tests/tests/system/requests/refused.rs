@@ -1,6 +1,5 @@
 //! Requests on the wire with one thing wrong: each gets an answer, and the channel goes on.
 
-use claviger_proto::key_service::Dialect;
 use claviger_tests::broker::Broker;
 use claviger_tests::channel::{Channel, Hello};
 use claviger_tests::fleet::Fleet;
@@ -70,7 +69,6 @@ fn t20_every_field_missing_empty_too_large_or_of_another_type_is_refused_and_the
 
 #[test]
 fn a_stock_peer_has_store_and_retrieve_only() {
-    let _ = Dialect::Stock;
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
     fleet.channel(&broker).request(&message::store("a", b"x")).ok();
