@@ -7,7 +7,7 @@ use claviger_store::StoreError;
 
 use super::{Asked, Step, Tools, refusal};
 
-/// Names looked at in one turn of the event loop, whether the peer may list them or not: some 100 µs.
+/// Names looked at in one turn of the event loop, whether the peer may list them or not, so that others get theirs.
 const TURN: usize = 256;
 
 pub(super) fn list(asked: Asked, tools: &Tools, list: List) -> Step {
