@@ -121,10 +121,6 @@ pub(crate) async fn run(context: &Context, command: &Entry) -> Result<(), Failur
         Failure::coded(error.into(), error.to_string(), "correct the name; nothing was sent")
     })?;
     let (entry_type, blob) = args.read()?;
-    if blob.is_empty() {
-        let message = "there is nothing to import: the input is empty";
-        return Err(Failure::coded(ErrorCode::Malformed, message, "check where it comes from"));
-    }
     let request = ImportEntry {
         name: args.name.clone(),
         entry_type: entry_type.to_string(),
