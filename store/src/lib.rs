@@ -47,6 +47,6 @@ pub use crate::{
     store::{Store, Witness},
     writer::{
         Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange,
-        Done, NewDomain, PutEntry, PutLimits, Span, UpdateDomain, Writer,
+        Done, InFlight, NewDomain, PutEntry, PutLimits, Span, UpdateDomain, Writer,
     },
 };
