@@ -28,6 +28,10 @@ pub use digest::{sha256, sha384};
 pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
 pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;
+pub use kind::sev_snp::{
+    AliasCheck, ChipId, GuestPolicyDemands, HexBytes, HexError, MinimumTcb, PlatformDemands,
+    RequirementsError, SnpProduct, SnpRequirements, SnpTcb, Strength, UnknownProduct, Weakness,
+};
 pub use kind::simulated_enclave::SimulatedPlatform;
 pub use measurement::Measurement;
 pub use new_key::{NewKey, NewKeyError};

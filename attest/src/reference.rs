@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ReferenceError;
 use crate::kind::EvidenceKind;
+use crate::kind::sev_snp::SnpRequirements;
 use crate::measurement::Measurement;
 
 /// Longest label, in bytes: it is shown, and compared by access rules.
@@ -18,6 +19,7 @@ pub struct ReferenceValue {
     measurement: Measurement,
     label: Option<String>,
     roots: Vec<PublicKey>,
+    vmpl: u8,
 }
 
 impl ReferenceValue {
@@ -38,7 +40,7 @@ impl ReferenceValue {
         if roots.iter().any(|root| matches!(root.kind(), KeyKind::Rsa1024 | KeyKind::Ed25519)) {
             return Err(ReferenceError::Root);
         }
-        Ok(Self { kind, measurement, label, roots })
+        Ok(Self { kind, measurement, label, roots, vmpl: 0 })
     }
 
     /// Evidence of which kind.
@@ -61,6 +63,17 @@ impl ReferenceValue {
         &self.roots
     }
 
+    /// The same, for evidence that a SEV-SNP guest asks for at another VMPL than 0.
+    #[must_use]
+    pub fn with_vmpl(self, vmpl: u8) -> Self {
+        Self { vmpl, ..self }
+    }
+
+    /// The VMPL at which a SEV-SNP guest must have asked for its report.
+    pub fn vmpl(&self) -> u8 {
+        self.vmpl
+    }
+
     /// Whether `key` is one of the roots, compared as numbers.
     pub fn has_root(&self, key: &PublicKey) -> bool {
         self.roots.iter().any(|root| root.same_numbers(key))
@@ -76,14 +89,16 @@ fn is_label(text: &str) -> bool {
 /// All that a domain trusts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ReferenceValues(Vec<ReferenceValue>);
+pub struct ReferenceValues(Vec<ReferenceValue>, #[serde(skip)] SnpRequirements);
 
 impl ReferenceValues {
     /// Trusts one more; where kind, measurement and label are there already, the roots are joined. Returns
     /// whether anything changed.
     pub fn add(&mut self, value: ReferenceValue) -> bool {
         let same = |v: &&mut ReferenceValue| {
-            v.kind == value.kind && v.measurement == value.measurement && v.label == value.label
+            (v.kind, v.vmpl) == (value.kind, value.vmpl)
+                && v.measurement == value.measurement
+                && v.label == value.label
         };
         let Some(known) = self.0.iter_mut().find(same) else {
             self.0.push(value);
@@ -96,6 +111,16 @@ impl ReferenceValues {
             }
         }
         known.roots.len() != before
+    }
+
+    /// What is demanded of SEV-SNP platforms.
+    pub fn snp(&self) -> &SnpRequirements {
+        &self.1
+    }
+
+    /// Demands this of SEV-SNP platforms.
+    pub fn set_snp(&mut self, requirements: SnpRequirements) {
+        self.1 = requirements;
     }
 
     /// Stops trusting a measurement of a kind, under all its labels and roots. Returns whether it was there.
@@ -145,12 +170,14 @@ struct Stored {
     label: Option<String>,
     #[serde(default)]
     roots: Vec<String>,
+    #[serde(default)]
+    vmpl: u8,
 }
 
 impl From<ReferenceValue> for Stored {
     fn from(value: ReferenceValue) -> Self {
         let roots = value.roots.iter().map(|root| hex::encode(root.spki_der())).collect();
-        Self { kind: value.kind, measurement: value.measurement, label: value.label, roots }
+        Self { kind: value.kind, measurement: value.measurement, label: value.label, roots, vmpl: value.vmpl }
     }
 }
 
@@ -164,5 +191,6 @@ impl TryFrom<Stored> for ReferenceValue {
         };
         let roots = stored.roots.iter().map(root).collect::<Result<_, _>>()?;
         Self::new(stored.kind, stored.measurement, stored.label, roots)
+            .map(|value| value.with_vmpl(stored.vmpl))
     }
 }
