@@ -1,9 +1,15 @@
 //! Reference values: what a domain trusts.
 
+mod file;
+mod policy;
+
+pub use file::{PolicyFile, PolicyFileError, PolicyFault};
+pub use policy::TrustPolicy;
+
 use claviger_proto::key::{KeyKind, PublicKey};
 use serde::{Deserialize, Serialize};
 
-use crate::error::ReferenceError;
+use crate::error::{AttestError, ReferenceError};
 use crate::kind::EvidenceKind;
 use crate::measurement::Measurement;
 
@@ -18,6 +24,8 @@ pub struct ReferenceValue {
     measurement: Measurement,
     label: Option<String>,
     roots: Vec<PublicKey>,
+    expires: Option<i64>,
+    vmpl: u8,
 }
 
 impl ReferenceValue {
@@ -38,7 +46,35 @@ impl ReferenceValue {
         if roots.iter().any(|root| matches!(root.kind(), KeyKind::Rsa1024 | KeyKind::Ed25519)) {
             return Err(ReferenceError::Root);
         }
-        Ok(Self { kind, measurement, label, roots })
+        Ok(Self { kind, measurement, label, roots, expires: None, vmpl: 0 })
+    }
+
+    /// The same, trusted until this second (since 1970) and not in it; `None` is without an end.
+    pub fn expiring(self, expires: Option<i64>) -> Result<Self, ReferenceError> {
+        // Years beyond four digits have no RFC 3339 form, so no policy file could carry them.
+        let written = expires.is_none_or(|at| file::time_text(at).is_some());
+        if written { Ok(Self { expires, ..self }) } else { Err(ReferenceError::Expiry) }
+    }
+
+    /// The same, for evidence from this virtual machine privilege level (SEV-SNP ABI, `VMPL`: 0 to 3).
+    pub fn at_vmpl(self, vmpl: u8) -> Result<Self, ReferenceError> {
+        let has_levels = self.kind.has_vmpl();
+        if vmpl <= 3 && (vmpl == 0 || has_levels) { Ok(Self { vmpl, ..self }) } else { Err(ReferenceError::Vmpl) }
+    }
+
+    /// Until when it is trusted, seconds since 1970; `None` is without an end.
+    pub fn expires(&self) -> Option<i64> {
+        self.expires
+    }
+
+    /// Whether it is trusted no more at `now`, in seconds since 1970.
+    pub fn is_expired(&self, now: i64) -> bool {
+        self.expires.is_some_and(|end| now >= end)
+    }
+
+    /// The virtual machine privilege level that evidence has to come from.
+    pub fn vmpl(&self) -> u8 {
+        self.vmpl
     }
 
     /// Evidence of which kind.
@@ -68,7 +104,7 @@ impl ReferenceValue {
 }
 
 // Labels are compared by access rules: nothing in them may be a pattern, a separator or a list.
-fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     (1..=MAX_LABEL).contains(&text.len()) && text.bytes().all(allowed)
 }
@@ -79,8 +115,8 @@ fn is_label(text: &str) -> bool {
 pub struct ReferenceValues(Vec<ReferenceValue>);
 
 impl ReferenceValues {
-    /// Trusts one more; where kind, measurement and label are there already, the roots are joined. Returns
-    /// whether anything changed.
+    /// Trusts one more; where kind, measurement and label are there already, the roots are joined, and the new
+    /// one's expiry and VMPL hold. Returns whether anything changed.
     pub fn add(&mut self, value: ReferenceValue) -> bool {
         let same = |v: &&mut ReferenceValue| {
             v.kind == value.kind && v.measurement == value.measurement && v.label == value.label
@@ -89,13 +125,14 @@ impl ReferenceValues {
             self.0.push(value);
             return true;
         };
-        let before = known.roots.len();
+        let before = (known.roots.len(), known.expires, known.vmpl);
         for root in value.roots {
             if !known.has_root(&root) {
                 known.roots.push(root);
             }
         }
-        known.roots.len() != before
+        (known.expires, known.vmpl) = (value.expires, value.vmpl);
+        (known.roots.len(), known.expires, known.vmpl) != before
     }
 
     /// Stops trusting a measurement of a kind, under all its labels and roots. Returns whether it was there.
@@ -112,6 +149,36 @@ impl ReferenceValues {
         measurement: &'a Measurement,
     ) -> impl Iterator<Item = &'a ReferenceValue> {
         self.0.iter().filter(move |v| v.kind == kind && v.measurement == *measurement)
+    }
+
+    /// What is trusted about a measurement of a kind at `now`, in seconds since 1970: at least one value, or the
+    /// refusal.
+    pub fn trusted<'a>(
+        &'a self,
+        kind: EvidenceKind,
+        measurement: &'a Measurement,
+        now: i64,
+    ) -> Result<impl Iterator<Item = &'a ReferenceValue>, AttestError> {
+        let mut current = self.find(kind, measurement).filter(move |value| !value.is_expired(now)).peekable();
+        if current.peek().is_some() {
+            return Ok(current);
+        }
+        Err(if self.find(kind, measurement).next().is_some() {
+            AttestError::ExpiredMeasurement(*measurement)
+        } else {
+            AttestError::UnknownMeasurement(*measurement)
+        })
+    }
+
+    /// The labels of measurements that are trusted at `now`, in seconds since 1970.
+    pub fn labels(&self, now: i64) -> impl Iterator<Item = (&Measurement, &str)> {
+        let current = self.0.iter().filter(move |value| !value.is_expired(now));
+        current.filter_map(|value| Some((value.measurement(), value.label()?)))
+    }
+
+    /// The next moment after `now` at which something ceases to be trusted, in seconds since 1970.
+    pub fn next_expiry(&self, now: i64) -> Option<i64> {
+        self.0.iter().filter_map(ReferenceValue::expires).filter(|end| *end > now).min()
     }
 
     /// The labels of a measurement, of whatever kind.
@@ -145,12 +212,22 @@ struct Stored {
     label: Option<String>,
     #[serde(default)]
     roots: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    vmpl: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(vmpl: &u8) -> bool {
+    *vmpl == 0
 }
 
 impl From<ReferenceValue> for Stored {
     fn from(value: ReferenceValue) -> Self {
         let roots = value.roots.iter().map(|root| hex::encode(root.spki_der())).collect();
-        Self { kind: value.kind, measurement: value.measurement, label: value.label, roots }
+        let ReferenceValue { kind, measurement, label, expires, vmpl, .. } = value;
+        Self { kind, measurement, label, roots, expires, vmpl }
     }
 }
 
@@ -163,6 +240,8 @@ impl TryFrom<Stored> for ReferenceValue {
             PublicKey::from_spki_der(&der).map_err(|_| ReferenceError::Root)
         };
         let roots = stored.roots.iter().map(root).collect::<Result<_, _>>()?;
-        Self::new(stored.kind, stored.measurement, stored.label, roots)
+        Self::new(stored.kind, stored.measurement, stored.label, roots)?
+            .expiring(stored.expires)?
+            .at_vmpl(stored.vmpl)
     }
 }
