@@ -244,7 +244,9 @@ pub enum ReferenceError {
     #[error("a root is a P-256, P-384 or RSA public key of at least 2048 bits")]
     Root,
     /// A demand that says something twice, or nothing.
-    #[error("demand is \"none\", \"ticket\", \"id-block\", \"chip\", or a list of the last three, none twice")]
+    #[error(
+        "demand is \"none\", \"ticket\", \"id-block\", \"chip\", or a list of the last three, none twice"
+    )]
     Demand,
     /// An end that no calendar has.
     #[error("an expiry is a time in RFC 3339, such as 2027-03-31T00:00:00Z")]

@@ -15,6 +15,7 @@ use crate::attested::Attested;
 use crate::cert::Peer;
 use crate::digest::sha256;
 use crate::error::{AttestError, ReferenceError};
+use crate::kind::sev_snp::{ChipId, HexBytes, SnpRequirements};
 
 /// Bytes of a launch ticket.
 pub const TICKET: usize = 32;
@@ -121,7 +122,10 @@ impl fmt::Display for InstanceDemand {
 
 /// In a file: `"none"`, one way, or a list of ways.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged, expecting = "demand is \"none\", \"ticket\", \"id-block\", \"chip\", or a list of the last three")]
+#[serde(
+    untagged,
+    expecting = "demand is \"none\", \"ticket\", \"id-block\", \"chip\", or a list of the last three"
+)]
 enum DemandText {
     One(DemandWord),
     Several(Vec<InstanceWay>),
@@ -157,15 +161,6 @@ impl From<InstanceDemand> for DemandText {
             _ => Self::Several(ways),
         }
     }
-}
-
-/// What a domain lists of platforms, as far as instances go by it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Listed<'a> {
-    /// Chips.
-    pub chips: &'a [[u8; 64]],
-    /// SHA-384 of keys that may sign ID blocks.
-    pub id_keys: &'a [[u8; 48]],
 }
 
 /// Which machine it is.
@@ -230,11 +225,11 @@ impl Identified {
 /// Who it is, by what its evidence says and, where it renews, by its certificate of before.
 pub(crate) fn identify(
     demand: &InstanceDemand,
-    listed: Listed<'_>,
+    snp: &SnpRequirements,
     attested: Attested,
     renews: Option<&Peer>,
 ) -> Result<Identified, AttestError> {
-    let instance = instance(demand, listed, attested.machine(), renews);
+    let instance = instance(demand, snp, attested.machine(), renews);
     if instance.is_none() && !demand.is_none() {
         return Err(AttestError::NoInstance(demand.clone()));
     }
@@ -243,7 +238,7 @@ pub(crate) fn identify(
 
 fn instance(
     demand: &InstanceDemand,
-    listed: Listed<'_>,
+    snp: &SnpRequirements,
     machine: &MachineClaims,
     renews: Option<&Peer>,
 ) -> Option<Instance> {
@@ -266,11 +261,14 @@ fn instance(
         }
         InstanceWay::IdBlock => {
             let block = machine.id_block.as_ref()?;
-            listed.id_keys.contains(&block.id_key_digest).then(|| Instance::known(block.instance()))
+            let listed = snp.id_key_digests.as_ref()?.contains(&HexBytes(block.id_key_digest));
+            listed.then(|| Instance::known(block.instance()))
         }
         InstanceWay::Chip => {
-            let chip = machine.chip_id.filter(|chip| *chip != [0; 64])?;
-            listed.chips.contains(&chip).then(|| Instance::known(sha256(&chip)))
+            let chip = machine.chip_id?;
+            let known = ChipId::new(chip)?;
+            let listed = snp.chips.as_ref()?.contains(&known) && !snp.denied_chips.contains(&known);
+            listed.then(|| Instance::known(sha256(&chip)))
         }
     })
 }
@@ -282,7 +280,9 @@ pub(crate) fn ticket_of(user_data: &[u8]) -> Result<Option<TicketId>, AttestErro
         return Err(AttestError::Statement { part: PART, why: "it has at most 1024 bytes" });
     }
     let malformed = |_| AttestError::Malformed { part: PART, cause: ParseError::Message("EvidenceUserData") };
-    let Some(ticket) = EvidenceUserData::decode(user_data).map_err(malformed)?.ticket else { return Ok(None) };
+    let Some(ticket) = EvidenceUserData::decode(user_data).map_err(malformed)?.ticket else {
+        return Ok(None);
+    };
     if ticket.len() != TICKET {
         return Err(AttestError::Statement { part: PART, why: "a launch ticket has 32 bytes" });
     }

@@ -28,13 +28,19 @@ pub use cert::{
 pub use digest::{sha256, sha384};
 pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
 pub use instance::{
-    IdBlock, Identified, Instance, InstanceDemand, InstanceWay, Listed, MachineClaims, TICKET, TicketId,
+    IdBlock, Identified, Instance, InstanceDemand, InstanceWay, MachineClaims, TICKET, TicketId,
 };
 pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;
+pub use kind::sev_snp::{
+    AliasCheck, ChipId, GuestPolicyDemands, HexBytes, HexError, MinimumTcb, PlatformDemands,
+    RequirementsError, SnpProduct, SnpRequirements, SnpTcb, Strength, UnknownProduct, Weakness,
+};
 pub use kind::simulated_enclave::SimulatedPlatform;
 pub use measurement::Measurement;
 pub use new_key::{NewKey, NewKeyError};
 pub use possession::{check_possession, prove_possession};
-pub use reference::{PolicyFault, PolicyFile, PolicyFileError, ReferenceValue, ReferenceValues, TrustPolicy};
+pub use reference::{
+    MilanRule, PolicyFault, PolicyFile, PolicyFileError, ReferenceValue, ReferenceValues, TrustPolicy,
+};
 pub use role::Role;

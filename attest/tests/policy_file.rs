@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use claviger_attest::{
-    EvidenceKind, InstanceDemand, InstanceWay, KeyAlgorithm, Measurement, PolicyFault, PolicyFile,
+    EvidenceKind, InstanceDemand, InstanceWay, KeyAlgorithm, Measurement, MilanRule, PolicyFault, PolicyFile,
     ReferenceError, ReferenceValue, SigningKey, TrustPolicy,
 };
 use claviger_proto::key::PublicKey;
@@ -44,7 +44,8 @@ fn a_whole_file_is_read() {
     first["label"] = "deployment".into();
     first["expires"] = "2027-03-31T00:00:00Z".into();
     let policy =
-        read(json!({"format": 1, "instance": {"demand": "ticket"}, "measurement": [first, entry(3)]})).unwrap();
+        read(json!({"format": 1, "instance": {"demand": "ticket"}, "measurement": [first, entry(3)]}))
+            .unwrap();
     assert!(policy.instance.allows(InstanceWay::Ticket));
     let values: Vec<_> = policy.references.iter().collect();
     assert_eq!(values[0].label(), Some("deployment"));
@@ -70,12 +71,17 @@ fn what_can_t_be_meant_is_refused() {
     for time in ["2027-02-30T00:00:00Z", "2027-03-31", "2027-03-31T00:00:00.5Z", "soon", ""] {
         assert_eq!(fault(with("expires", time.into())), reference(ReferenceError::Expiry), "{time}");
     }
-    let private = SigningKey::generate(KeyAlgorithm::P256).unwrap().to_private().unwrap().to_pem().to_string();
-    for root in ["", "nonsense", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", private.as_str()] {
+    let private =
+        SigningKey::generate(KeyAlgorithm::P256).unwrap().to_private().unwrap().to_pem().to_string();
+    for root in
+        ["", "nonsense", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", private.as_str()]
+    {
         assert_eq!(fault(with("roots", json!([ROOTS[0].to_pem(), root]))), at(PolicyFault::RootText(2)));
     }
     assert_eq!(fault(with("roots", json!(vec![ROOTS[0].to_pem(); 65]))), at(PolicyFault::ManyRoots));
-    for (key, value) in [("other", json!(1)), ("kind", json!("none")), ("value", json!("AB")), ("vmpl", json!(-1))] {
+    for (key, value) in
+        [("other", json!(1)), ("kind", json!("none")), ("value", json!("AB")), ("vmpl", json!(-1))]
+    {
         assert!(read(with(key, value)).is_err(), "{key}");
     }
     assert!(read(json!({"format": 1, "more": 1})).unwrap_err().contains("unknown field `more`"));
@@ -98,7 +104,9 @@ fn a_demand_is_a_word_or_a_list() {
     let demand = |demand: Value| read(json!({"format": 1, "instance": {"demand": demand}}));
     assert!(demand("none".into()).unwrap().instance.is_none());
     assert_eq!(demand(json!(["ticket"])).unwrap(), demand("ticket".into()).unwrap());
-    for bad in [json!([]), json!(["none"]), json!(["ticket", "ticket"]), json!("Ticket"), json!(1), json!("disk")] {
+    for bad in
+        [json!([]), json!(["none"]), json!(["ticket", "ticket"]), json!("Ticket"), json!(1), json!("disk")]
+    {
         assert!(demand(bad.clone()).is_err(), "{bad}");
     }
     // What nothing in the file makes possible isn't a demand but a closed door.
@@ -118,6 +126,24 @@ fn an_expiry_ends_trust_at_its_second_and_labels_with_it() {
     assert_eq!(policy.references.labels(100).count(), 0);
     assert_eq!((policy.references.next_expiry(99), policy.references.next_expiry(100)), (Some(100), None));
     assert_eq!((policy.warnings(99).len(), policy.warnings(100).len()), (0, 1));
+}
+
+#[test]
+fn t25_a_milan_is_taken_by_listed_chips_or_an_explicit_waiver_only() {
+    let milan = |snp: Value| read(json!({"format": 1, "sev-snp": snp})).unwrap();
+    assert_eq!(milan(json!({})).milan(), MilanRule::Refused);
+    let chips = json!({"chips": ["ab".repeat(64)]});
+    assert_eq!(milan(chips.clone()).milan(), MilanRule::ListedChips);
+    let waived = milan(json!({"milan-without-chip-list": true}));
+    assert_eq!(waived.milan(), MilanRule::Waived);
+    assert!(waived.warnings(0)[0].contains("milan-without-chip-list"));
+    let without = milan(json!({"products": ["genoa"], "milan-without-chip-list": true}));
+    assert_eq!((without.milan(), without.warnings(0).len()), (MilanRule::Refused, 0));
+    let listed = json!({"format": 1, "sev-snp": chips, "instance": {"demand": ["chip", "ticket"]}});
+    assert!(read(listed).is_ok());
+    assert!(
+        read(json!({"format": 1, "sev-snp": {"chips": []}})).unwrap_err().contains("chips is an empty list")
+    );
 }
 
 fn policies() -> impl Strategy<Value = TrustPolicy> {

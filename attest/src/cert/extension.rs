@@ -130,7 +130,10 @@ impl AdmissionExtension {
             3 if (1..=MAX_INSTANCE).contains(&value.len()) => self.instance = Some(value.to_vec()),
             4 => self.challenge_fresh = Some(value != FALSE),
             5 => self.evidence_digest = Some(value.try_into().ok()?),
-            6 => self.instance_label = Some(str::from_utf8(value).ok().filter(|text| is_label(text))?.to_owned()),
+            6 => {
+                self.instance_label =
+                    Some(str::from_utf8(value).ok().filter(|text| is_label(text))?.to_owned())
+            }
             _ => return None,
         }
         Some(())

@@ -1,5 +1,6 @@
 //! The kinds of evidence: one module and one line of the table each.
 
+pub(crate) mod sev_snp;
 pub(crate) mod simulated_enclave;
 
 use std::fmt;

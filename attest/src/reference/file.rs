@@ -9,6 +9,7 @@ use super::{ReferenceValue, ReferenceValues, TrustPolicy};
 use crate::error::ReferenceError;
 use crate::instance::{InstanceDemand, InstanceWay};
 use crate::kind::EvidenceKind;
+use crate::kind::sev_snp::{RequirementsError, SnpProduct, SnpRequirements};
 use crate::measurement::Measurement;
 
 /// The only format there is.
@@ -17,6 +18,9 @@ const FORMAT: u32 = 1;
 /// Roots of one measurement: more platforms than that are under one root of their own.
 const MAX_ROOTS: usize = 64;
 
+/// SEV-SNP ABI, `VMPL`.
+const MAX_VMPL: u8 = 3;
+
 const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----";
 
 /// A policy file. Reading one checks its form; [`TrustPolicy::from_file`] what it says.
@@ -24,8 +28,10 @@ const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----";
 #[serde(deny_unknown_fields)]
 pub struct PolicyFile {
     format: u32,
-    #[serde(default, skip_serializing_if = "InstanceTable::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     instance: InstanceTable,
+    #[serde(default, rename = "sev-snp", skip_serializing_if = "is_default")]
+    sev_snp: SnpRequirements,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     measurement: Vec<Entry>,
 }
@@ -38,10 +44,8 @@ struct InstanceTable {
     demand: InstanceDemand,
 }
 
-impl InstanceTable {
-    fn is_default(&self) -> bool {
-        self.demand.is_none()
-    }
+fn is_default<T: Default + PartialEq>(table: &T) -> bool {
+    *table == T::default()
 }
 
 /// One `[[measurement]]`.
@@ -88,14 +92,21 @@ pub enum PolicyFault {
     /// More roots than one measurement may have.
     #[error("a measurement has at most 64 roots")]
     ManyRoots,
+    /// Demands on platforms that contradict themselves.
+    #[error("sev-snp: {0}")]
+    SevSnp(#[from] RequirementsError),
     /// The same twice.
     #[error("it says the same as measurement {0}; remove one of them")]
     Duplicate(usize),
     /// The same measurement under the same label, with other words.
-    #[error("it contradicts measurement {0}: same kind, value and label, and something else about it; keep one")]
+    #[error(
+        "it contradicts measurement {0}: same kind, value, label and vmpl, and something else about it; keep one"
+    )]
     Contradiction(usize),
     /// A way to show an instance that nothing in the file makes possible.
-    #[error("instance.demand has {way:?}, and the file lists no {missing}; nobody could be admitted that way")]
+    #[error(
+        "instance.demand has {way:?}, and the file lists no {missing}; nobody could be admitted that way"
+    )]
     Impossible {
         /// The way.
         way: &'static str,
@@ -122,18 +133,20 @@ impl TrustPolicy {
             }
             references.push(value);
         }
-        let policy = Self { references: ReferenceValues(references), instance: file.instance.demand };
+        file.sev_snp.validate().map_err(|error| whole(error.into()))?;
+        let references = ReferenceValues(references, file.sev_snp);
+        let policy = Self { references, instance: file.instance.demand };
         policy.check_ways().map_err(whole)?;
         Ok(policy)
     }
 
     fn check_ways(&self) -> Result<(), PolicyFault> {
-        let listed = self.listed();
+        let snp = self.references.snp();
         let impossible = |way: InstanceWay, missing| PolicyFault::Impossible { way: way.as_str(), missing };
-        if self.instance.allows(InstanceWay::Chip) && listed.chips.is_empty() {
+        if self.instance.allows(InstanceWay::Chip) && snp.chips.is_none() {
             return Err(impossible(InstanceWay::Chip, "chips"));
         }
-        if self.instance.allows(InstanceWay::IdBlock) && listed.id_keys.is_empty() {
+        if self.instance.allows(InstanceWay::IdBlock) && snp.id_key_digests.is_none() {
             return Err(impossible(InstanceWay::IdBlock, "id-key digests"));
         }
         Ok(())
@@ -144,6 +157,7 @@ impl TrustPolicy {
         PolicyFile {
             format: FORMAT,
             instance: InstanceTable { demand: self.instance.clone() },
+            sev_snp: self.references.snp().clone(),
             measurement: self.references.iter().map(Entry::of).collect(),
         }
     }
@@ -156,18 +170,53 @@ impl TrustPolicy {
             let end = value.expires().and_then(time_text).unwrap_or_default();
             format!("{} {} has expired ({end}), so it isn't trusted", value.kind(), value.measurement())
         });
-        expired.collect()
+        let mut warnings: Vec<String> = expired.collect();
+        if self.milan() == MilanRule::Waived {
+            warnings.push(
+                "sev-snp.milan-without-chip-list accepts a milan without knowing its chip, and secrets of that product \
+                 are public (arXiv 2605.12990); list the chips instead"
+                    .to_owned(),
+            );
+        }
+        warnings
     }
+
+    /// How Milan platforms are taken.
+    pub fn milan(&self) -> MilanRule {
+        let snp = self.references.snp();
+        if !snp.products.contains(&SnpProduct::Milan) {
+            MilanRule::Refused
+        } else if snp.chips.is_some() {
+            MilanRule::ListedChips
+        } else if snp.milan_without_chip_list {
+            MilanRule::Waived
+        } else {
+            MilanRule::Refused
+        }
+    }
+}
+
+/// How Milan platforms are taken, whose secrets are public (arXiv 2605.12990).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MilanRule {
+    /// None is.
+    Refused,
+    /// Those whose chips are listed.
+    ListedChips,
+    /// All are, by the owner's explicit waiver.
+    Waived,
 }
 
 impl ReferenceValue {
     fn is_about_the_same(&self, other: &Self) -> bool {
-        (self.kind, &self.measurement, &self.label) == (other.kind, &other.measurement, &other.label)
+        let key = |value: &Self| (value.kind, value.vmpl);
+        key(self) == key(other) && self.measurement == other.measurement && self.label == other.label
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
         let roots = |a: &Self, b: &Self| a.roots.iter().all(|root| b.has_root(root));
-        (self.expires, self.vmpl) == (other.expires, other.vmpl) && roots(self, other) && roots(other, self)
+        self.expires == other.expires && roots(self, other) && roots(other, self)
     }
 }
 
@@ -187,7 +236,11 @@ impl Entry {
         }
         let expires = self.expires.as_deref().map(time_from_text).transpose()?;
         let value = ReferenceValue::new(self.kind, self.value, self.label, roots)?;
-        Ok(value.expiring(expires)?.at_vmpl(self.vmpl.unwrap_or_default())?)
+        let vmpl = self.vmpl.unwrap_or_default();
+        if vmpl > MAX_VMPL || (vmpl != 0 && !value.kind.has_vmpl()) {
+            return Err(ReferenceError::Vmpl.into());
+        }
+        Ok(value.expiring(expires)?.with_vmpl(vmpl))
     }
 
     fn of(value: &ReferenceValue) -> Self {

@@ -3,7 +3,7 @@
 mod file;
 mod policy;
 
-pub use file::{PolicyFile, PolicyFileError, PolicyFault};
+pub use file::{MilanRule, PolicyFault, PolicyFile, PolicyFileError};
 pub use policy::TrustPolicy;
 
 use claviger_proto::key::{KeyKind, PublicKey};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{AttestError, ReferenceError};
 use crate::kind::EvidenceKind;
+use crate::kind::sev_snp::SnpRequirements;
 use crate::measurement::Measurement;
 
 /// Longest label, in bytes: it is shown, and compared by access rules.
@@ -56,12 +57,6 @@ impl ReferenceValue {
         if written { Ok(Self { expires, ..self }) } else { Err(ReferenceError::Expiry) }
     }
 
-    /// The same, for evidence from this virtual machine privilege level (SEV-SNP ABI, `VMPL`: 0 to 3).
-    pub fn at_vmpl(self, vmpl: u8) -> Result<Self, ReferenceError> {
-        let has_levels = self.kind.has_vmpl();
-        if vmpl <= 3 && (vmpl == 0 || has_levels) { Ok(Self { vmpl, ..self }) } else { Err(ReferenceError::Vmpl) }
-    }
-
     /// Until when it is trusted, seconds since 1970; `None` is without an end.
     pub fn expires(&self) -> Option<i64> {
         self.expires
@@ -70,11 +65,6 @@ impl ReferenceValue {
     /// Whether it is trusted no more at `now`, in seconds since 1970.
     pub fn is_expired(&self, now: i64) -> bool {
         self.expires.is_some_and(|end| now >= end)
-    }
-
-    /// The virtual machine privilege level that evidence has to come from.
-    pub fn vmpl(&self) -> u8 {
-        self.vmpl
     }
 
     /// Evidence of which kind.
@@ -97,6 +87,17 @@ impl ReferenceValue {
         &self.roots
     }
 
+    /// The same, for evidence that a SEV-SNP guest asks for at another VMPL than 0.
+    #[must_use]
+    pub fn with_vmpl(self, vmpl: u8) -> Self {
+        Self { vmpl, ..self }
+    }
+
+    /// The VMPL at which a SEV-SNP guest must have asked for its report.
+    pub fn vmpl(&self) -> u8 {
+        self.vmpl
+    }
+
     /// Whether `key` is one of the roots, compared as numbers.
     pub fn has_root(&self, key: &PublicKey) -> bool {
         self.roots.iter().any(|root| root.same_numbers(key))
@@ -112,27 +113,39 @@ pub(crate) fn is_label(text: &str) -> bool {
 /// All that a domain trusts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ReferenceValues(Vec<ReferenceValue>);
+pub struct ReferenceValues(Vec<ReferenceValue>, #[serde(skip)] SnpRequirements);
 
 impl ReferenceValues {
-    /// Trusts one more; where kind, measurement and label are there already, the roots are joined, and the new
-    /// one's expiry and VMPL hold. Returns whether anything changed.
+    /// Trusts one more; where kind, measurement and label are there already, and of the same VMPL, the roots are joined, and the
+    /// new one's expiry holds. Returns whether anything changed.
     pub fn add(&mut self, value: ReferenceValue) -> bool {
         let same = |v: &&mut ReferenceValue| {
-            v.kind == value.kind && v.measurement == value.measurement && v.label == value.label
+            (v.kind, v.vmpl) == (value.kind, value.vmpl)
+                && v.measurement == value.measurement
+                && v.label == value.label
         };
         let Some(known) = self.0.iter_mut().find(same) else {
             self.0.push(value);
             return true;
         };
-        let before = (known.roots.len(), known.expires, known.vmpl);
+        let before = (known.roots.len(), known.expires);
         for root in value.roots {
             if !known.has_root(&root) {
                 known.roots.push(root);
             }
         }
-        (known.expires, known.vmpl) = (value.expires, value.vmpl);
-        (known.roots.len(), known.expires, known.vmpl) != before
+        known.expires = value.expires;
+        (known.roots.len(), known.expires) != before
+    }
+
+    /// What is demanded of SEV-SNP platforms.
+    pub fn snp(&self) -> &SnpRequirements {
+        &self.1
+    }
+
+    /// Demands this of SEV-SNP platforms.
+    pub fn set_snp(&mut self, requirements: SnpRequirements) {
+        self.1 = requirements;
     }
 
     /// Stops trusting a measurement of a kind, under all its labels and roots. Returns whether it was there.
@@ -241,7 +254,7 @@ impl TryFrom<Stored> for ReferenceValue {
         };
         let roots = stored.roots.iter().map(root).collect::<Result<_, _>>()?;
         Self::new(stored.kind, stored.measurement, stored.label, roots)?
-            .expiring(stored.expires)?
-            .at_vmpl(stored.vmpl)
+            .expiring(stored.expires)
+            .map(|value| value.with_vmpl(stored.vmpl))
     }
 }
