@@ -6,6 +6,7 @@ use prost::Message as _;
 use rustls_pki_types::UnixTime;
 
 use crate::error::AttestError;
+use crate::instance::MachineClaims;
 use crate::kind::{Claims, EvidenceKind};
 use crate::measurement::Measurement;
 use crate::reference::ReferenceValues;
@@ -48,6 +49,11 @@ impl Attested {
     /// Whether it answers a challenge of ours, on this channel.
     pub fn challenge_fresh(&self) -> bool {
         self.claims.challenge_fresh
+    }
+
+    /// What it says of the machine itself.
+    pub fn machine(&self) -> &MachineClaims {
+        &self.claims.machine
     }
 
     /// SHA-384 of the serialized evidence package.

@@ -3,6 +3,7 @@
 use claviger_proto::{ErrorCode, ParseError};
 
 use crate::Measurement;
+use crate::instance::InstanceDemand;
 use crate::role::Role;
 
 /// Evidence that doesn't satisfy the domain. The agent's fault, or its owner's.
@@ -66,6 +67,15 @@ pub enum AttestError {
         "measurement {0} isn't trusted in this domain; its owner adds it with `key-admin trust add`, if it should be"
     )]
     UnknownMeasurement(Measurement),
+    /// The measurement was trusted until a day that is past.
+    #[error(
+        "measurement {0} is trusted in this domain no longer: it has expired; its owner gives it a later end, if it \
+         should have one"
+    )]
+    ExpiredMeasurement(Measurement),
+    /// The domain demands to know which machine it is, and the evidence doesn't say it in a way that it takes.
+    #[error("this domain demands that a machine shows which one it is, by {0}; the evidence doesn't")]
+    NoInstance(InstanceDemand),
     /// The measurement is trusted, but not from a platform under this root.
     #[error("measurement {0} is trusted in this domain, but not from a platform with this root")]
     UntrustedRoot(Measurement),
@@ -233,4 +243,15 @@ pub enum ReferenceError {
     /// A root that isn't a supported public key.
     #[error("a root is a P-256, P-384 or RSA public key of at least 2048 bits")]
     Root,
+    /// A demand that says something twice, or nothing.
+    #[error(
+        "demand is \"none\", \"ticket\", \"id-block\", \"chip\", or a list of the last three, none twice"
+    )]
+    Demand,
+    /// An end that no calendar has.
+    #[error("an expiry is a time in RFC 3339, such as 2027-03-31T00:00:00Z")]
+    Expiry,
+    /// A privilege level that there isn't, or of a kind that has none.
+    #[error("a vmpl is 0 to 3, and only machines of kind sev-snp have others than 0")]
+    Vmpl,
 }

@@ -9,6 +9,7 @@ mod binding;
 mod cert;
 mod digest;
 mod error;
+mod instance;
 mod key;
 mod kind;
 mod measurement;
@@ -26,6 +27,9 @@ pub use cert::{
 };
 pub use digest::{sha256, sha384};
 pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
+pub use instance::{
+    IdBlock, Identified, Instance, InstanceDemand, InstanceWay, MachineClaims, TICKET, TicketId,
+};
 pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;
 pub use kind::sev_snp::{
@@ -36,5 +40,7 @@ pub use kind::simulated_enclave::SimulatedPlatform;
 pub use measurement::Measurement;
 pub use new_key::{NewKey, NewKeyError};
 pub use possession::{check_possession, prove_possession};
-pub use reference::{ReferenceValue, ReferenceValues};
+pub use reference::{
+    MilanRule, PolicyFault, PolicyFile, PolicyFileError, ReferenceValue, ReferenceValues, TrustPolicy,
+};
 pub use role::Role;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attested::Expected;
 use crate::error::{AttestError, ReferenceError};
+use crate::instance::MachineClaims;
 use crate::measurement::Measurement;
 use crate::reference::ReferenceValues;
 
@@ -19,6 +20,7 @@ use crate::reference::ReferenceValues;
 pub(crate) struct Claims {
     pub(crate) measurement: Measurement,
     pub(crate) challenge_fresh: bool,
+    pub(crate) machine: MachineClaims,
 }
 
 macro_rules! kinds {
@@ -52,6 +54,13 @@ macro_rules! kinds {
             pub fn needs_root(self) -> bool {
                 match self {
                     $(Self::$variant => $module::NEEDS_ROOT,)*
+                }
+            }
+
+            /// Whether its machines have privilege levels.
+            pub(crate) fn has_vmpl(self) -> bool {
+                match self {
+                    $(Self::$variant => $module::HAS_VMPL,)*
                 }
             }
 

@@ -21,12 +21,15 @@ use self::report::Report;
 use super::{Claims, EvidenceKind};
 use crate::attested::Expected;
 use crate::error::AttestError;
+use crate::instance::MachineClaims;
 use crate::reference::ReferenceValues;
 
 pub(super) const SUBMITTED_TYPE: &str = "vse-attestation-package";
 
 /// Anybody can make such a platform, so it is trusted only where the domain names its root.
 pub(super) const NEEDS_ROOT: bool = true;
+
+pub(super) const HAS_VMPL: bool = false;
 
 const KIND: EvidenceKind = EvidenceKind::SimulatedEnclave;
 
@@ -47,11 +50,12 @@ pub(super) fn verify(
 
     report.check(expected, now)?;
     endorsement.check(now)?;
-    check_reference(policy, &report, &endorsement)?;
+    check_reference(policy, &report, &endorsement, now)?;
 
     endorsement.verify_signature()?;
     report.verify_signature(&endorsement.attest_key)?;
-    Ok(Claims { measurement: report.measurement, challenge_fresh: true })
+    let machine = MachineClaims { ticket: report.ticket, ..MachineClaims::default() };
+    Ok(Claims { measurement: report.measurement, challenge_fresh: true, machine })
 }
 
 fn wrong_items() -> AttestError {
@@ -62,12 +66,10 @@ fn check_reference(
     policy: &ReferenceValues,
     report: &Report,
     endorsement: &Endorsement,
+    now: i64,
 ) -> Result<(), AttestError> {
     let measurement = report.measurement;
-    let mut known = policy.find(KIND, &measurement).peekable();
-    if known.peek().is_none() {
-        return Err(AttestError::UnknownMeasurement(measurement));
-    }
+    let mut known = policy.trusted(KIND, &measurement, now)?;
     if known.any(|value| value.has_root(&endorsement.platform_key)) {
         Ok(())
     } else {
