@@ -36,9 +36,8 @@ pub(super) enum Class {
 
 impl Class {
     fn of_name(name: &str) -> Option<Self> {
-        let product = |name: &str| {
-            SnpProduct::ALL.iter().copied().find(|product| product.certificate_name() == name)
-        };
+        let product =
+            |name: &str| SnpProduct::ALL.iter().copied().find(|product| product.certificate_name() == name);
         if let Some(name) = name.strip_prefix("ARK-") {
             return product(name).map(Self::Ark);
         }
@@ -102,8 +101,9 @@ impl Certificate {
         if x509.signature_value.unused_bits != 0 || x509.issuer_uid.is_some() || x509.subject_uid.is_some() {
             return Err("it has parts that AMD's don't have");
         }
-        let class = class(&x509.subject).ok_or("its subject isn't the name of one of AMD's certificates")?;
-        let issuer_class = class(&x509.issuer).ok_or("its issuer isn't the name of one of AMD's")?;
+        let class =
+            class_of(&x509.subject).ok_or("its subject isn't the name of one of AMD's certificates")?;
+        let issuer_class = class_of(&x509.issuer).ok_or("its issuer isn't the name of one of AMD's")?;
         Ok(Self {
             class,
             issuer_class,
@@ -170,7 +170,7 @@ pub(super) fn number(bytes: &[u8]) -> &[u8] {
     &bytes[bytes.iter().take_while(|b| **b == 0).count()..]
 }
 
-fn class(name: &X509Name<'_>) -> Option<Class> {
+fn class_of(name: &X509Name<'_>) -> Option<Class> {
     let mut names = name.iter_common_name();
     let class = Class::of_name(names.next()?.as_str().ok()?)?;
     names.next().is_none().then_some(class)
@@ -188,9 +188,8 @@ pub(super) fn is_pss_sha384(algorithm: &AlgorithmIdentifier<'_>) -> bool {
     let hash = parameters
         .hash_algorithm()
         .is_some_and(|hash| hash.algorithm.as_bytes() == SHA384 && null_or_none(hash.parameters.as_ref()));
-    let mask = parameters.mask_gen_algorithm().is_ok_and(|mask| {
-        mask.mgf.as_bytes() == MGF1
-            && mask.hash.as_bytes() == SHA384
-    });
+    let mask = parameters
+        .mask_gen_algorithm()
+        .is_ok_and(|mask| mask.mgf.as_bytes() == MGF1 && mask.hash.as_bytes() == SHA384);
     hash && mask && parameters.salt_length() == 48 && parameters.trailer_field() == 1
 }

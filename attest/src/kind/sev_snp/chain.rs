@@ -144,7 +144,10 @@ fn pick_roots(
 ) -> Result<Vec<Root>, String> {
     let roots = roots.of(product);
     if let Some(other) = arks.iter().find(|ark| roots.iter().all(|root| root.spki != ark.spki)) {
-        return Err(format!("the ARK that came has another key, {}", hex::encode(crate::sha256(&other.spki))));
+        return Err(format!(
+            "the ARK that came has another key, {}",
+            hex::encode(crate::sha256(&other.spki))
+        ));
     }
     let issued = |root: &Root| {
         root.certificate.is_none_or(|ark| intermediates.iter().any(|one| one.issuer == ark.subject))
@@ -160,9 +163,10 @@ fn narrower(a: Dates, b: Dates) -> Dates {
 impl Unverified {
     /// Whether the names are of one product, and of the report's.
     pub(super) fn product_outcome(&self, product: Option<SnpProduct>) -> SnpOutcome {
-        let named = self.intermediates.iter().all(|one| {
-            matches!(one.class, Class::Intermediate(_, line) if line == self.facts.product)
-        });
+        let named = self
+            .intermediates
+            .iter()
+            .all(|one| matches!(one.class, Class::Intermediate(_, line) if line == self.facts.product));
         let found = self.facts.product;
         SnpOutcome::of(named && product == Some(found), || match product {
             Some(product) if product != found => format!("the VEK is a {found}'s, the report a {product}'s"),
@@ -176,20 +180,26 @@ impl Unverified {
         if outcome != SnpOutcome::Passed {
             return outcome;
         }
-        let root = self.roots.iter().filter_map(|root| root.certificate).map(|ark| ark.dates).reduce(narrower);
+        let root =
+            self.roots.iter().filter_map(|root| root.certificate).map(|ark| ark.dates).reduce(narrower);
         let root = root.into_iter().chain(self.ark_dates).map(|dates| dates_outcome("ARK", dates, now));
         if let Some(failed) = root.into_iter().find(|outcome| *outcome != SnpOutcome::Passed) {
             return failed;
         }
         let last = self.intermediates.first().map(|one| dates_outcome("ASK or ASVK", one.dates, now));
         self.intermediates.retain(|one| within(one.dates, now));
-        if self.intermediates.is_empty() { last.unwrap_or(SnpOutcome::NotReached) } else { SnpOutcome::Passed }
+        if self.intermediates.is_empty() {
+            last.unwrap_or(SnpOutcome::NotReached)
+        } else {
+            SnpOutcome::Passed
+        }
     }
 
     /// Verifies all signatures but the report's: the list's, the ASK's or ASVK's, the VEK's.
     pub(super) fn verify(self, now: i64, judge: &mut Judge) -> Result<Option<Arc<Chain>>, Broken> {
         let signed_by = |one: &Certificate| self.roots.iter().find(|root| one.signed_by(&root.spki)).cloned();
-        let found: Vec<_> = self.intermediates.iter().filter_map(|one| Some((one, signed_by(one)?))).collect();
+        let found: Vec<_> =
+            self.intermediates.iter().filter_map(|one| Some((one, signed_by(one)?))).collect();
         let none = || "no root that counts signed it".to_owned();
         let first = found.first().ok_or_else(none);
         let Some((intermediate, root)) = judge.value(SnpRule::IntermediateSignature, first)? else {
@@ -199,9 +209,14 @@ impl Unverified {
         let signer = signer.ok_or_else(|| "another key signed it, or it was altered".to_owned());
         let signer = judge.value(SnpRule::VekSignature, signer)?;
         let (intermediate, root) = signer.map_or((*intermediate, root), |(one, root)| (*one, root));
-        let crl_dates = self.revocation(intermediate, root, now);
-        let Some(crl_dates) = judge.optional(SnpRule::Revocation, crl_dates)? else { return Ok(None) };
-        if signer.is_none() {
+        let (crl_dates, outcome) = match self.revocation(intermediate, root, now) {
+            Ok(None) => (None, SnpOutcome::NotDemanded),
+            Ok(dates) => (dates, SnpOutcome::Passed),
+            Err(why) => (None, SnpOutcome::Failed(why)),
+        };
+        let revoked = matches!(outcome, SnpOutcome::Failed(_));
+        judge.rule(SnpRule::Revocation, outcome)?;
+        if revoked || signer.is_none() {
             return Ok(None);
         }
         let Ok(key) = ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, &self.vek.key) else {
@@ -217,12 +232,7 @@ impl Unverified {
 
     /// The dates of the lists of this ARK's, or `None` where no list of its is there. What a list speaks of is
     /// what the ARK issued (and, where it has a number of its own, the VEK: AMD numbers them all 0).
-    fn revocation(
-        &self,
-        intermediate: &Certificate,
-        root: &Root,
-        now: i64,
-    ) -> Result<Option<Dates>, String> {
+    fn revocation(&self, intermediate: &Certificate, root: &Root, now: i64) -> Result<Option<Dates>, String> {
         let mut dates: Option<Dates> = None;
         for list in self.crls.iter().filter(|list| list.issuer == intermediate.issuer) {
             if !within(list.dates, now) {

@@ -1,6 +1,5 @@
 //! Certificate revocation lists (57230, CRL; RFC 5280 §5), as far as AMD's need it.
 
-use x509_parser::nom::Parser as _;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::revocation_list::CertificateRevocationList;
 

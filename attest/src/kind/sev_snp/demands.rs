@@ -69,7 +69,9 @@ pub(super) const DEMANDS: &[(SnpRule, Check)] = &[
 fn refused(case: &Case<'_>, demand: fn(&SnpRequirements) -> Weakness, there: bool) -> SnpOutcome {
     match case.demands.map(demand) {
         None | Some(Weakness::Allowed) => SnpOutcome::NotDemanded,
-        Some(Weakness::Refused) => SnpOutcome::of(!there, || "the domain refuses it, and the bit is set".to_owned()),
+        Some(Weakness::Refused) => {
+            SnpOutcome::of(!there, || "the domain refuses it, and the bit is set".to_owned())
+        }
     }
 }
 
@@ -120,7 +122,9 @@ fn report_data(case: &Case<'_>) -> SnpOutcome {
 fn signer(case: &Case<'_>) -> SnpOutcome {
     let Some(demands) = case.demands else { return SnpOutcome::NotDemanded };
     let vlek = case.report.signer() != Some(SnpSigner::Vcek);
-    SnpOutcome::of(!vlek || !demands.csp_ids.is_empty(), || "a VLEK signs, and the domain lists no CSP id".to_owned())
+    SnpOutcome::of(!vlek || !demands.csp_ids.is_empty(), || {
+        "a VLEK signs, and the domain lists no CSP id".to_owned()
+    })
 }
 
 // One that is attached shows in the report, also where the policy's bit were to lie.
@@ -195,7 +199,9 @@ fn mitigations(
         return SnpOutcome::Failed("only reports of version 5 say it".to_owned());
     };
     let vector = which(vectors);
-    SnpOutcome::of(vector & wanted == wanted, || format!("the vector is {vector:#x}, the domain asks for {wanted:#x}"))
+    SnpOutcome::of(vector & wanted == wanted, || {
+        format!("the vector is {vector:#x}, the domain asks for {wanted:#x}")
+    })
 }
 
 // What the report says of itself; a chip that it hides is looked at again in its certificate.

@@ -60,13 +60,19 @@ fn chip_key_masked(case: &Case<'_>) -> SnpOutcome {
 fn author_key(case: &Case<'_>) -> SnpOutcome {
     let there = case.report.author_key_digest() != [0; 48];
     SnpOutcome::of(there == case.report.has_author_key(), || {
-        format!("AUTHOR_KEY_EN is {}, and a digest is {}there", u8::from(!there), if there { "" } else { "not " })
+        format!(
+            "AUTHOR_KEY_EN is {}, and a digest is {}there",
+            u8::from(!there),
+            if there { "" } else { "not " }
+        )
     })
 }
 
 fn policy_reserved(case: &Case<'_>) -> SnpOutcome {
     let policy = case.report.policy();
-    SnpOutcome::of(policy & !POLICY_KNOWN == 0 && policy & POLICY_ONE != 0, || format!("the policy is {policy:#x}"))
+    SnpOutcome::of(policy & !POLICY_KNOWN == 0 && policy & POLICY_ONE != 0, || {
+        format!("the policy is {policy:#x}")
+    })
 }
 
 fn platform_reserved(case: &Case<'_>) -> SnpOutcome {

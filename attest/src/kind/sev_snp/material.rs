@@ -4,6 +4,9 @@ use aws_lc_rs::digest::{Context, SHA256};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 
+use super::certs::{Certificate, Class};
+use super::product::SnpProduct;
+use super::report::SnpSigner;
 use super::roots::Roots;
 use super::table::{self, TableEntry};
 
@@ -55,11 +58,24 @@ impl Material {
     }
 
     fn bounded(&self) -> Result<(), &'static str> {
-        if self.certificates.len() + self.crls.len() > MAX_PARTS { Err("there are too many certificates") } else { Ok(()) }
+        if self.certificates.len() + self.crls.len() > MAX_PARTS {
+            Err("there are too many certificates")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The product of the first VEK of this kind that came, by its issuer's name.
+    pub(super) fn product_of_vek(&self, signer: SnpSigner) -> Option<SnpProduct> {
+        let parsed = self.certificates.iter().filter_map(|der| Certificate::parse(der).ok());
+        parsed.filter(|one| one.class == Class::Vek(signer)).find_map(|one| match one.issuer_class {
+            Class::Intermediate(_, product) => Some(product),
+            _ => None,
+        })
     }
 
     /// A digest of all that a chain is made from: where it is the same, so is the chain.
-    pub(super) fn identity(&self, roots: &Roots) -> [u8; 32] {
+    pub(super) fn identity(&self, roots: &Roots, signer: Option<SnpSigner>) -> [u8; 32] {
         let mut context = Context::new(&SHA256);
         let mut list = |parts: &[&[u8]]| {
             context.update(&parts.len().to_be_bytes());
@@ -68,6 +84,8 @@ impl Material {
                 context.update(part);
             }
         };
+        let signer: &[u8] = if signer == Some(SnpSigner::Vlek) { b"vlek" } else { b"vcek" };
+        list(&[signer]);
         list(&roots.identity());
         list(&self.certificates.iter().map(Vec::as_slice).collect::<Vec<_>>());
         list(&self.crls.iter().map(Vec::as_slice).collect::<Vec<_>>());

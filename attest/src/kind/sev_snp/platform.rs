@@ -27,7 +27,9 @@ fn product(case: &Case<'_>) -> SnpOutcome {
     match (case.report.product(), case.product) {
         (Some(named), Some(product)) if named == product => SnpOutcome::Passed,
         (Some(named), _) => SnpOutcome::Failed(format!("the report names {named}")),
-        (None, _) => SnpOutcome::Failed(format!("family, model and stepping {cpuid:x?} are of no known product")),
+        (None, _) => {
+            SnpOutcome::Failed(format!("family, model and stepping {cpuid:x?} are of no known product"))
+        }
     }
 }
 
@@ -75,7 +77,8 @@ fn product_allowed(case: &Case<'_>) -> SnpOutcome {
     if !demands.minimum_tcb.is_empty() && !demands.minimum_tcb.contains_key(&product) {
         return SnpOutcome::Failed(format!("the domain names minimum TCBs, and none for a {product}"));
     }
-    let unlisted = product == SnpProduct::Milan && demands.chips.is_none() && !demands.milan_without_chip_list;
+    let unlisted =
+        product == SnpProduct::Milan && demands.chips.is_none() && !demands.milan_without_chip_list;
     SnpOutcome::of(!unlisted, || {
         "a milan is accepted only where the domain lists chips, or says milan-without-chip-list".to_owned()
     })
@@ -90,6 +93,8 @@ fn floor(case: &Case<'_>, raw: [u8; 8], which: fn(&MinimumTcb) -> SnpTcb) -> Snp
     let Some(tcb) = SnpTcb::parse(product, raw) else { return SnpOutcome::NotReached };
     match tcb.below(minimum) {
         None => SnpOutcome::Passed,
-        Some((part, have, need)) => SnpOutcome::Failed(format!("{part} is {have}, the domain asks for {need}")),
+        Some((part, have, need)) => {
+            SnpOutcome::Failed(format!("{part} is {have}, the domain asks for {need}"))
+        }
     }
 }

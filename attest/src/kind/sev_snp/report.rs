@@ -135,7 +135,7 @@ impl SnpReport {
 
     /// MEASUREMENT: the launch digest.
     pub fn measurement(&self) -> Measurement {
-        Measurement::from_bytes(&self.0[0x90..0xc0]).expect("48 bytes are a measurement")
+        Measurement::of_sha384(self.bytes(0x90))
     }
 
     /// `HOST_DATA`: what the host gave at launch.

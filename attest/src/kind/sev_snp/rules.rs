@@ -153,6 +153,13 @@ pub(super) struct Broken {
     pub(super) why: String,
 }
 
+impl Broken {
+    /// A rule that couldn't be looked at is broken.
+    pub(super) fn unreached(rule: SnpRule) -> Self {
+        Self { rule, why: "it could not be checked".to_owned() }
+    }
+}
+
 /// Takes down verdicts. One that isn't thorough stops at the first rule that fails, and keeps nothing.
 pub(super) struct Judge {
     thorough: Option<Vec<SnpVerdict>>,
@@ -174,7 +181,7 @@ impl Judge {
                 Ok(())
             }
             (None, SnpOutcome::Failed(why)) => Err(Broken { rule, why }),
-            (None, SnpOutcome::NotReached) => Err(Broken { rule, why: "it could not be checked".to_owned() }),
+            (None, SnpOutcome::NotReached) => Err(Broken::unreached(rule)),
             (None, SnpOutcome::Passed | SnpOutcome::NotDemanded) => Ok(()),
         }
     }
@@ -187,16 +194,11 @@ impl Judge {
         }
     }
 
-    /// The same, where there may be nothing to look at.
-    pub(super) fn optional<T>(
-        &mut self,
-        rule: SnpRule,
-        result: Result<Option<T>, String>,
-    ) -> Result<Option<Option<T>>, Broken> {
-        match result {
-            Ok(None) => self.rule(rule, SnpOutcome::NotDemanded).map(|()| Some(None)),
-            Ok(some) => self.value(rule, Ok(some)),
-            Err(why) => self.value(rule, Err(why)),
+    /// Puts another outcome in the place of what was found before.
+    pub(super) fn amend(&mut self, rule: SnpRule, outcome: SnpOutcome) {
+        if let Some(verdicts) = &mut self.thorough {
+            verdicts.retain(|verdict| verdict.rule != rule);
+            verdicts.push(SnpVerdict { rule, outcome });
         }
     }
 
