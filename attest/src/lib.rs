@@ -9,6 +9,8 @@ mod binding;
 mod cert;
 mod digest;
 mod error;
+#[cfg(feature = "fakes")]
+pub mod fakes;
 mod instance;
 mod key;
 mod kind;
