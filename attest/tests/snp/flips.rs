@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use claviger_attest::fakes::{FakePlatform, sign_report};
 use claviger_attest::{
-    Endorsements, Expected, ReferenceValues, SNP_REPORT_LEN, SnpChainCache, SnpProduct, screen, snp_package,
+    Endorsements, Expected, ReferenceValues, SNP_REPORT_LEN, SnpChainCache, SnpProduct, SnpTcb, screen,
+    snp_package,
 };
 
 use crate::support::{BINDING, Fake, SUBMITTED, now};
@@ -43,7 +44,9 @@ struct Flipper {
 
 impl Flipper {
     fn new(product: SnpProduct, version: u32) -> Self {
-        let fake = Fake::of(product, version);
+        let mut fake = Fake::of(product, version);
+        let current = SnpTcb { microcode: 255, ..FakePlatform::TCB };
+        fake.report.current_tcb = current.to_bytes(product);
         let good = fake.signed_report().try_into().unwrap();
         let (policy, certificates) = (fake.policy(), fake.certificates());
         Self { fake, policy, certificates, cache: SnpChainCache::new(), good }

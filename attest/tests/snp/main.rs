@@ -1,5 +1,6 @@
 //! Verification of SEV-SNP reports: AMD's own, where they are, and fakes that are signed anew after each change.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on is to fail")]
+#![allow(clippy::print_stdout, reason = "who runs it is told what was left out")]
 
 use claviger_attest::SnpRule;
 

@@ -37,6 +37,7 @@ pub(crate) fn lenient() -> SnpRequirements {
 }
 
 /// Evidence before it is signed and packed.
+#[expect(clippy::struct_excessive_bools, reason = "each says what comes along, and tests change one")]
 pub(crate) struct Fake {
     pub(crate) platform: &'static FakePlatform,
     pub(crate) signer: SnpSigner,
