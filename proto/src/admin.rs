@@ -178,7 +178,7 @@ pub struct AddReference {
     #[serde(default)]
     pub attest_root: Option<String>,
     /// Until when it is trusted, seconds since 1970; without an end when absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
 }
 
@@ -276,7 +276,7 @@ pub struct Reference {
     /// SHA-256 of each root's SPKI, hex.
     pub roots: Vec<String>,
     /// Until when it is trusted, seconds since 1970, if not without an end.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
 }
 
