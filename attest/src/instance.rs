@@ -295,3 +295,6 @@ pub(crate) fn ticket_of(user_data: &[u8]) -> Result<Option<TicketId>, AttestErro
     }
     Ok(Some(sha256(ticket)))
 }
+
+#[cfg(test)]
+mod tests;
