@@ -30,15 +30,17 @@ impl Collector {
         }
     }
 
-    /// Has the platform sign that `key` lives in this machine, bound to one channel and challenge.
+    /// Has the platform sign that `key` lives in this machine, bound to one channel and challenge; and with it what the
+    /// machine itself has to say, a serialized [`claviger_proto::evidence::EvidenceUserData`].
     pub fn collect(
         &self,
         key: &PublicKey,
         binding: &[u8; 64],
+        user_data: Option<&[u8]>,
         now: UnixTime,
     ) -> Result<EvidencePackage, EvidenceError> {
         match self {
-            Self::SimulatedEnclave(platform) => platform.collect(key, binding, now),
+            Self::SimulatedEnclave(platform) => platform.collect(key, binding, user_data, now),
         }
     }
 }
