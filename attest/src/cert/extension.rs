@@ -132,7 +132,7 @@ impl AdmissionExtension {
             5 => self.evidence_digest = Some(value.try_into().ok()?),
             6 => {
                 self.instance_label =
-                    Some(str::from_utf8(value).ok().filter(|text| is_instance_label(text))?.to_owned())
+                    Some(str::from_utf8(value).ok().filter(|text| is_instance_label(text))?.to_owned());
             }
             _ => return None,
         }
