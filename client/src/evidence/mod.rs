@@ -53,6 +53,8 @@ impl FromStr for Collector {
         match kind.parse().map_err(|_| EvidenceError::Collector)? {
             EvidenceKind::SimulatedEnclave if place.is_empty() => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave => Ok(Self::SimulatedEnclave(SimulatedEnclave::new(place))),
+            // This kind is verified; it isn't collected yet.
+            EvidenceKind::SevSnp => Err(EvidenceError::Collector),
         }
     }
 }
