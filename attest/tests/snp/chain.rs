@@ -82,7 +82,7 @@ breaks! {
         fake.intermediate.validity.1 = FakePlatform::NOW - 1;
     };
     an_ark_that_has_expired: ChainValidity, Fake::good() => |fake| fake.ark.validity.1 = FakePlatform::NOW - 1;
-    t35_everything_at_a_time_that_is_past: ChainValidity, Fake::good() => |fake| fake.now = time(FakePlatform::NOW * 2);
+    t35_everything_when_its_time_is_over: ChainValidity, Fake::good() => |fake| fake.now = time(FakePlatform::NOW * 2);
     t24_another_chip_s_vek: ChipIdMatch, Fake::good() => |fake| fake.report.chip_id[63] ^= 1;
     another_turin_s_vek: ChipIdMatch, Fake::of(SnpProduct::Turin, 5) => |fake| fake.report.chip_id[7] ^= 1;
     t24_the_vek_of_a_higher_tcb: VekTcb, Fake::good() => |fake| fake.report.reported_tcb[7] -= 1;

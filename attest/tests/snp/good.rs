@@ -2,7 +2,8 @@
 
 use claviger_attest::fakes::FakePlatform;
 use claviger_attest::{
-    AttestError, EvidenceKind, Expected, SnpProduct, SnpRule, SnpSigner, screen, snp_package, verify,
+    AttestError, Endorsements, EvidenceKind, Expected, SnpExamination, SnpOutcome, SnpProduct, SnpQuestion,
+    SnpRule, SnpSigner, examine_snp, screen, snp_package, verify,
 };
 
 use crate::support::{BINDING, Fake, SUBMITTED, but, changed, measurement, now};
@@ -88,7 +89,7 @@ fn a_stale_certificate_does_not_shadow_the_one_that_fits() {
     certificates.extend(fake.certificates());
     let expected = Expected { binding: &BINDING, spki: b"a key" };
     let screened = screen(SUBMITTED, &fake.package(), &fake.policy(), &expected, now()).unwrap();
-    let endorsements = claviger_attest::Endorsements { certificates: &certificates, ..Default::default() };
+    let endorsements = Endorsements { certificates: &certificates, ..Endorsements::default() };
     assert!(screened.verify(&endorsements, now()).is_ok());
 }
 
@@ -117,4 +118,75 @@ fn a_peer_is_told_no_rule() {
         assert!(!error.for_peer().contains(rule.code()));
         assert_eq!(error.code().as_str(), "attestation-refused");
     }
+}
+
+fn look(fake: &Fake, product: Option<SnpProduct>, policy: bool) -> SnpExamination {
+    let (certificates, references) = (fake.certificates(), fake.policy());
+    let endorsements =
+        Endorsements { certificates: &certificates, crls: &fake.crls, ..Endorsements::default() };
+    let question = SnpQuestion {
+        policy: policy.then_some(&references),
+        product,
+        report_data: Some(&BINDING),
+        roots: Some(std::slice::from_ref(fake.platform.root())),
+        now: fake.now,
+    };
+    examine_snp(&fake.signed_report(), &endorsements, &question)
+}
+
+#[test]
+fn an_examination_gives_the_verdict_of_every_rule() {
+    let good = look(&Fake::good(), None, true);
+    assert!(good.accepted());
+    assert_eq!(good.verdicts.iter().map(|verdict| verdict.rule).collect::<Vec<_>>(), SnpRule::ALL);
+    assert!(good.verdicts.iter().all(|verdict| verdict.outcome != SnpOutcome::NotReached));
+    // Two rules that have nothing to do with each other are both found out.
+    let two = look(
+        &but(|fake| {
+            fake.report.policy |= 1 << 19;
+            fake.forged = true;
+        }),
+        None,
+        true,
+    );
+    let failed: Vec<_> = two
+        .verdicts
+        .iter()
+        .filter(|verdict| matches!(verdict.outcome, SnpOutcome::Failed(_)))
+        .map(|verdict| verdict.rule)
+        .collect();
+    assert_eq!(failed, [SnpRule::Debug, SnpRule::ReportSignature]);
+}
+
+#[test]
+fn without_a_policy_only_amd_s_own_rules_count() {
+    let debug = but(|fake| fake.report.policy |= 1 << 19);
+    assert!(look(&debug, None, false).accepted());
+    assert!(!look(&debug, None, true).accepted());
+    let unlisted = but(|fake| fake.trusted = false);
+    assert_eq!(look(&unlisted, None, true).first_failure().unwrap().0, SnpRule::Measurement);
+    for change in [|fake: &mut Fake| fake.forged = true, |fake: &mut Fake| fake.with_vek = false] {
+        assert!(!look(&but(change), None, false).accepted());
+    }
+}
+
+#[test]
+fn a_product_that_is_given_must_be_the_report_s_and_the_chain_s() {
+    for version in [2, 5] {
+        let fake = Fake::of(SnpProduct::Genoa, version);
+        assert!(look(&fake, Some(SnpProduct::Genoa), true).accepted());
+        assert!(!look(&fake, Some(SnpProduct::Milan), true).accepted());
+        assert!(!look(&fake, Some(SnpProduct::Turin), false).accepted());
+    }
+}
+
+#[test]
+fn what_is_no_report_has_its_verdict() {
+    let question = SnpQuestion { policy: None, product: None, report_data: None, roots: None, now: now() };
+    let found = examine_snp(b"no report", &Endorsements::default(), &question);
+    assert!(!found.accepted() && found.report.is_none());
+    assert_eq!(found.first_failure().unwrap().0, SnpRule::ReportLength);
+    let version = but(|fake| fake.report.version = 6).signed_report();
+    let found = examine_snp(&version, &Endorsements::default(), &question);
+    assert_eq!(found.first_failure().unwrap().0, SnpRule::ReportVersion);
 }

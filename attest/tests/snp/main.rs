@@ -51,3 +51,12 @@ fn rules_have_names_of_their_own() {
         assert!(!rule.text().is_empty() && rule.source().chars().any(|c| c.is_ascii_digit()), "{rule}");
     }
 }
+
+#[test]
+fn every_rule_is_documented_as_it_is() {
+    let book = include_str!("../../../docs/attestation.md");
+    for rule in SnpRule::ALL {
+        let row = format!("| `{rule}` | {} | {} |", rule.text(), rule.source());
+        assert!(book.contains(&row), "docs/attestation.md lacks the row:\n{row}");
+    }
+}

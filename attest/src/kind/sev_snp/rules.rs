@@ -176,8 +176,8 @@ impl Judge {
 
     pub(super) fn rule(&mut self, rule: SnpRule, outcome: SnpOutcome) -> Result<(), Broken> {
         match (&mut self.thorough, outcome) {
-            (Some(verdicts), outcome) => {
-                verdicts.push(SnpVerdict { rule, outcome });
+            (Some(_), outcome) => {
+                self.amend(rule, outcome);
                 Ok(())
             }
             (None, SnpOutcome::Failed(why)) => Err(Broken { rule, why }),
