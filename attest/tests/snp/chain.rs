@@ -225,3 +225,32 @@ fn a_chain_that_does_not_hold_is_not_kept() {
         assert!(cache.is_empty());
     }
 }
+
+#[test]
+fn t26_every_byte_of_the_vek_s_and_the_intermediate_s_certificate_counts() {
+    for fake in [Fake::good(), vlek()] {
+        let good = fake.certificates();
+        let expected = Expected { binding: &BINDING, spki: b"a key" };
+        let (package, policy) = (fake.package(), fake.policy());
+        for which in [0, 1] {
+            for at in 0..good[which].len() {
+                let mut certificates = good.clone();
+                certificates[which][at] ^= 1 << (at % 8);
+                let screened = screen(SUBMITTED, &package, &policy, &expected, now()).unwrap();
+                let endorsements = Endorsements { certificates: &certificates, ..Endorsements::default() };
+                assert!(screened.verify(&endorsements, now()).is_err(), "certificate {which}, byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn t20_more_certificates_than_there_can_be_are_refused() {
+    let fake = Fake::good();
+    let mut certificates = fake.certificates();
+    certificates.resize(17, certificates[2].clone());
+    let expected = Expected { binding: &BINDING, spki: b"a key" };
+    let screened = screen(SUBMITTED, &fake.package(), &fake.policy(), &expected, now()).unwrap();
+    let endorsements = Endorsements { certificates: &certificates, ..Endorsements::default() };
+    assert!(matches!(screened.verify(&endorsements, now()), Err(AttestError::Endorsement(_))));
+}
