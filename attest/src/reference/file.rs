@@ -274,7 +274,7 @@ impl Entry {
             label: value.label.clone(),
             expires: value.expires.and_then(time_text),
             vmpl: (value.vmpl != 0).then_some(value.vmpl),
-            roots: value.roots.iter().map(|root| root.to_pem()).collect(),
+            roots: value.roots.iter().map(PublicKey::to_pem).collect(),
         }
     }
 }
