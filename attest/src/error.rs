@@ -4,6 +4,7 @@ use claviger_proto::{ErrorCode, ParseError};
 
 use crate::Measurement;
 use crate::instance::InstanceDemand;
+use crate::kind::sev_snp::SnpRule;
 use crate::role::Role;
 
 /// Evidence that doesn't satisfy the domain. The agent's fault, or its owner's.
@@ -76,12 +77,34 @@ pub enum AttestError {
     /// The domain demands to know which machine it is, and the evidence doesn't say it in a way that it takes.
     #[error("this domain demands that a machine shows which one it is, by {0}; the evidence doesn't")]
     NoInstance(InstanceDemand),
+    /// A rule of the verification of SEV-SNP reports doesn't hold.
+    #[error("the SEV-SNP report is refused by the rule {rule} ({}): {why}", .rule.text())]
+    Snp {
+        /// Which.
+        rule: SnpRule,
+        /// What was found instead; for the operator.
+        why: String,
+    },
+    /// A certificate or list that the verifier itself added can't be used. The operator's fault.
+    #[error("the certificates that the verifier has for this machine can't be used: {0}")]
+    Endorsement(&'static str),
     /// The measurement is trusted, but not from a platform under this root.
     #[error("measurement {0} is trusted in this domain, but not from a platform with this root")]
     UntrustedRoot(Measurement),
 }
 
 impl AttestError {
+    /// What the peer may be told: enough to mend its side, and nothing of how near it came.
+    pub fn for_peer(&self) -> String {
+        match self {
+            Self::Snp { .. } | Self::Endorsement(_) => {
+                "the SEV-SNP report doesn't satisfy this domain; its operator's log says which rule refuses it"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         ErrorCode::AttestationRefused

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use claviger_proto::trust::EvidencePackage;
 use serde::{Deserialize, Serialize};
 
-use crate::attested::Expected;
+use crate::attested::{EndorsementNeeded, Endorsements, Expected};
 use crate::error::{AttestError, ReferenceError};
 use crate::instance::MachineClaims;
 use crate::measurement::Measurement;
@@ -64,15 +64,45 @@ macro_rules! kinds {
                 }
             }
 
-            pub(crate) fn verify(
+            /// The first step: all that costs no signature.
+            pub(crate) fn screen(
                 self,
                 evidence: &EvidencePackage,
                 policy: &ReferenceValues,
                 expected: &Expected<'_>,
                 now: i64,
+            ) -> Result<Pending, AttestError> {
+                match self {
+                    $(Self::$variant => {
+                        let pending = $module::screen(evidence, policy, expected, now)?;
+                        Ok(Pending::$variant(Box::new(pending)))
+                    })*
+                }
+            }
+        }
+
+        /// Evidence that passed the first step.
+        #[derive(Clone, Debug)]
+        pub(crate) enum Pending {
+            $($variant(Box<$module::Pending>),)*
+        }
+
+        impl Pending {
+            /// What has to be found for the second step; `None` if the evidence brought it.
+            pub(crate) fn needs(&self) -> Option<EndorsementNeeded> {
+                match self {
+                    $(Self::$variant(pending) => pending.needs(),)*
+                }
+            }
+
+            /// The second step: the signatures.
+            pub(crate) fn verify(
+                &self,
+                endorsements: &Endorsements<'_>,
+                now: i64,
             ) -> Result<Claims, AttestError> {
                 match self {
-                    $(Self::$variant => $module::verify(evidence, policy, expected, now),)*
+                    $(Self::$variant(pending) => pending.verify(endorsements, now),)*
                 }
             }
         }
@@ -82,6 +112,8 @@ macro_rules! kinds {
 kinds! {
     /// A platform of keys in files, for development and tests: whoever has its files can say anything.
     SimulatedEnclave = simulated_enclave, "simulated-enclave";
+    /// AMD SEV-SNP, under AMD's roots.
+    SevSnp = sev_snp, "sev-snp";
 }
 
 /// All names, for messages.

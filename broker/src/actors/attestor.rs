@@ -164,7 +164,12 @@ impl From<&Rejected> for Refusal {
             Rejected::Evidence(_) | Rejected::Ticket { .. } => ErrorCode::AttestationRefused,
             Rejected::Signing(_) | Rejected::Store(_) | Rejected::Internal => ErrorCode::Unavailable,
         };
-        Self::new(code, rejected.to_string())
+        // The log has the whole of it.
+        let message = match rejected {
+            Rejected::Evidence(error) => error.for_peer(),
+            other => other.to_string(),
+        };
+        Self::new(code, message)
     }
 }
 

@@ -27,7 +27,8 @@ pub struct SnpRequirements {
     /// Cloud providers whose VLEK is accepted, by the certificate's CSP id. Default: none; a VLEK says of no
     /// chip which it is, only whose.
     pub csp_ids: Vec<String>,
-    /// Minimum TCBs for each product. Default: no floor.
+    /// Minimum TCBs for each product. Default: no floor; where one product has one, each that is accepted
+    /// must.
     pub minimum_tcb: BTreeMap<SnpProduct, MinimumTcb>,
     /// Minimum of the committed firmware's version: major, minor, build. Default: none.
     pub minimum_firmware: Option<(u8, u8, u8)>,

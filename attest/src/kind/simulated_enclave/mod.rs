@@ -19,7 +19,7 @@ use claviger_proto::trust::EvidencePackage;
 use self::endorsement::Endorsement;
 use self::report::Report;
 use super::{Claims, EvidenceKind};
-use crate::attested::Expected;
+use crate::attested::{EndorsementNeeded, Endorsements, Expected};
 use crate::error::AttestError;
 use crate::instance::MachineClaims;
 use crate::reference::ReferenceValues;
@@ -33,14 +33,21 @@ pub(super) const HAS_VMPL: bool = false;
 
 const KIND: EvidenceKind = EvidenceKind::SimulatedEnclave;
 
-/// Verifies the package. What costs no signature comes first, so that evidence of something that nobody
-/// trusts makes no work; nothing is believed before both signatures hold.
-pub(super) fn verify(
+/// Evidence of which everything but the signatures was checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    endorsement: Endorsement,
+    report: Report,
+}
+
+/// Checks what costs no signature, so that evidence of something that nobody trusts makes no work. Nothing is
+/// believed before both signatures hold.
+pub(super) fn screen(
     package: &EvidencePackage,
     policy: &ReferenceValues,
     expected: &Expected<'_>,
     now: i64,
-) -> Result<Claims, AttestError> {
+) -> Result<Pending, AttestError> {
     let [endorsement, report] = package.items.as_slice() else { return Err(wrong_items()) };
     if endorsement.evidence_type != ITEM_SIGNED_CLAIM || report.evidence_type != ITEM_SIGNED_REPORT {
         return Err(wrong_items());
@@ -51,11 +58,22 @@ pub(super) fn verify(
     report.check(expected, now)?;
     endorsement.check(now)?;
     check_reference(policy, &report, &endorsement, now)?;
+    Ok(Pending { endorsement, report })
+}
 
-    endorsement.verify_signature()?;
-    report.verify_signature(&endorsement.attest_key)?;
-    let machine = MachineClaims { ticket: report.ticket, ..MachineClaims::default() };
-    Ok(Claims { measurement: report.measurement, challenge_fresh: true, machine })
+impl Pending {
+    /// The endorsement is part of the evidence.
+    #[expect(clippy::unused_self, reason = "other kinds look at it")]
+    pub(crate) fn needs(&self) -> Option<EndorsementNeeded> {
+        None
+    }
+
+    pub(crate) fn verify(&self, _: &Endorsements<'_>, _: i64) -> Result<Claims, AttestError> {
+        self.endorsement.verify_signature()?;
+        self.report.verify_signature(&self.endorsement.attest_key)?;
+        let machine = MachineClaims { ticket: self.report.ticket, ..MachineClaims::default() };
+        Ok(Claims { measurement: self.report.measurement, challenge_fresh: true, machine })
+    }
 }
 
 fn wrong_items() -> AttestError {
@@ -91,6 +109,7 @@ fn public_key(part: &'static str, message: &[u8]) -> Result<PublicKey, AttestErr
 }
 
 /// A validity, from its two texts.
+#[derive(Clone, Copy, Debug)]
 struct Dates {
     part: &'static str,
     not_before: i64,

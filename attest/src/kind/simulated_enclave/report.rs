@@ -16,6 +16,7 @@ use crate::measurement::Measurement;
 const PART: &str = "report";
 
 /// A parsed report; nothing it says is verified yet.
+#[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) measurement: Measurement,
     enclave_key: PublicKey,
