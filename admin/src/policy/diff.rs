@@ -71,7 +71,7 @@ fn statement(value: &ReferenceValue) -> (String, String) {
 fn flatten(at: &str, value: &Value, all: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, value)| flatten(&format!("{at}.{key}"), value, all))
+            fields.iter().for_each(|(key, value)| flatten(&format!("{at}.{key}"), value, all));
         }
         Value::Null => {}
         value => _ = all.insert(at.to_owned(), value.to_string()),

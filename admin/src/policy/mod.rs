@@ -46,7 +46,7 @@ A file:
 
   [[measurement]]
   kind = \"simulated-enclave\"
-  value = \"…64 or 96 hex digits…\"
+  value = \"HEX\"
   label = \"web\"
   expires = \"2027-03-31T00:00:00Z\"
   roots = [\"machine-1/root.pem\"]
@@ -183,10 +183,12 @@ impl Report for Shown {
             "waived" => "all, by the waiver milan-without-chip-list",
             _ => "none",
         };
-        let head = format!(
-            "# domain {domain}, revision {revision}\n# sev-snp platforms of product milan: {milan}\n"
-        );
-        let warnings: String = warnings.iter().map(|warning| format!("# warning: {warning}\n")).collect();
-        [head.as_str(), warnings.as_str(), file::text(policy).trim_end()].concat()
+        let mut lines = vec![
+            format!("# domain {domain}, revision {revision}"),
+            format!("# sev-snp platforms of product milan: {milan}"),
+        ];
+        lines.extend(warnings.iter().map(|warning| format!("# warning: {warning}")));
+        lines.push(file::text(policy).trim_end().to_owned());
+        lines.join("\n")
     }
 }

@@ -131,8 +131,8 @@ impl AdmissionExtension {
             4 => self.challenge_fresh = Some(value != FALSE),
             5 => self.evidence_digest = Some(value.try_into().ok()?),
             6 => {
-                self.instance_label =
-                    Some(str::from_utf8(value).ok().filter(|text| is_instance_label(text))?.to_owned());
+                let label = str::from_utf8(value).ok().filter(|text| is_instance_label(text))?;
+                self.instance_label = Some(label.to_owned());
             }
             _ => return None,
         }

@@ -26,6 +26,7 @@ mod flips;
 mod form;
 mod genuine;
 mod good;
+mod instances;
 mod package;
 mod policy;
 mod support;

@@ -86,3 +86,47 @@ fn check_size(revision: u64, policy: &TrustPolicy) -> Result<(), AdminError> {
         "a policy is kept in at most {most} KiB; remove what is trusted no longer"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use claviger_acl::{Action, Preset};
+    use claviger_attest::{EvidenceKind, KeyAlgorithm, Measurement, ReferenceValue, SigningKey};
+
+    use super::*;
+    use crate::domain::Domains;
+    use crate::domain::testing::make;
+
+    #[actix_rt::test]
+    async fn a_label_goes_with_the_reference_value_that_expires() {
+        let made = make("alpha", Preset::Provisioned);
+        let (name, storage) = (made.domain.name.clone(), Arc::clone(&made.domain.storage));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let domains = Arc::new(Domains::new([Arc::clone(&made.domain)], None));
+        let registry = Registry::new(storage, provider, Vec::new(), domains);
+        let now = UnixTime::now();
+        let mut policy = TrustPolicy::default();
+        let root = SigningKey::generate(KeyAlgorithm::P256).expect("a key").public().clone();
+        let measurement = Measurement::from_bytes(&[7; 32]).expect("a measurement");
+        let label = Some("deployment".to_owned());
+        let value = ReferenceValue::new(EvidenceKind::SimulatedEnclave, measurement, label, vec![root]);
+        policy
+            .references
+            .add(value.and_then(|value| value.expiring(Some(seconds(now) + 2))).expect("a value"));
+        registry.put_policy(&made.domain, policy, "policy-apply").await.expect("it is kept");
+
+        let peer = made.domain.agents.peer(&made.member(now, 2), now).expect("a member");
+        let may_store = || {
+            let domain = registry.find(&name).expect("the domain");
+            domain.acl.decide(&peer, Action::Store, &"a".parse().expect("a name")).is_ok()
+        };
+        registry.expire_labels().await;
+        assert!(may_store(), "not yet");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        registry.expire_labels().await;
+        assert!(!may_store());
+        assert_eq!(registry.find(&name).expect("the domain").labels_until, None);
+    }
+}
