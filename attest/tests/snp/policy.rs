@@ -247,3 +247,38 @@ fn demands_that_nothing_could_meet_are_refused_when_loaded() {
         demands.minimum_tcb.insert(SnpProduct::Milan, floor);
     });
 }
+
+#[test]
+fn demands_are_read_from_a_file_and_unknown_keys_are_refused() {
+    let text = r#"
+        products = ["genoa", "turin"]
+        denied-chips = ["0102030405060708"]
+        minimum-firmware = [1, 55, 29]
+        guest-policy = { smt = "refused", single-socket = "required", minimum-abi = [1, 51] }
+        platform = { alias-check = "required" }
+        [minimum-tcb.turin]
+        reported = { fmc = 1, snp = 4 }
+        committed = { microcode = 71 }
+    "#;
+    let demands: SnpRequirements = toml::from_str(text).unwrap();
+    let floor = demands.minimum_tcb[&SnpProduct::Turin];
+    assert_eq!((floor.reported.fmc, floor.reported.snp, floor.committed.microcode), (1, 4, 71));
+    assert_eq!(demands.denied_chips[0].as_bytes()[..9], [1, 2, 3, 4, 5, 6, 7, 8, 0]);
+    assert_eq!(demands.guest_policy.debug, Weakness::Refused, "what is left out keeps its default");
+    let json = serde_json::to_string(&demands).unwrap();
+    assert_eq!(serde_json::from_str::<SnpRequirements>(&json).unwrap(), demands);
+    assert_eq!(toml::from_str::<SnpRequirements>("").unwrap(), SnpRequirements::default());
+    for bad in [
+        "product = []",
+        "products = [\"rome\"]",
+        "guest-policy = { debugging = \"refused\" }",
+        "guest-policy = { debug = true }",
+        "minimum-tcb = { genoa = { reported = { ucode = 1 } } }",
+        "minimum-tcb = { rome = {} }",
+        "chips = [\"00\"]",
+        "chips = [\"0000000000000000\"]",
+        "host-data = \"00\"",
+    ] {
+        assert!(toml::from_str::<SnpRequirements>(bad).is_err(), "{bad}");
+    }
+}

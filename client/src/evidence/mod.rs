@@ -55,8 +55,6 @@ impl FromStr for Collector {
             EvidenceKind::SevSnp => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave if place.is_empty() => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave => Ok(Self::SimulatedEnclave(SimulatedEnclave::new(place))),
-            // This kind is verified; it isn't collected yet.
-            EvidenceKind::SevSnp => Err(EvidenceError::Collector),
         }
     }
 }
