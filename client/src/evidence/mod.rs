@@ -30,15 +30,17 @@ impl Collector {
         }
     }
 
-    /// Has the platform sign that `key` lives in this machine, bound to one channel and challenge.
+    /// Has the platform sign that `key` lives in this machine, bound to one channel and challenge; and with it what the
+    /// machine itself has to say, a serialized [`claviger_proto::evidence::EvidenceUserData`].
     pub fn collect(
         &self,
         key: &PublicKey,
         binding: &[u8; 64],
+        user_data: Option<&[u8]>,
         now: UnixTime,
     ) -> Result<EvidencePackage, EvidenceError> {
         match self {
-            Self::SimulatedEnclave(platform) => platform.collect(key, binding, now),
+            Self::SimulatedEnclave(platform) => platform.collect(key, binding, user_data, now),
         }
     }
 }
@@ -49,6 +51,8 @@ impl FromStr for Collector {
     fn from_str(text: &str) -> Result<Self, EvidenceError> {
         let (kind, place) = text.split_once(':').ok_or(EvidenceError::Collector)?;
         match kind.parse().map_err(|_| EvidenceError::Collector)? {
+            // No collector of that kind is here.
+            EvidenceKind::SevSnp => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave if place.is_empty() => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave => Ok(Self::SimulatedEnclave(SimulatedEnclave::new(place))),
         }

@@ -12,6 +12,7 @@ mod entries;
 mod formats;
 mod imports;
 mod operations;
+mod policy;
 mod quickstart;
 mod refusals;
 mod renewal;
