@@ -275,7 +275,7 @@ fn t39_an_instance_has_its_own_names_and_its_twin_has_others() {
             (agent(3), "instances/x/disk-key".to_owned()),
             (instance, own(instance).to_uppercase()),
             (instance, own(instance).replacen("/disk-key", "0/disk-key", 1)),
-            (instance, own(instance).replacen("/disk-key", "", 1).replacen("/", "/disk-key/", 1)),
+            (instance, own(instance).replacen("/disk-key", "", 1).replacen('/', "/disk-key/", 1)),
             (instance, format!("instances/{}/disk-key", &hex(instance.instance().unwrap())[..62])),
             (instance, own(instance).replace("instances/", "other/")),
             (instance, format!("instances/{}", hex(instance.instance().unwrap()))),

@@ -51,8 +51,6 @@ impl FromStr for Collector {
     fn from_str(text: &str) -> Result<Self, EvidenceError> {
         let (kind, place) = text.split_once(':').ok_or(EvidenceError::Collector)?;
         match kind.parse().map_err(|_| EvidenceError::Collector)? {
-            // No collector of that kind is here.
-            EvidenceKind::SevSnp => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave if place.is_empty() => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave => Ok(Self::SimulatedEnclave(SimulatedEnclave::new(place))),
         }

@@ -29,9 +29,9 @@ fn spend(world: &World, id: TicketId, certificate: u8, now: i64) -> Command {
     command(world, "ticket-use", TicketChange::Spend { id, certificate: [certificate; 32], now })
 }
 
-fn outcome(done: Result<Done, StoreError>) -> Result<(), TicketFault> {
+fn outcome(done: &Result<Done, StoreError>) -> Result<(), TicketFault> {
     match done {
-        Ok(Done::TicketSpent(outcome)) => outcome,
+        Ok(Done::TicketSpent(outcome)) => *outcome,
         _ => panic!("something else was done"),
     }
 }
@@ -47,7 +47,7 @@ impl World {
 
     fn spend(&mut self, id: TicketId, certificate: u8, now: i64) -> Result<(), TicketFault> {
         let command = spend(self, id, certificate, now);
-        outcome(self.writer.commit(vec![command]).pop().unwrap())
+        outcome(&self.writer.commit(vec![command])[0])
     }
 
     fn ticket(&self, byte: u8) -> Ticket {
@@ -71,7 +71,7 @@ fn t39_a_ticket_is_good_once_and_the_second_attempt_is_counted() {
 fn t39_of_two_in_one_commit_one_gets_it_and_the_rest_stays_refused_after_a_crash() {
     let mut world = World::with_tickets(&[1]);
     let both = vec![spend(&world, [1; 32], 7, NOW), spend(&world, [1; 32], 8, NOW)];
-    let outcomes: Vec<_> = world.writer.commit(both).into_iter().map(outcome).collect();
+    let outcomes: Vec<_> = world.writer.commit(both).iter().map(outcome).collect();
     assert_eq!(outcomes, [Ok(()), Err(TicketFault::Used)]);
     // Nothing but what the engine has survives.
     let mut world = world.reopen();
@@ -97,7 +97,7 @@ fn t38_expired_revoked_unknown_and_another_domain_s_tickets_are_refused() {
     let other = create_domain(&mut world.writer, "beta").unwrap();
     let change = TicketChange::Spend { id: [3; 32], certificate: [7; 32], now: NOW };
     let elsewhere = Command::Tickets(Tickets { keys: other, change, audit: facts("ticket-use") });
-    assert_eq!(outcome(world.writer.commit(vec![elsewhere]).pop().unwrap()), Err(TicketFault::Unknown));
+    assert_eq!(outcome(&world.writer.commit(vec![elsewhere])[0]), Err(TicketFault::Unknown));
     assert_eq!(world.ticket(3), ticket(3), "untouched by the other domain");
 }
 
