@@ -4,12 +4,10 @@
 //! straight from the threads that ask, and the answers go straight back (docs/adr/0008).
 
 mod answers;
-mod flusher;
 mod pace;
 mod queue;
 
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Instant;
 
@@ -20,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::net::permits::Place;
 use crate::runtime::failure::Failure;
-use flusher::{Asker, Flight, flush};
+use answers::Outbox;
 use pace::Pace;
 use queue::{Putter, Taken, Taker, queue};
 
@@ -100,52 +98,40 @@ impl Drop for StoreActor {
     }
 }
 
-/// The committer: plans and applies, on its own thread until the actor is gone. A second thread waits for the disk,
-/// so that one batch is planned while another is flushed.
+/// The committer: blocking work, on its own thread until the actor is gone.
 fn commit_batches(mut writer: Writer, waiting: &Taker<Commit>, failure: &Failure) {
     let _watch = failure.on_panic("the committer thread panicked");
-    // No room: a batch is handed over when the one before it is durable, so that there are never more than two.
-    let (flights, landing) = sync_channel(0);
-    let done = waiting.ender();
-    // The writer is given back only when nothing is in flight any more.
-    thread::scope(|scope| {
-        let flusher = thread::Builder::new().name("flusher".to_owned());
-        if let Err(error) = flusher.spawn_scoped(scope, move || flush(&landing, &done, failure)) {
-            tracing::error!(%error, "the flusher thread could not be started");
-            failure.report("the flusher thread could not be started");
-            return;
-        }
-        begin_batches(&mut writer, waiting, &flights);
-        drop(flights);
-    });
-}
-
-fn begin_batches(writer: &mut Writer, waiting: &Taker<Commit>, flights: &SyncSender<Flight>) {
     let size = metrics::histogram!("claviger_commit_batch_size");
+    let seconds = metrics::histogram!("claviger_commit_seconds");
     // A process that ended while a domain was being removed left something to sweep.
     let mut sweeping = true;
     let mut batch = Vec::new();
     let mut pace = Pace::default();
-    while next_batch(writer, waiting, &mut batch, pace.wanted(), &mut sweeping) {
+    while next_batch(&mut writer, waiting, &mut batch, &mut sweeping) {
         let began = Instant::now();
         let mut askers = Vec::with_capacity(batch.len());
         let commands = part(&mut batch, &mut askers, &mut sweeping);
-        // What comes while this is planned goes along.
-        let commands =
-            writer.begin(commands, || match waiting.try_take(&mut batch, MAX_BATCH - askers.len()) {
-                Taken::Some => part(&mut batch, &mut askers, &mut sweeping),
-                Taken::Nothing | Taken::Closed => Vec::new(),
-            });
-        pace.note(commands.len());
+        // What comes while this is planned, or soon, goes along.
+        let outcomes = writer.commit_with(commands, || {
+            let most = MAX_BATCH - askers.len();
+            let missing = pace.missing(askers.len()).min(most);
+            if let Taken::Some = waiting.take_by(&mut batch, most, missing, pace.until(began)) {
+                part(&mut batch, &mut askers, &mut sweeping)
+            } else {
+                Vec::new()
+            }
+        });
         #[allow(clippy::cast_precision_loss, reason = "a batch has at most MAX_BATCH commands")]
-        size.record(commands.len() as f64);
-        waiting.begin();
-        if flights.send(Flight { began, commands, askers }).is_err() {
-            // The flusher has gone, and has said why; whoever asked is told that the store has stopped.
-            return;
-        }
+        size.record(outcomes.len() as f64);
+        let took = began.elapsed();
+        seconds.record(took.as_secs_f64());
+        pace = Pace::after(took, outcomes.len(), waiting.waiting());
+        answer(askers, outcomes, failure);
     }
 }
+
+/// Who waits for an outcome, through which desk, and holds which place.
+type Asker = (oneshot::Sender<Result<Done, StoreError>>, Option<Desk>, Option<Place>);
 
 /// Takes commits apart: what is to be done, and who asks.
 fn part(batch: &mut Vec<Commit>, askers: &mut Vec<Asker>, sweeping: &mut bool) -> Vec<Command> {
@@ -158,13 +144,25 @@ fn part(batch: &mut Vec<Commit>, askers: &mut Vec<Asker>, sweeping: &mut bool) -
     batch.drain(..).map(each).collect()
 }
 
+fn answer(askers: Vec<Asker>, outcomes: Vec<Result<Done, StoreError>>, failure: &Failure) {
+    let mut outbox = Outbox::default();
+    for ((reply, desk, place), outcome) in askers.into_iter().zip(outcomes) {
+        if let Err(StoreError::Engine(error)) = &outcome {
+            tracing::error!(%error, "storage is broken");
+            failure.report("storage is broken; mend it and start again");
+        }
+        drop(place);
+        outbox.add(desk, reply, outcome);
+    }
+    outbox.send();
+}
+
 /// Waits for a batch. While nobody waits for a commit, records of deleted domains are removed; their keys are
 /// gone already. False when no batch will come.
 fn next_batch(
     writer: &mut Writer,
     waiting: &Taker<Commit>,
     batch: &mut Vec<Commit>,
-    wanted: usize,
     sweeping: &mut bool,
 ) -> bool {
     while *sweeping {
@@ -179,7 +177,7 @@ fn next_batch(
             }
         }
     }
-    waiting.take(batch, MAX_BATCH, wanted)
+    waiting.take(batch, MAX_BATCH)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -23,14 +24,12 @@ struct State<T> {
     waiting: Vec<T>,
     /// With how many waiting a taker that sleeps is woken; 0 while none sleeps.
     wake_at: usize,
-    /// How much of what was taken is still being worked on; meanwhile company may be waited for.
-    under_way: usize,
     closed: bool,
 }
 
 impl<T> Default for State<T> {
     fn default() -> Self {
-        Self { waiting: Vec::new(), wake_at: 0, under_way: 0, closed: false }
+        Self { waiting: Vec::new(), wake_at: 0, closed: false }
     }
 }
 
@@ -85,54 +84,44 @@ pub(super) enum Taken {
 }
 
 impl<T> Taker<T> {
-    /// For who works on what is taken.
-    pub(super) fn ender(&self) -> Ender<T> {
-        Ender(Arc::clone(&self.0))
-    }
-
     /// Takes what waits, the oldest first and at most `most`, into `batch`, which is empty.
     pub(super) fn try_take(&self, batch: &mut Vec<T>, most: usize) -> Taken {
         take(&mut self.0.state.lock(), batch, most)
     }
 
-    /// The same, but waits: for something, and while what was taken before is worked on ([`Taker::begin`]), for
-    /// `wanted`. False when the queue is closed and nothing is left.
-    pub(super) fn take(&self, batch: &mut Vec<T>, most: usize, wanted: usize) -> bool {
+    /// The same, but waits for something. False when the queue is closed and nothing is left.
+    pub(super) fn take(&self, batch: &mut Vec<T>, most: usize) -> bool {
         let mut state = self.0.state.lock();
         loop {
-            let enough = if state.under_way > 0 { wanted.max(1) } else { 1 };
-            if state.waiting.len() >= enough || state.closed {
-                return matches!(take(&mut state, batch, most), Taken::Some);
+            match take(&mut state, batch, most) {
+                Taken::Some => return true,
+                Taken::Closed => return false,
+                Taken::Nothing => {
+                    state.wake_at = 1;
+                    self.0.wake.wait(&mut state);
+                    state.wake_at = 0;
+                }
             }
-            state.wake_at = enough;
-            self.0.wake.wait(&mut state);
-            state.wake_at = 0;
         }
     }
 
-    /// Says that work on what was taken begins; each needs its [`Ender::end`].
-    pub(super) fn begin(&self) {
-        self.0.state.lock().under_way += 1;
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.state.lock().waiting.len()
     }
-}
 
-/// Says when what was taken is done.
-pub(super) struct Ender<T>(Arc<Shared<T>>);
-
-impl<T> Ender<T> {
-    /// One work is done. When it was the last, whatever waits may be taken.
-    pub(super) fn end(&self) {
+    /// As [`Taker::try_take`], but first waits until `wanted` are there, or until then.
+    pub(super) fn take_by(&self, batch: &mut Vec<T>, most: usize, wanted: usize, until: Instant) -> Taken {
         let mut state = self.0.state.lock();
-        state.under_way = state.under_way.saturating_sub(1);
-        let asleep = state.under_way == 0 && state.wake_at > 0;
-        let wake = asleep && !state.waiting.is_empty();
-        if asleep {
-            state.wake_at = 1;
+        while state.waiting.len() < wanted && !state.closed {
+            state.wake_at = wanted;
+            let late = self.0.wake.wait_until(&mut state, until).timed_out();
+            state.wake_at = 0;
+            if late {
+                break;
+            }
         }
-        drop(state);
-        if wake {
-            self.0.wake.notify_one();
-        }
+        take(&mut state, batch, most)
     }
 }
 
@@ -169,7 +158,7 @@ mod tests {
         let (putter, taker) = queue();
         (0..5).for_each(|n| putter.put(n));
         let mut batch = Vec::new();
-        assert!(taker.take(&mut batch, 3, 0));
+        assert!(taker.take(&mut batch, 3));
         assert_eq!(batch, [0, 1, 2]);
         batch.clear();
         assert!(matches!(taker.try_take(&mut batch, 3), Taken::Some));
@@ -184,7 +173,7 @@ mod tests {
         let taking = thread::spawn(move || {
             let mut batch = Vec::new();
             let mut all = Vec::new();
-            while taker.take(&mut batch, 8, 0) {
+            while taker.take(&mut batch, 8) {
                 all.append(&mut batch);
             }
             all
@@ -205,60 +194,29 @@ mod tests {
     }
 
     #[test]
-    fn company_is_waited_for_only_while_something_is_under_way() {
+    fn company_is_waited_for_until_it_is_there_or_the_time_is_over() {
         let (putter, taker) = queue();
-        let ender = taker.ender();
         let mut batch = Vec::new();
+        let soon = || Instant::now() + Duration::from_millis(20);
         putter.put(1);
-        assert!(taker.take(&mut batch, 8, 3), "nothing is under way");
+        assert!(
+            matches!(taker.take_by(&mut batch, 8, 2, soon()), Taken::Some),
+            "what is there, when it is over"
+        );
         assert_eq!(mem::take(&mut batch), [1]);
-
-        taker.begin();
+        assert!(matches!(taker.take_by(&mut batch, 8, 2, soon()), Taken::Nothing));
         let putting = thread::spawn(move || {
             (0..3).for_each(|n| putter.put(n));
             putter
         });
-        assert!(taker.take(&mut batch, 8, 3));
-        assert_eq!(mem::take(&mut batch), [0, 1, 2], "as soon as they are there");
-
-        let putter = putting.join().expect("it ends");
-        putter.put(4);
-        let ending = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(20));
-            ender.end();
-            ender
-        });
-        assert!(taker.take(&mut batch, 8, 3));
-        assert_eq!(mem::take(&mut batch), [4], "what is there, when that is over");
-
-        let ender = ending.join().expect("it ends");
-        taker.begin();
-        ender.end();
-        let later = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(20));
-            putter.put(5);
-            putter.close();
-        });
-        assert!(taker.take(&mut batch, 8, 3));
-        assert_eq!(mem::take(&mut batch), [5], "one that comes when it is over");
-        taker.begin();
-        assert!(!taker.take(&mut batch, 8, 3), "nobody comes after the close");
-        later.join().expect("it ends");
-    }
-
-    #[test]
-    fn a_taker_that_sleeps_for_company_is_content_with_one_when_the_work_ends() {
-        let (putter, taker) = queue();
-        let ender = taker.ender();
-        taker.begin();
-        let taking = thread::spawn(move || {
-            let mut batch = Vec::new();
-            (taker.take(&mut batch, 8, 100), batch)
-        });
-        thread::sleep(Duration::from_millis(20));
-        ender.end();
-        putter.put(1);
-        assert_eq!(taking.join().expect("it ends"), (true, vec![1]));
+        let never = Instant::now() + Duration::from_mins(10);
+        assert!(matches!(taker.take_by(&mut batch, 8, 3, never), Taken::Some), "as soon as they are there");
+        assert_eq!(mem::take(&mut batch), [0, 1, 2]);
+        putting.join().expect("it ends").close();
+        assert!(
+            matches!(taker.take_by(&mut batch, 8, 1, never), Taken::Closed),
+            "nobody comes after the close"
+        );
     }
 
     #[test]
