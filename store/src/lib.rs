@@ -50,6 +50,6 @@ pub use crate::{
     ticket::{Ticket, TicketFault, TicketId, TicketState},
     writer::{
         Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange,
-        Done, InFlight, NewDomain, PutEntry, PutLimits, Span, TicketChange, Tickets, UpdateDomain, Writer,
+        Done, NewDomain, PutEntry, PutLimits, Span, TicketChange, Tickets, UpdateDomain, Writer,
     },
 };

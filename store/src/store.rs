@@ -11,7 +11,7 @@ use claviger_proto::{DomainName, Entry, ResourceName, Version};
 use parking_lot::RwLock;
 
 use crate::domain::{DomainKeys, StoredDomain, record, root};
-use crate::engine::{AnyEngine, Engine as _, Found, Key, Tree, Txn, View};
+use crate::engine::{AnyEngine, Engine as _, Found, Key, Tree, Txn};
 use crate::entry::{self, HeadCache, NameIndex};
 use crate::error::{StoreError, damaged};
 use crate::layout::{self, Generation};
@@ -103,7 +103,7 @@ impl Store {
     }
 
     fn load(&self, keys: Arc<DomainKeys>) -> Result<StoredDomain, StoreError> {
-        let record = record::load(self.view(), &keys)?;
+        let record = record::load(&self.inner.engine, &keys)?;
         Ok(StoredDomain { keys, record })
     }
 
@@ -118,18 +118,18 @@ impl Store {
         now: i64,
     ) -> Result<Entry, StoreError> {
         let current = self.current(keys, &permit, &[Action::Retrieve])?;
-        entry::retrieve(&current, self.view(), keys, permit.name(), version, now)
+        entry::retrieve(&current, self.engine(), keys, permit.name(), version, now)
     }
 
     /// Opens the latest version of the name that the permit is for, exportable or not, for a new one to be made
     /// of the same kind. It must not leave the broker.
     pub fn open_to_rotate(&self, keys: &DomainKeys, permit: &Permit, now: i64) -> Result<Entry, StoreError> {
         let current = self.current(keys, permit, &[Action::Rotate])?;
-        let (meta, info) = entry::describe(&current, self.view(), keys, permit.name(), None, now)?;
+        let (meta, info) = entry::describe(&current, self.engine(), keys, permit.name(), None, now)?;
         if !meta.is_available(now) {
             return Err(StoreError::NotFound);
         }
-        entry::open(&current, self.view(), keys, permit.name(), &meta, info.version)
+        entry::open(&current, self.engine(), keys, permit.name(), &meta, info.version)
     }
 
     /// What is known of one version, or the latest, in whatever state, without its secret.
@@ -141,7 +141,7 @@ impl Store {
         now: i64,
     ) -> Result<VersionInfo, StoreError> {
         let current = self.current(keys, permit, &[Action::List, Action::Versions])?;
-        entry::describe(&current, self.view(), keys, permit.name(), version, now).map(|(_, info)| info)
+        entry::describe(&current, self.engine(), keys, permit.name(), version, now).map(|(_, info)| info)
     }
 
     /// What is known of versions, from the newest, or from the one below `below`, at most `limit` of them.
@@ -154,7 +154,7 @@ impl Store {
         now: i64,
     ) -> Result<Vec<VersionInfo>, StoreError> {
         let current = self.current(keys, permit, &[Action::Versions])?;
-        entry::versions(&current, self.view(), keys, permit.name(), below, limit, now)
+        entry::versions(&current, self.engine(), keys, permit.name(), below, limit, now)
     }
 
     /// The numbers of the versions that there are to delete, undelete or destroy, in whatever state.
@@ -170,7 +170,7 @@ impl Store {
         actions: &[Action],
     ) -> Result<entry::Current, StoreError> {
         check_permit(keys, permit, actions)?;
-        let current = entry::current(self.view(), &self.inner.heads, keys, permit.name())?;
+        let current = entry::current(self.engine(), &self.inner.heads, keys, permit.name())?;
         current.ok_or(StoreError::NotFound)
     }
 
@@ -197,7 +197,7 @@ impl Store {
         if keys.is_destroyed() {
             return Ok(None);
         }
-        Ok(ticket::load(self.view(), keys, id)?.map(|(ticket, ..)| ticket))
+        Ok(ticket::load(self.engine(), keys, id)?.map(|(ticket, ..)| ticket))
     }
 
     /// All launch tickets of a domain, in no order. Reads each, so it is for a thread that may block.
@@ -225,16 +225,6 @@ impl Store {
 
     pub(crate) fn engine(&self) -> &AnyEngine {
         &self.inner.engine
-    }
-
-    /// What is durable.
-    fn view(&self) -> View<'_> {
-        self.engine().into()
-    }
-
-    /// What the writer plans on top of.
-    pub(crate) fn applied(&self) -> View<'_> {
-        View::applied(self.engine())
     }
 
     pub(crate) fn name_index(&self) -> &NameIndex {
@@ -292,8 +282,8 @@ fn load_domains(
         let place = Key::new(Tree::Domain, found.key);
         let keys = root::open_keys(root, &place, &found.value)?;
         // An older record of the domain put back: the trail's head knows how often it was changed.
-        let (body, _) = record::load_body(engine.into(), &keys)?;
-        let head = audit::load_head(engine.into(), &keys)?;
+        let (body, _) = record::load_body(engine, &keys)?;
+        let head = audit::load_head(engine, &keys)?;
         if head.domain_serial != body.serial {
             return Err(damaged("domain record", &layout::domain_record(keys.generation())));
         }

@@ -6,7 +6,7 @@
 use prost::Message as _;
 
 use crate::domain::DomainKeys;
-use crate::engine::{AnyEngine, Key, Revision, Tree, View};
+use crate::engine::{AnyEngine, Engine as _, Key, Revision, Tree};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout;
 use crate::seal::{Aad, RecordKind};
@@ -182,9 +182,9 @@ fn open(keys: &DomainKeys, place: &Key, raw: &[u8]) -> Result<Ticket, StoreError
 pub(crate) type Kept = (Ticket, Vec<u8>, Revision);
 
 /// Loads a ticket.
-pub(crate) fn load(view: View<'_>, keys: &DomainKeys, id: &TicketId) -> Result<Option<Kept>, StoreError> {
+pub(crate) fn load(engine: &AnyEngine, keys: &DomainKeys, id: &TicketId) -> Result<Option<Kept>, StoreError> {
     let place = layout::ticket(keys, id);
-    let Some((raw, revision)) = view.get(&place)? else { return Ok(None) };
+    let Some((raw, revision)) = engine.get(&place)? else { return Ok(None) };
     let ticket = open(keys, &place, &raw)?;
     // The place has half of the digest; another ticket at it is none of this id.
     Ok((ticket.id == *id).then_some((ticket, raw, revision)))

@@ -48,8 +48,6 @@ macro_rules! suite {
     ($($engine:ident),*) => {$(
         suite!($engine:
             what_is_put_is_got,
-            what_is_applied_is_seen_only_by_who_plans_on_it,
-            what_is_settled_takes_what_was_applied_before_along,
             revisions_rise_through_the_whole_engine,
             a_failed_condition_changes_nothing_and_stops_nobody_else,
             conditions_see_earlier_transactions_of_the_commit,

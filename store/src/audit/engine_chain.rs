@@ -5,7 +5,7 @@ use prost::Message as _;
 use crate::audit::chain::ChainHead;
 use crate::audit::{AuditFacts, ChainId};
 use crate::domain::DomainKeys;
-use crate::engine::{Key, Revision, View};
+use crate::engine::{AnyEngine, Engine as _, Key, Revision};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout;
 use crate::seal::RecordKind;
@@ -92,10 +92,10 @@ impl TrailHead {
 }
 
 /// Loads where a domain's trail in the engine has got to.
-pub(crate) fn load_head(view: View<'_>, keys: &DomainKeys) -> Result<TrailHead, StoreError> {
+pub(crate) fn load_head(engine: &AnyEngine, keys: &DomainKeys) -> Result<TrailHead, StoreError> {
     let place = layout::audit_head(keys.generation());
     let broken = || damaged("audit head", &place);
-    let (raw, revision) = view.get(&place)?.ok_or_else(broken)?;
+    let (raw, revision) = engine.get(&place)?.ok_or_else(broken)?;
     let opened =
         keys.open(&keys.aad(RecordKind::AuditHead), &raw).map_err(|e| sealed(e, "audit head", &place))?;
     let body = TrailHeadBody::decode(opened.expose()).map_err(|_| broken())?;

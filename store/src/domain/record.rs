@@ -6,7 +6,7 @@ use claviger_proto::Secret;
 use prost::Message as _;
 
 use crate::domain::DomainKeys;
-use crate::engine::{Key, Revision, View};
+use crate::engine::{AnyEngine, Engine as _, Key, Revision};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout;
 use crate::seal::{Aad, RecordKind};
@@ -68,9 +68,9 @@ pub(crate) struct DomainBody {
 }
 
 /// Loads the body of a domain's record.
-pub(crate) fn load_body(view: View<'_>, keys: &DomainKeys) -> Result<(DomainBody, Revision), StoreError> {
+pub(crate) fn load_body(engine: &AnyEngine, keys: &DomainKeys) -> Result<(DomainBody, Revision), StoreError> {
     let key = layout::domain_record(keys.generation());
-    let (raw, revision) = view.get(&key)?.ok_or_else(|| damaged("domain record", &key))?;
+    let (raw, revision) = engine.get(&key)?.ok_or_else(|| damaged("domain record", &key))?;
     let opened =
         keys.open(&keys.aad(RecordKind::Domain), &raw).map_err(|e| sealed(e, "domain record", &key))?;
     let body = DomainBody::decode(opened.expose()).map_err(|_| damaged("domain record", &key))?;
@@ -78,10 +78,10 @@ pub(crate) fn load_body(view: View<'_>, keys: &DomainKeys) -> Result<(DomainBody
 }
 
 /// Loads all that describes a domain.
-pub(crate) fn load(view: View<'_>, keys: &DomainKeys) -> Result<DomainRecord, StoreError> {
-    let (body, _) = load_body(view, keys)?;
-    let policy_key = load_key(view, keys, KeyOf::Policy, body.policy_key_serial)?;
-    let broker_key = load_key(view, keys, KeyOf::Broker, body.broker_key_serial)?;
+pub(crate) fn load(engine: &AnyEngine, keys: &DomainKeys) -> Result<DomainRecord, StoreError> {
+    let (body, _) = load_body(engine, keys)?;
+    let policy_key = load_key(engine, keys, KeyOf::Policy, body.policy_key_serial)?;
+    let broker_key = load_key(engine, keys, KeyOf::Broker, body.broker_key_serial)?;
     let certificate = body.broker_certificate;
     Ok(DomainRecord {
         policy_certificate: body.policy_certificate,
@@ -117,12 +117,17 @@ impl KeyOf {
     }
 }
 
-fn load_key(view: View<'_>, keys: &DomainKeys, of: KeyOf, serial: u32) -> Result<Option<Secret>, StoreError> {
+fn load_key(
+    engine: &AnyEngine,
+    keys: &DomainKeys,
+    of: KeyOf,
+    serial: u32,
+) -> Result<Option<Secret>, StoreError> {
     if serial == 0 {
         return Ok(None);
     }
     let place = of.place(keys);
-    let (raw, _) = view.get(&place)?.ok_or_else(|| damaged("private key", &place))?;
+    let (raw, _) = engine.get(&place)?.ok_or_else(|| damaged("private key", &place))?;
     keys.open(&of.aad(keys, serial), &raw).map(Some).map_err(|e| sealed(e, "private key", &place))
 }
 

@@ -1,7 +1,7 @@
 //! The engines there are.
 
 use crate::engine::{
-    Applied, Engine, EngineError, Found, Key, MemoryEngine, Revision, SledEngine, Tree, Txn, Watch,
+    Conflict, Engine, EngineError, Found, Key, MemoryEngine, Revision, SledEngine, Tree, Txn, Watch,
 };
 
 /// The engines there are. An enum, so that a read is a direct call.
@@ -26,16 +26,8 @@ impl Engine for AnyEngine {
         each!(self, engine => engine.get(key))
     }
 
-    fn get_applied(&self, key: &Key) -> Result<Option<(Vec<u8>, Revision)>, EngineError> {
-        each!(self, engine => engine.get_applied(key))
-    }
-
-    fn apply(&self, txns: Vec<Txn>) -> Result<Applied, EngineError> {
-        each!(self, engine => engine.apply(txns))
-    }
-
-    fn settle(&self, last: Revision) -> Result<(), EngineError> {
-        each!(self, engine => engine.settle(last))
+    fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Result<Revision, Conflict>>, EngineError> {
+        each!(self, engine => engine.commit(txns))
     }
 
     fn scan(

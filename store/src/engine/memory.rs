@@ -8,16 +8,15 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::engine::feed::Feed;
-use crate::engine::pending::{Olds, Pending};
-use crate::engine::plan::{Plan, Write, check_sizes, plan};
-use crate::engine::{Applied, Engine, EngineError, Found, Key, Revision, Tree, Txn, Watch};
+use crate::engine::plan::{Write, check_sizes, plan};
+use crate::engine::{Conflict, Engine, EngineError, Found, Key, Revision, Tree, Txn, Watch};
 
-/// Makes a [`MemoryEngine`]'s next settling fail, as a full or broken disk would.
+/// Makes a [`MemoryEngine`]'s next commit fail, as a full or broken disk would.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Option<io::ErrorKind>>>);
 
 impl Faults {
-    /// The next commit fails with this, when it has been applied.
+    /// The next commit fails with this.
     pub fn fail_next_commit(&self, kind: io::ErrorKind) {
         *self.0.lock() = Some(kind);
     }
@@ -25,18 +24,17 @@ impl Faults {
 
 /// An engine in memory. It keeps nothing beyond its own life; in all else it behaves as the others.
 pub struct MemoryEngine {
-    state: RwLock<State>,
-    /// Held while something is settled; whether the engine has stopped.
-    settling: Mutex<bool>,
+    visible: RwLock<Visible>,
+    /// Held for a whole commit; whether commits have stopped.
+    committer: Mutex<bool>,
     feed: Feed,
     faults: Faults,
 }
 
-struct State {
-    /// As the last transaction applied has left them.
+#[derive(Default)]
+struct Visible {
     values: BTreeMap<Key, (Vec<u8>, Revision)>,
-    last: Revision,
-    pending: Pending,
+    revision: Revision,
 }
 
 impl MemoryEngine {
@@ -47,13 +45,12 @@ impl MemoryEngine {
 
     /// An empty one whose commits can be made to fail.
     pub fn with_faults(faults: Faults) -> Self {
-        let none = Revision::default();
-        let state = State { values: BTreeMap::new(), last: none, pending: Pending::new(none) };
-        Self { state: RwLock::new(state), settling: Mutex::new(false), feed: Feed::new(none), faults }
-    }
-
-    fn check_running(stopped: bool) -> Result<(), EngineError> {
-        if stopped { Err(EngineError::Stopped) } else { Ok(()) }
+        Self {
+            visible: RwLock::default(),
+            committer: Mutex::new(false),
+            feed: Feed::new(Revision::default()),
+            faults,
+        }
     }
 }
 
@@ -65,46 +62,35 @@ impl Default for MemoryEngine {
 
 impl Engine for MemoryEngine {
     fn get(&self, key: &Key) -> Result<Option<(Vec<u8>, Revision)>, EngineError> {
-        let state = self.state.read();
-        Ok(state.pending.old(key).cloned().unwrap_or_else(|| state.values.get(key).cloned()))
+        Ok(self.visible.read().values.get(key).cloned())
     }
 
-    fn get_applied(&self, key: &Key) -> Result<Option<(Vec<u8>, Revision)>, EngineError> {
-        Ok(self.state.read().values.get(key).cloned())
-    }
-
-    fn apply(&self, txns: Vec<Txn>) -> Result<Applied, EngineError> {
-        Self::check_running(*self.settling.lock())?;
+    fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Result<Revision, Conflict>>, EngineError> {
+        let mut stopped = self.committer.lock();
+        if *stopped {
+            return Err(EngineError::Stopped);
+        }
         check_sizes(&txns)?;
-        let state = &mut *self.state.write();
-        let current = |key: &Key| Ok(state.values.get(key).map(|(_, revision)| *revision));
-        let Plan { outcomes, writes, events, last } = plan(txns, state.last, current)?;
-        if events.is_empty() {
-            return Ok(Applied { outcomes, last });
-        }
-        let mut olds = Olds::new();
-        for (key, write) in writes {
-            let old = match write {
-                Write::Put(value, revision) => state.values.insert(key.clone(), (value, revision)),
-                Write::Delete => state.values.remove(&key),
-            };
-            olds.insert(key, old);
-        }
-        state.pending.hold(last, olds, events);
-        state.last = last;
-        Ok(Applied { outcomes, last })
-    }
-
-    fn settle(&self, last: Revision) -> Result<(), EngineError> {
-        let mut stopped = self.settling.lock();
-        Self::check_running(*stopped)?;
+        let plan = {
+            let visible = self.visible.read();
+            let current = |key: &Key| Ok(visible.values.get(key).map(|(_, revision)| *revision));
+            plan(txns, visible.revision, current)?
+        };
         if let Some(kind) = self.faults.0.lock().take() {
             *stopped = true;
             return Err(EngineError::Io { what: "write", error: kind.into() });
         }
-        let events = self.state.write().pending.publish(last);
-        self.feed.publish(events);
-        Ok(())
+        let mut visible = self.visible.write();
+        for (key, write) in plan.writes {
+            match write {
+                Write::Put(value, revision) => visible.values.insert(key, (value, revision)),
+                Write::Delete => visible.values.remove(&key),
+            };
+        }
+        visible.revision = plan.last;
+        drop(visible);
+        self.feed.publish(plan.events);
+        Ok(plan.outcomes)
     }
 
     fn scan(
@@ -115,29 +101,23 @@ impl Engine for MemoryEngine {
         limit: usize,
     ) -> Result<Vec<Found>, EngineError> {
         let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after.to_vec()),
-            _ => Bound::Included(prefix.to_vec()),
+            Some(after) if after >= prefix => Bound::Excluded(Key::new(tree, after)),
+            _ => Bound::Included(Key::new(tree, prefix)),
         };
-        let state = self.state.read();
-        let olds = state.pending.olds_from(tree, &start, prefix);
-        let start = start.map(|bytes| Key::new(tree, bytes));
-        let within = state.values.range((start, Bound::Unbounded));
-        let within = within.take_while(|(key, _)| key.tree == tree && key.bytes.starts_with(prefix));
-        // What is in flight is shown as it was, or not at all.
-        let settled = within.filter(|(key, _)| state.pending.old(key).is_none()).take(limit);
+        let visible = self.visible.read();
+        let found = visible.values.range((start, Bound::Unbounded));
+        let within =
+            found.take_while(|(key, _)| key.tree == tree && key.bytes.starts_with(prefix)).take(limit);
         let found = |(key, (value, revision)): (&Key, &(Vec<u8>, Revision))| Found {
             key: key.bytes.clone(),
             value: value.clone(),
             revision: *revision,
         };
-        let mut found: Vec<Found> = settled.map(found).chain(olds).collect();
-        found.sort_by(|a, b| a.key.cmp(&b.key));
-        found.truncate(limit);
-        Ok(found)
+        Ok(within.map(found).collect())
     }
 
     fn revision(&self) -> Revision {
-        self.state.read().pending.published()
+        self.visible.read().revision
     }
 
     fn watch(&self, from: Revision) -> Watch {

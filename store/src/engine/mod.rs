@@ -11,17 +11,14 @@ mod any;
 mod error;
 mod feed;
 mod memory;
-mod pending;
 mod plan;
 mod sled;
-mod view;
 
 pub use self::sled::SledEngine;
 pub use any::AnyEngine;
 pub use error::EngineError;
 pub use feed::{Change, Event, Watch, WatchError};
 pub use memory::{Faults, MemoryEngine};
-pub(crate) use view::View;
 
 /// Longest key, in bytes: keys are ids and digests of fixed sizes, and sled's index pages must stay small.
 pub const MAX_KEY: usize = 128;
@@ -97,41 +94,18 @@ pub struct Found {
     pub revision: Revision,
 }
 
-/// Transactions that were applied: decided, and numbered, but neither durable nor visible.
-#[derive(Debug)]
-#[must_use = "nothing of this may be acknowledged before it is settled"]
-pub struct Applied {
-    /// One for each transaction: the revision it got, or which condition failed.
-    pub outcomes: Vec<Result<Revision, Conflict>>,
-    /// What has to be settled before any outcome is told.
-    pub last: Revision,
-}
-
 /// A map that keeps what it has acknowledged. All methods may be called from many threads at once; reads
-/// never wait for the disk, `settle` and `commit` do (so they are called from a thread of their own).
+/// never wait for the disk, `commit` does (so it is called from a thread of its own).
 pub trait Engine: Send + Sync {
-    /// The value of a key and the revision that put it there, as far as it is durable.
+    /// The value of a key and the revision that put it there.
     fn get(&self, key: &Key) -> Result<Option<(Vec<u8>, Revision)>, EngineError>;
 
-    /// The same, as the last transaction applied has left it, durable or not: for who plans the next.
-    fn get_applied(&self, key: &Key) -> Result<Option<(Vec<u8>, Revision)>, EngineError>;
-
-    /// Applies transactions in order, each atomically, conditions also against earlier ones, settled or not.
-    /// Nobody sees them before [`Engine::settle`].
-    fn apply(&self, txns: Vec<Txn>) -> Result<Applied, EngineError>;
-
-    /// Makes durable, and then visible, what was applied up to `last`.
+    /// Applies transactions in order, each atomically, conditions also against earlier ones of the same call;
+    /// durable and visible when this returns. One result each: the revision it got, or which condition failed.
     ///
-    /// After an error nothing that wasn't settled is ever visible, and the engine takes nothing more until it is
+    /// After an error nothing of this call is visible, and the engine takes no further commit until it is
     /// opened again: a disk that failed to flush once can't be asked whether it did after all.
-    fn settle(&self, last: Revision) -> Result<(), EngineError>;
-
-    /// Applies transactions and settles them: durable and visible when this returns.
-    fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Result<Revision, Conflict>>, EngineError> {
-        let Applied { outcomes, last } = self.apply(txns)?;
-        self.settle(last)?;
-        Ok(outcomes)
-    }
+    fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Result<Revision, Conflict>>, EngineError>;
 
     /// Up to `limit` values whose keys start with `prefix` and come after `after`, in order.
     fn scan(

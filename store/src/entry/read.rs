@@ -7,7 +7,7 @@ use claviger_proto::key_service::VersionInfo;
 use claviger_proto::{Entry, ResourceName, Secret, Version};
 
 use crate::domain::DomainKeys;
-use crate::engine::{Revision, View};
+use crate::engine::{AnyEngine, Engine as _, Revision};
 use crate::entry::cache::{HeadCache, Known};
 use crate::entry::head::{Head, Whereabouts, find_on_page, open_page};
 use crate::entry::meta::VersionMeta;
@@ -28,13 +28,13 @@ pub(crate) struct Loaded {
 
 /// Loads a name's head; `None` when it has never had a version.
 pub(crate) fn load(
-    view: View<'_>,
+    engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     at: &EntryPlace,
 ) -> Result<Option<Loaded>, StoreError> {
     let key = at.head();
-    let Some((raw, revision)) = view.get(&key)? else { return Ok(None) };
+    let Some((raw, revision)) = engine.get(&key)? else { return Ok(None) };
     let head = Head::open(keys, &key, &raw)?;
     if head.name() != name.as_str() {
         return Err(damaged("head", &key));
@@ -44,9 +44,13 @@ pub(crate) fn load(
 
 /// Whether there is a record that can't be there yet: the head is an older one, put back. Or a store has
 /// come between the two reads, so whoever isn't the writer must look again.
-pub(crate) fn is_put_back(view: View<'_>, head: Option<&Head>, at: &EntryPlace) -> Result<bool, StoreError> {
+pub(crate) fn is_put_back(
+    engine: &AnyEngine,
+    head: Option<&Head>,
+    at: &EntryPlace,
+) -> Result<bool, StoreError> {
     match Head::telltale(head) {
-        Some(version) => Ok(view.get(&at.version(version.get()))?.is_some()),
+        Some(version) => Ok(engine.get(&at.version(version.get()))?.is_some()),
         None => Ok(false),
     }
 }
@@ -54,23 +58,23 @@ pub(crate) fn is_put_back(view: View<'_>, head: Option<&Head>, at: &EntryPlace) 
 /// Opens one version of a name, or its latest; an entry that may not leave isn't found.
 pub(crate) fn retrieve(
     current: &Current,
-    view: View<'_>,
+    engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     version: Option<Version>,
     now: i64,
 ) -> Result<Entry, StoreError> {
-    let (meta, version) = find_wanted(current, view, keys, name, version)?;
+    let (meta, version) = find_wanted(current, engine, keys, name, version)?;
     if !meta.is_releasable(now) {
         return Err(StoreError::NotFound);
     }
-    open(current, view, keys, name, &meta, version)
+    open(current, engine, keys, name, &meta, version)
 }
 
 /// Opens a version, whether it may leave or not.
 pub(crate) fn open(
     (known, raw): &Current,
-    view: View<'_>,
+    engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     meta: &VersionMeta,
@@ -78,20 +82,20 @@ pub(crate) fn open(
 ) -> Result<Entry, StoreError> {
     let at = &known.place;
     let beside = known.head.beside(version, at, raw)?;
-    let blob = open_version(view, keys, name, at, meta, beside)?;
+    let blob = open_version(engine, keys, name, at, meta, beside)?;
     to_entry(name, meta, version, blob, at)
 }
 
 /// What is known of a version of a name, or its latest, in whatever state.
 pub(crate) fn describe<'c>(
     current: &'c Current,
-    view: View<'_>,
+    engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     version: Option<Version>,
     now: i64,
 ) -> Result<(Cow<'c, VersionMeta>, VersionInfo), StoreError> {
-    let (meta, _) = find_wanted(current, view, keys, name, version)?;
+    let (meta, _) = find_wanted(current, engine, keys, name, version)?;
     let info = meta.info(now).ok_or_else(|| damaged("head", &current.0.place.head()))?;
     Ok((meta, info))
 }
@@ -99,7 +103,7 @@ pub(crate) fn describe<'c>(
 /// What is known of versions, from `from` downwards, at most `limit`.
 pub(crate) fn versions(
     (known, _): &Current,
-    view: View<'_>,
+    engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     below: Option<Version>,
@@ -118,7 +122,7 @@ pub(crate) fn versions(
             Whereabouts::Nowhere => return Err(damaged("head", &at.head())),
             Whereabouts::OnPage(of) => {
                 if page.as_ref().is_none_or(|(loaded, _)| *loaded != of) {
-                    page = Some((of, load_page(view, keys, name, at, of)?));
+                    page = Some((of, load_page(engine, keys, name, at, of)?));
                 }
                 let metas = page.as_ref().map_or(&[][..], |(_, metas)| metas);
                 find_on_page(metas, &at.page(of), number)?
@@ -131,7 +135,7 @@ pub(crate) fn versions(
 
 fn find_wanted<'c>(
     (known, _): &'c Current,
-    view: View<'_>,
+    engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     version: Option<Version>,
@@ -142,7 +146,7 @@ fn find_wanted<'c>(
         Whereabouts::Here(meta) => Cow::Borrowed(meta),
         Whereabouts::Nowhere => return Err(StoreError::NotFound),
         Whereabouts::OnPage(number) => {
-            let page = load_page(view, keys, name, at, number)?;
+            let page = load_page(engine, keys, name, at, number)?;
             Cow::Owned(find_on_page(&page, &at.page(number), wanted.get())?)
         }
     };
@@ -150,14 +154,14 @@ fn find_wanted<'c>(
 }
 
 fn load_page(
-    view: View<'_>,
+    engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     at: &EntryPlace,
     number: u32,
 ) -> Result<Vec<VersionMeta>, StoreError> {
     let key = at.page(number);
-    let (raw, _) = view.get(&key)?.ok_or_else(|| gone_or_damaged(keys, "head page", at))?;
+    let (raw, _) = engine.get(&key)?.ok_or_else(|| gone_or_damaged(keys, "head page", at))?;
     open_page(keys, name, &key, number, &raw)
 }
 
@@ -166,7 +170,7 @@ pub(crate) type Current = (Arc<Known>, Vec<u8>);
 
 /// The current head of a name; `None` when the name has never had a version.
 pub(crate) fn current(
-    view: View<'_>,
+    engine: &AnyEngine,
     cache: &HeadCache,
     keys: &DomainKeys,
     name: &ResourceName,
@@ -174,17 +178,17 @@ pub(crate) fn current(
     let known = cache.get(keys, name);
     let at = known.as_ref().map_or_else(|| EntryPlace::new(keys, name), |known| known.place);
     if let Some(known) = known
-        && let Some((raw, revision)) = view.get(&at.head())?
+        && let Some((raw, revision)) = engine.get(&at.head())?
         && revision == known.revision
     {
         return Ok(Some((known, raw)));
     }
     for _ in 0..ATTEMPTS {
-        let loaded = load(view, keys, name, &at)?;
+        let loaded = load(engine, keys, name, &at)?;
         // An older head put back would make an older version the latest. The record that it can't know gives
         // it away; unless it is older only because a store came in between.
-        if is_put_back(view, loaded.as_ref().map(|loaded| &loaded.head), &at)? {
-            let again = load(view, keys, name, &at)?;
+        if is_put_back(engine, loaded.as_ref().map(|loaded| &loaded.head), &at)? {
+            let again = load(engine, keys, name, &at)?;
             if loaded.map(|loaded| loaded.revision) == again.map(|again| again.revision) {
                 break;
             }
@@ -200,7 +204,7 @@ pub(crate) fn current(
 
 /// Opens the secret of a version: from its own record, unless that lies beside the head.
 pub(crate) fn open_version(
-    view: View<'_>,
+    engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
     at: &EntryPlace,
@@ -214,7 +218,7 @@ pub(crate) fn open_version(
     if let Some(raw) = beside {
         return open(raw);
     }
-    let found = view.get(&at.version(meta.version))?;
+    let found = engine.get(&at.version(meta.version))?;
     open(&found.ok_or_else(|| gone_or_damaged(keys, "entry", at))?.0)
 }
 

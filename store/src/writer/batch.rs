@@ -102,7 +102,7 @@ impl<'a> Batch<'a> {
         let mut planned = Planned { outcomes, txns: Vec::new(), changes: Vec::new() };
         for (generation, plan) in self.domains {
             let new_names = plan.new_names();
-            if let Some((txn, trail)) = plan.finish(self.store.applied())? {
+            if let Some((txn, trail)) = plan.finish(self.store.engine())? {
                 planned.txns.push(txn);
                 planned.changes.push(DomainChanges { generation, trail, new_names });
             }
@@ -127,7 +127,7 @@ impl<'a> Batch<'a> {
         let (store, limits) = (self.store, self.limits);
         let outcome = check_permit(&put.keys, &put.permit, &[Action::Store, Action::Rotate])
             .and_then(|()| self.domain(&put.keys))
-            .and_then(|plan| plan.put(store.applied(), put, limits));
+            .and_then(|plan| plan.put(store.engine(), put, limits));
         (Some(generation), outcome)
     }
 
@@ -136,21 +136,21 @@ impl<'a> Batch<'a> {
         let store = self.store;
         let outcome = check_permit(&change.keys, &change.permit, &[change.change.action()])
             .and_then(|()| self.domain(&change.keys))
-            .and_then(|plan| plan.change(store.applied(), change));
+            .and_then(|plan| plan.change(store.engine(), change));
         (Some(generation), outcome)
     }
 
     fn update(&mut self, update: UpdateDomain) -> Outcome {
         let generation = *update.keys.generation();
         let store = self.store;
-        let outcome = self.domain(&update.keys).and_then(|plan| plan.update(store.applied(), update));
+        let outcome = self.domain(&update.keys).and_then(|plan| plan.update(store.engine(), update));
         (Some(generation), outcome)
     }
 
     fn tickets(&mut self, tickets: Tickets) -> Outcome {
         let generation = *tickets.keys.generation();
         let store = self.store;
-        let outcome = self.domain(&tickets.keys).and_then(|plan| plan.tickets(store.applied(), tickets));
+        let outcome = self.domain(&tickets.keys).and_then(|plan| plan.tickets(store.engine(), tickets));
         (Some(generation), outcome)
     }
 

@@ -9,7 +9,7 @@ use claviger_proto::limits::MAX_DATA;
 use crate::audit::{AuditFacts, Checkpoint, TrailHead, load_head};
 use crate::domain::DomainKeys;
 use crate::domain::record::{DomainBody, KeyOf, load_body, put_body, put_key};
-use crate::engine::{Key, Revision, Txn, View};
+use crate::engine::{AnyEngine, Key, Revision, Txn};
 use crate::error::StoreError;
 use crate::layout;
 use crate::store::Store;
@@ -40,7 +40,7 @@ impl DomainPlan {
     ) -> Result<Self, StoreError> {
         let trail = match known {
             Some(trail) => trail,
-            None => load_head(store.applied(), &keys)?,
+            None => load_head(store.engine(), &keys)?,
         };
         let (facts, put) = (Vec::new(), Vec::new());
         let (names, tickets) = (HashMap::new(), TicketPlan::default());
@@ -49,7 +49,7 @@ impl DomainPlan {
 
     pub(super) fn put(
         &mut self,
-        view: View<'_>,
+        engine: &AnyEngine,
         put: PutEntry,
         limits: PutLimits,
     ) -> Result<Done, StoreError> {
@@ -59,16 +59,16 @@ impl DomainPlan {
         if put.blob.len() > limits.secret {
             return Err(StoreError::SecretLimit { limit: limits.secret });
         }
-        let (plan, ground) = plan_of(&mut self.names, view, &self.keys, put.permit.name())?;
+        let (plan, ground) = plan_of(&mut self.names, engine, &self.keys, put.permit.name())?;
         let (version, repeated) = plan.put(&ground, &put, limits)?;
         let name = Some(ground.name.to_string());
         self.facts.push(AuditFacts { name, version: Some(version.get()), ..put.audit });
         Ok(Done::Stored { version, repeated })
     }
 
-    pub(super) fn change(&mut self, view: View<'_>, command: ChangeVersions) -> Result<Done, StoreError> {
+    pub(super) fn change(&mut self, engine: &AnyEngine, command: ChangeVersions) -> Result<Done, StoreError> {
         let ChangeVersions { permit, change, span, audit, .. } = command;
-        let (plan, ground) = plan_of(&mut self.names, view, &self.keys, permit.name())?;
+        let (plan, ground) = plan_of(&mut self.names, engine, &self.keys, permit.name())?;
         let changed = plan.change(&ground, change, span)?;
         for version in &changed {
             let name = Some(ground.name.to_string());
@@ -86,10 +86,10 @@ impl DomainPlan {
         self.names.iter().filter(|(_, plan)| plan.is_new()).map(|(name, _)| name.clone()).collect()
     }
 
-    pub(super) fn update(&mut self, view: View<'_>, update: UpdateDomain) -> Result<Done, StoreError> {
+    pub(super) fn update(&mut self, engine: &AnyEngine, update: UpdateDomain) -> Result<Done, StoreError> {
         let (mut body, revision) = match self.body.take() {
             Some(body) => body,
-            None => load_body(view, &self.keys)?,
+            None => load_body(engine, &self.keys)?,
         };
         body.serial += 1;
         match update.change {
@@ -107,9 +107,9 @@ impl DomainPlan {
         Ok(Done::DomainUpdated)
     }
 
-    pub(super) fn tickets(&mut self, view: View<'_>, command: Tickets) -> Result<Done, StoreError> {
+    pub(super) fn tickets(&mut self, engine: &AnyEngine, command: Tickets) -> Result<Done, StoreError> {
         let Tickets { change, audit, .. } = command;
-        self.tickets.change(view, &self.keys, change, audit, &mut self.facts)
+        self.tickets.change(engine, &self.keys, change, audit, &mut self.facts)
     }
 
     /// Adds what was done to the trail.
@@ -134,11 +134,11 @@ impl DomainPlan {
 
     /// The transaction, and where the trail is after it; `None` when every command was refused, for then there
     /// is nothing to write.
-    pub(super) fn finish(self, view: View<'_>) -> Result<Option<(Txn, TrailHead)>, StoreError> {
+    pub(super) fn finish(self, engine: &AnyEngine) -> Result<Option<(Txn, TrailHead)>, StoreError> {
         let Self { keys, mut trail, trail_was, names, body, tickets, put, .. } = self;
         let mut txn = Txn { put, ..Txn::default() };
         for (name, plan) in names {
-            plan.finish(&Ground { view, keys: &keys, name: &name }, &mut txn)?;
+            plan.finish(&Ground { engine, keys: &keys, name: &name }, &mut txn)?;
         }
         if let Some((body, revision)) = body {
             txn.require.push((layout::domain_record(keys.generation()), Some(revision)));
@@ -157,11 +157,11 @@ impl DomainPlan {
 /// The plan of a name, loaded when it is first asked for.
 fn plan_of<'p>(
     names: &'p mut HashMap<ResourceName, NamePlan>,
-    view: View<'p>,
+    engine: &'p AnyEngine,
     keys: &'p DomainKeys,
     name: &'p ResourceName,
 ) -> Result<(&'p mut NamePlan, Ground<'p>), StoreError> {
-    let ground = Ground { view, keys, name };
+    let ground = Ground { engine, keys, name };
     if !names.contains_key(name) {
         names.insert(name.clone(), NamePlan::load(&ground)?);
     }

@@ -4,7 +4,6 @@ mod batch;
 mod command;
 mod domain_plan;
 mod domains;
-mod flight;
 mod limits;
 mod name_plan;
 mod source;
@@ -15,7 +14,6 @@ pub use command::{
     NewDomain, PutEntry, Span, TicketChange, Tickets, UpdateDomain,
 };
 
-pub use flight::InFlight;
 pub use limits::PutLimits;
 
 use std::collections::{HashMap, VecDeque};
@@ -26,7 +24,6 @@ use crate::error::StoreError;
 use crate::layout::Generation;
 use crate::store::Store;
 use batch::{Batch, DomainChanges, Planned};
-use flight::Group;
 use source::{Apart, Source};
 
 /// The one writer of a store, owned by the thread that may wait for the disk. There is never a second at once.
@@ -60,63 +57,68 @@ impl Writer {
         self.commit_with(commands, Vec::new)
     }
 
-    /// As [`Writer::commit`], and asks for `more` when it has planned what it was given, before anything is applied:
-    /// what has come meanwhile shares the commit. An empty answer is the last.
+    /// As [`Writer::commit`], and asks for `more` when it has planned what it was given, before it makes anything
+    /// durable: what has come meanwhile shares the commit. An empty answer is the last.
     pub fn commit_with(
         &mut self,
         commands: Vec<Command>,
         more: impl FnMut() -> Vec<Command>,
     ) -> Vec<Result<Done, StoreError>> {
-        self.begin(commands, more).finish()
-    }
-
-    /// The first half of [`Writer::commit_with`], which doesn't wait for the disk (unless a domain is made or
-    /// deleted): the next commands may be begun, on top of these, before these are finished.
-    pub fn begin(&mut self, commands: Vec<Command>, more: impl FnMut() -> Vec<Command>) -> InFlight {
         let mut source = Source::new(commands, more);
-        let mut done = Vec::new();
+        let mut outcomes = Vec::new();
         loop {
-            let group = self.apply_group(&mut source);
-            let store = self.store.clone();
-            let Some(apart) = source.apart() else { return InFlight { store, done, group } };
-            done = InFlight { store, done, group }.finish();
-            done.push(match apart {
-                Apart::Create(new) => self.create_domain(new),
-                Apart::Delete(delete) => self.delete_domain(&delete),
-            });
+            self.commit_group(&mut source, &mut outcomes);
+            match source.apart() {
+                Some(Apart::Create(new)) => outcomes.push(self.create_domain(new)),
+                Some(Apart::Delete(delete)) => outcomes.push(self.delete_domain(&delete)),
+                None => return outcomes,
+            }
         }
     }
 
-    fn apply_group(&mut self, source: &mut Source<impl FnMut() -> Vec<Command>>) -> Group {
+    fn commit_group(
+        &mut self,
+        source: &mut Source<impl FnMut() -> Vec<Command>>,
+        outcomes: &mut Vec<Result<Done, StoreError>>,
+    ) {
         if self.stopped {
-            return Group::failed(source.count(), &StoreError::Stopped);
+            outcomes.extend(source.map(|_| Err(StoreError::Stopped)));
+            return;
         }
         let mut batch = Batch::new(&self.store, &self.trails, self.limits);
         for command in &mut *source {
             batch.add(command);
         }
-        match batch.len() {
-            0 => Group::default(),
-            count => {
-                let planned = batch.plan();
-                self.apply(planned).unwrap_or_else(|error| {
-                    self.stopped |= error.is_fatal();
-                    Group::failed(count, &error)
-                })
-            }
+        let count = batch.len();
+        if count > 0 {
+            let planned = batch.plan();
+            outcomes.extend(self.commit_planned(planned, count));
         }
     }
 
-    fn apply(&mut self, planned: Result<Planned, StoreError>) -> Result<Group, StoreError> {
-        let Planned { mut outcomes, txns, changes } = planned?;
-        let applied = self.store.engine().apply(txns).map_err(flight::failed)?;
-        let mut new_names = Vec::new();
-        for (changes, revision) in changes.into_iter().zip(applied.outcomes) {
-            let DomainChanges { generation, mut trail, new_names: names } = changes;
+    fn commit_planned(
+        &mut self,
+        planned: Result<Planned, StoreError>,
+        count: usize,
+    ) -> Vec<Result<Done, StoreError>> {
+        let all_fail = |error: &StoreError| (0..count).map(|_| Err(error.clone())).collect();
+        let committed = planned.and_then(|planned| {
+            let revisions = self.store.engine().commit(planned.txns)?;
+            Ok((planned.outcomes, planned.changes, revisions))
+        });
+        let (mut outcomes, changes, revisions) = match committed {
+            Ok(committed) => committed,
+            Err(error) => {
+                self.stopped |= error.is_fatal();
+                return all_fail(&error);
+            }
+        };
+        for (changes, revision) in changes.into_iter().zip(revisions) {
+            let DomainChanges { generation, mut trail, new_names } = changes;
             if let Ok(revision) = revision {
                 trail.revision = Some(revision);
                 self.trails.insert(generation, trail);
-                new_names.push((generation, names));
+                self.store.name_index().add(&generation, new_names);
             } else {
                 // Nobody else may write, and our own view was right when it was made.
                 self.stopped = true;
@@ -125,8 +127,7 @@ impl Writer {
                 }
             }
         }
-        let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-        Ok(Group { outcomes, last: Some(applied.last), new_names })
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
     /// Commits one transaction by itself.

@@ -7,7 +7,7 @@ use claviger_proto::key_service::Latest;
 use claviger_proto::{ResourceName, Version};
 
 use crate::domain::DomainKeys;
-use crate::engine::{Revision, Txn, View};
+use crate::engine::{AnyEngine, Revision, Txn};
 use crate::entry::{Head, LARGEST_BESIDE, Loaded, Stage, VersionMeta, is_put_back, load};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout::EntryPlace;
@@ -30,21 +30,21 @@ pub(super) struct NamePlan {
 
 /// Where a plan reads, and for whom.
 pub(super) struct Ground<'a> {
-    pub(super) view: View<'a>,
+    pub(super) engine: &'a AnyEngine,
     pub(super) keys: &'a DomainKeys,
     pub(super) name: &'a ResourceName,
 }
 
 impl NamePlan {
     pub(super) fn load(ground: &Ground<'_>) -> Result<Self, StoreError> {
-        let Ground { view, keys, name } = *ground;
+        let Ground { engine, keys, name } = *ground;
         let at = EntryPlace::new(keys, name);
-        let loaded = load(view, keys, name, &at)?;
+        let loaded = load(engine, keys, name, &at)?;
         // Storing on top of an older head would use a version twice. (What a lost head leaves behind shows at
         // the next read: the telltale record of a first version.)
         let (head, latest, head_was) = match loaded {
             None => (Head::new(name), None, None),
-            Some(Loaded { head, .. }) if is_put_back(view, Some(&head), &at)? => {
+            Some(Loaded { head, .. }) if is_put_back(engine, Some(&head), &at)? => {
                 return Err(damaged("head", &at.head()));
             }
             Some(Loaded { head, raw, revision }) => {

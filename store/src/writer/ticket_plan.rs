@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::audit::{AuditFacts, TrailHead};
 use crate::domain::DomainKeys;
-use crate::engine::{Revision, Txn, View};
+use crate::engine::{AnyEngine, Revision, Txn};
 use crate::error::StoreError;
 use crate::layout;
 use crate::ticket::{self, Ticket, TicketFault, TicketId, TicketState};
@@ -27,7 +27,7 @@ impl TicketPlan {
     /// used is no error of the command: that somebody came with it is written down.
     pub(super) fn change(
         &mut self,
-        view: View<'_>,
+        engine: &AnyEngine,
         keys: &DomainKeys,
         change: TicketChange,
         audit: AuditFacts,
@@ -38,13 +38,13 @@ impl TicketPlan {
             TicketChange::Create(new) => {
                 for ticket in new {
                     facts.push(named(&ticket.id, audit.clone()));
-                    let planned = self.load(view, keys, &ticket.id)?;
+                    let planned = self.load(engine, keys, &ticket.id)?;
                     (planned.is, planned.changed) = (Some(ticket), true);
                 }
                 Ok(Done::TicketsChanged)
             }
             TicketChange::Revoke { id, now } => {
-                let planned = self.load(view, keys, &id)?;
+                let planned = self.load(engine, keys, &id)?;
                 let ticket = planned.is.as_mut().ok_or(StoreError::NotFound)?;
                 match ticket.state {
                     TicketState::Used { .. } => return Err(StoreError::TicketUsed),
@@ -58,12 +58,12 @@ impl TicketPlan {
                 Ok(Done::TicketsChanged)
             }
             TicketChange::Report { id, fault, now } => {
-                self.load(view, keys, &id)?.refuse(now);
+                self.load(engine, keys, &id)?.refuse(now);
                 facts.push(named(&id, AuditFacts { outcome: fault.as_str().into(), ..audit }));
                 Ok(Done::TicketSpent(Err(fault)))
             }
             TicketChange::Spend { id, certificate, now } => {
-                let outcome = self.load(view, keys, &id)?.spend(certificate, now);
+                let outcome = self.load(engine, keys, &id)?.spend(certificate, now);
                 let word = outcome.as_ref().err().map_or("ok", |fault| fault.as_str());
                 facts.push(named(&id, AuditFacts { outcome: word.into(), ..audit }));
                 Ok(Done::TicketSpent(outcome))
@@ -73,12 +73,12 @@ impl TicketPlan {
 
     fn load(
         &mut self,
-        view: View<'_>,
+        engine: &AnyEngine,
         keys: &DomainKeys,
         id: &TicketId,
     ) -> Result<&mut Planned, StoreError> {
         if !self.0.contains_key(id) {
-            let (is, was) = match ticket::load(view, keys, id)? {
+            let (is, was) = match ticket::load(engine, keys, id)? {
                 Some((ticket, raw, revision)) => (Some(ticket), Some((raw, revision))),
                 None => (None, None),
             };

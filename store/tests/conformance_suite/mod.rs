@@ -1,12 +1,8 @@
 //! The suite itself: each function takes an engine that is empty.
 
-mod flight;
 mod model;
 mod watching;
 
-pub(crate) use flight::{
-    what_is_applied_is_seen_only_by_who_plans_on_it, what_is_settled_takes_what_was_applied_before_along,
-};
 pub(crate) use model::it_behaves_as_the_model;
 pub(crate) use watching::{
     a_slow_watcher_never_holds_up_a_commit, readers_and_writers_at_once_see_whole_transactions,

@@ -285,27 +285,3 @@ fn version_of(outcome: &Result<Done, StoreError>) -> Option<u32> {
         _ => None,
     }
 }
-
-#[test]
-fn commands_are_begun_on_top_of_others_that_nobody_sees_yet() {
-    let mut world = World::new();
-    world.put("kept", 0, b"first").unwrap();
-    let put = |world: &World, name: &str, blob: &[u8]| Command::Put(world.put_command(name, 0, blob));
-    let (one, two) = (put(&world, "kept", b"second"), put(&world, "new", b"1"));
-    let first = world.writer.begin(vec![one, two], Vec::new);
-    let (one, two, new) =
-        (put(&world, "kept", b"third"), put(&world, "new", b"2"), put(&world, "newer", b"x"));
-    let second = world.writer.begin(vec![one, two, new], Vec::new);
-    assert_eq!((first.len(), second.len(), second.is_empty()), (2, 3, false));
-    assert_eq!(world.get("kept", 0).unwrap(), b"first");
-    assert!(matches!(world.get("new", 0), Err(StoreError::NotFound)));
-
-    let stored: Vec<_> = first.finish().iter().map(version_of).collect();
-    assert_eq!(stored, [Some(2), Some(1)]);
-    assert_eq!(world.get("kept", 0).unwrap(), b"second");
-    assert!(matches!(world.get("newer", 0), Err(StoreError::NotFound)));
-    let stored: Vec<_> = second.finish().iter().map(version_of).collect();
-    assert_eq!(stored, [Some(3), Some(2), Some(1)], "each on top of those before it");
-    assert_eq!(world.get("kept", 0).unwrap(), b"third");
-    assert_eq!(world.get("new", 0).unwrap(), b"2");
-}

@@ -48,7 +48,7 @@ pub(super) fn walk(
 impl Verification<'_> {
     /// Where the store says that its chain is; `None`, and a finding, when that is damaged.
     pub(super) fn trail_head(&mut self) -> Result<Option<TrailHead>, AuditError> {
-        match load_head(self.engine.into(), self.keys) {
+        match load_head(self.engine, self.keys) {
             Ok(head) => Ok(Some(head)),
             Err(StoreError::Damaged { .. }) => {
                 self.find(ChainId::Store.to_string(), FindingKind::RolledBack);
@@ -130,7 +130,7 @@ impl Verification<'_> {
             ok = false;
         } else if before.is_some() {
             // Stores may have been added while the chain was read, so its end lies between two looks at the head.
-            let after = load_head(engine.into(), keys)?;
+            let after = load_head(engine, keys)?;
             if !passed_head || walked.to.next > after.chain.next {
                 self.find(CHAIN.to_string(), FindingKind::RolledBack);
                 ok = false;

@@ -66,11 +66,11 @@ impl Verification<'_> {
     }
 
     fn has_grown(&self, records: u64) -> bool {
-        load_head(self.engine.into(), self.keys).is_ok_and(|head| head.chain.next > records)
+        load_head(self.engine, self.keys).is_ok_and(|head| head.chain.next > records)
     }
 
     fn compare(&self, name: &ResourceName, at: EntryPlace, recorded: &Recorded) -> Result<Found, StoreError> {
-        let Some(Loaded { head, raw, revision }) = load(self.engine.into(), self.keys, name, &at)? else {
+        let Some(Loaded { head, raw, revision }) = load(self.engine, self.keys, name, &at)? else {
             return Ok(if recorded.highest == 0 { Found::AsRecorded } else { Found::Older });
         };
         if head.highest().map_or(0, Version::get) < recorded.highest {
@@ -80,7 +80,7 @@ impl Verification<'_> {
         for (version, stage) in &recorded.stages {
             let version = Version::new(*version);
             // The time says only whether it is expired, which is no matter here.
-            let (meta, _) = describe(&current, self.engine.into(), self.keys, name, version, 0)?;
+            let (meta, _) = describe(&current, self.engine, self.keys, name, version, 0)?;
             if meta.stage() != Some(*stage) {
                 return Ok(Found::OtherStage);
             }

@@ -1,36 +1,21 @@
-//! Applying, and what makes it durable: two steps, so that one batch is applied while another is flushed.
+//! The one committer.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::sled::transaction::{ConflictableTransactionError, TransactionError, Transactional as _};
 
 use crate::engine::plan::{Plan, Write, check_sizes, plan};
 use crate::engine::sled::value::{Stored, chunk_key, encode};
 use crate::engine::sled::{SledEngine, Trees, from_sled, index};
-use crate::engine::{Applied, EngineError, Key, Revision, Txn};
+use crate::engine::{Conflict, EngineError, Key, Revision, Txn};
 
 /// Under which key of the meta tree the last revision lies.
 pub(super) const LAST_REVISION: &[u8] = b"revision";
 
-/// What only who applies knows; its lock is held meanwhile.
+/// What only the committer knows; its lock is held for a whole commit.
 pub(super) struct Committer {
     pub(super) last: Revision,
-}
-
-/// Stops the engine unless it is disarmed: an error or a panic leaves the disk in an unknown state.
-struct StopsOnDrop<'a>(&'a AtomicBool);
-
-impl StopsOnDrop<'_> {
-    fn disarm(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for StopsOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
+    pub(super) stopped: bool,
 }
 
 /// One change of one sled tree.
@@ -43,42 +28,28 @@ struct Op {
 type Olds = BTreeMap<Key, Option<Stored>>;
 
 impl SledEngine {
-    pub(super) fn apply_all(&self, txns: Vec<Txn>) -> Result<Applied, EngineError> {
+    pub(super) fn commit_all(&self, txns: Vec<Txn>) -> Result<Vec<Result<Revision, Conflict>>, EngineError> {
         let mut committer = self.committer.lock();
-        self.check_running()?;
+        if committer.stopped {
+            return Err(EngineError::Stopped);
+        }
         check_sizes(&txns)?;
         let (plan, olds) = self.plan(txns, committer.last)?;
-        let Plan { outcomes, writes, events, last } = plan;
-        if events.is_empty() {
-            return Ok(Applied { outcomes, last });
+        if plan.events.is_empty() {
+            return Ok(plan.outcomes);
         }
-        let stops = StopsOnDrop(&self.stopped);
-        let ops = ops(writes, last, &olds);
+        // Until it is durable: an error or a panic on the way leaves the disk in an unknown state.
+        committer.stopped = true;
+        let ops = ops(plan.writes, plan.last, &olds);
         let aside = |(key, old): (Key, Option<Stored>)| (key, old.map(|old| (old.value, old.revision)));
-        self.pending.write().hold(last, olds.into_iter().map(aside).collect(), events);
-        self.write(&ops)?;
-        committer.last = last;
-        stops.disarm();
-        Ok(Applied { outcomes, last })
-    }
-
-    /// More may be applied meanwhile; a part of that is then on the disk too, and told to nobody.
-    pub(super) fn settle_up_to(&self, last: Revision) -> Result<(), EngineError> {
-        let _in_order = self.settling.lock();
-        self.check_running()?;
-        if self.pending.read().published() >= last {
-            return Ok(());
-        }
-        let stops = StopsOnDrop(&self.stopped);
+        self.pending.write().hold(olds.into_iter().map(aside).collect());
+        self.apply(&ops)?;
         self.make_durable()?;
-        stops.disarm();
-        let events = self.pending.write().publish(last);
-        self.feed.publish(events);
-        Ok(())
-    }
-
-    fn check_running(&self) -> Result<(), EngineError> {
-        if self.stopped.load(Ordering::Acquire) { Err(EngineError::Stopped) } else { Ok(()) }
+        committer.last = plan.last;
+        committer.stopped = false;
+        self.pending.write().publish(plan.last);
+        self.feed.publish(plan.events);
+        Ok(plan.outcomes)
     }
 
     /// Decides the transactions, and reads the old values of all keys they write.
@@ -103,7 +74,7 @@ impl SledEngine {
         Ok((plan, olds))
     }
 
-    fn write(&self, ops: &[Op]) -> Result<(), EngineError> {
+    fn apply(&self, ops: &[Op]) -> Result<(), EngineError> {
         let applied = self.trees.all.transaction(|views| {
             for op in ops {
                 match &op.value {

@@ -2,34 +2,34 @@
 //!
 //! What sled does, and what is done about it:
 //! - Its `flush` writes, but doesn't make durable (`sync_file_range` leaves the disk's cache and the file's
-//!   size alone). Who settles flushes, and then calls fdatasync on the database file, once for all that was
-//!   applied before. Nobody else flushes; `flush_async` and the periodic flusher are never used.
-//! - It shows writes before they are durable. Before something is applied the old values of its keys are put
-//!   aside ([`crate::engine::pending`]); readers see those until the fdatasync is done.
+//!   size alone). One committer applies, flushes, and then calls fdatasync on the database file, once per
+//!   commit. Nobody else flushes; `flush_async` and the periodic flusher are never used.
+//! - It shows writes before they are durable. The committer first puts the old values of the keys in
+//!   flight aside ([`pending`]); readers see those until the fdatasync is done.
 //! - Whatever its log doesn't hold inline goes to files of its own, which it never syncs. The limit of
 //!   128 KiB is for a *page*, that is up to 18 neighbouring keys with their values, not for one value; so
 //!   values above 6 KiB are cut into chunks ([`value`]).
 //! - Its watch makes the writer wait for slow watchers; the engine's own feed doesn't.
 //!
-//! What remains: before a flush sled may write over a segment of its file whose content it has written
+//! What remains: within one commit sled may write over a segment of its file whose content it has written
 //! elsewhere before, but that only the fdatasync at the end makes durable. A disk that keeps writes in a
 //! volatile cache, reorders them, and loses power just then can lose both. Disks with a protected cache can't.
 
 mod commit;
 mod open;
+mod pending;
 mod value;
 
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
-use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::engine::feed::Feed;
-use crate::engine::pending::Pending;
-use crate::engine::{Applied, Engine, EngineError, Found, Key, Revision, Tree, Txn, Watch};
+use crate::engine::{Conflict, Engine, EngineError, Found, Key, Revision, Tree, Txn, Watch};
 use commit::Committer;
+use pending::Pending;
 use value::Stored;
 
 /// How the database file is made durable; an argument, so that tests can hold it up or make it fail.
@@ -42,9 +42,6 @@ pub struct SledEngine {
     file: File,
     sync_data: SyncData,
     committer: Mutex<Committer>,
-    /// Held while something is settled: what is durable is published in order.
-    settling: Mutex<()>,
-    stopped: AtomicBool,
     pending: RwLock<Pending>,
     feed: Feed,
 }
@@ -98,16 +95,8 @@ impl Engine for SledEngine {
         Ok(self.trees.load(key)?.map(|stored| (stored.value, stored.revision)))
     }
 
-    fn get_applied(&self, key: &Key) -> Result<Option<(Vec<u8>, Revision)>, EngineError> {
-        Ok(self.trees.load(key)?.map(|stored| (stored.value, stored.revision)))
-    }
-
-    fn apply(&self, txns: Vec<Txn>) -> Result<Applied, EngineError> {
-        self.apply_all(txns)
-    }
-
-    fn settle(&self, last: Revision) -> Result<(), EngineError> {
-        self.settle_up_to(last)
+    fn commit(&self, txns: Vec<Txn>) -> Result<Vec<Result<Revision, Conflict>>, EngineError> {
+        self.commit_all(txns)
     }
 
     fn scan(
@@ -122,7 +111,7 @@ impl Engine for SledEngine {
             _ => Bound::Included(prefix.to_vec()),
         };
         let pending = self.pending.read();
-        let mut olds = pending.olds_from(tree, &start, prefix).into_iter().peekable();
+        let mut olds = pending.olds_from(tree, &start, prefix).peekable();
         let mut found = Vec::new();
         for item in self.trees.of(tree).range((start.clone(), Bound::Unbounded)) {
             let (bytes, raw) = item.map_err(|e| from_sled("read", e))?;

@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::engine::feed::Feed;
-use crate::engine::pending::Pending;
 use crate::engine::sled::commit::{Committer, LAST_REVISION};
+use crate::engine::sled::pending::Pending;
 use crate::engine::sled::value::revision_of;
 use crate::engine::sled::{SledEngine, SyncData, Trees, from_sled};
 use crate::engine::{EngineError, Revision};
@@ -45,9 +44,7 @@ impl SledEngine {
             trees,
             file,
             sync_data,
-            committer: Mutex::new(Committer { last }),
-            settling: Mutex::new(()),
-            stopped: AtomicBool::new(false),
+            committer: Mutex::new(Committer { last, stopped: false }),
             pending: RwLock::new(Pending::new(last)),
             feed: Feed::new(last),
         };

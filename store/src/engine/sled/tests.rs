@@ -182,23 +182,3 @@ fn t23_its_files_are_private() {
         walk(dir.path());
     }
 }
-
-#[test]
-fn t33_when_a_flush_fails_whatever_was_applied_meanwhile_fails_too() {
-    let dir = tempfile::tempdir().unwrap();
-    let fail = std::sync::Arc::new(AtomicBool::new(false));
-    let failing = std::sync::Arc::clone(&fail);
-    let sync = move |file: &File| match failing.load(Ordering::SeqCst) {
-        true => Err(io::Error::from(io::ErrorKind::StorageFull)),
-        false => file.sync_data(),
-    };
-    let engine = SledEngine::open_with(dir.path(), Box::new(sync)).unwrap();
-    let first = engine.apply(vec![put("a", b"1")]).unwrap();
-    let second = engine.apply(vec![put("b", b"2")]).unwrap();
-    fail.store(true, Ordering::SeqCst);
-    assert!(matches!(engine.settle(first.last), Err(EngineError::Io { what: "flush", .. })));
-    fail.store(false, Ordering::SeqCst);
-    assert!(matches!(engine.settle(second.last), Err(EngineError::Stopped)));
-    assert!(matches!(engine.apply(vec![put("c", b"3")]), Err(EngineError::Stopped)));
-    assert_eq!((names(&engine), engine.revision()), (Vec::new(), Revision(0)));
-}

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use claviger_proto::Version;
 
-use crate::engine::{Revision, Txn};
+use crate::engine::{Engine as _, Revision, Txn};
 use crate::entry::{Head, VersionMeta, Whereabouts, find_on_page, open_page, page_of, seal_page};
 use crate::error::{StoreError, damaged};
 use crate::layout::EntryPlace;
@@ -66,7 +66,7 @@ impl Pages {
             Entry::Occupied(page) => Ok(page.into_mut()),
             Entry::Vacant(place) => {
                 let key = at.page(number);
-                let found = ground.view.get(&key)?;
+                let found = ground.engine.get(&key)?;
                 let (raw, revision) = found.ok_or_else(|| damaged("head page", &key))?;
                 let versions = open_page(ground.keys, ground.name, &key, number, &raw)?;
                 Ok(place.insert(Page { versions, was: Some(revision), changed: false }))

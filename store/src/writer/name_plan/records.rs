@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use claviger_proto::Secret;
 
-use crate::engine::{Revision, Txn};
+use crate::engine::{Engine as _, Revision, Txn};
 use crate::entry::{VersionMeta, open_version};
 use crate::error::{StoreError, damaged};
 use crate::layout::EntryPlace;
@@ -39,7 +39,7 @@ impl Records {
             return Ok(());
         }
         let key = at.version(version);
-        let (_, revision) = ground.view.get(&key)?.ok_or_else(|| damaged("entry", &key))?;
+        let (_, revision) = ground.engine.get(&key)?.ok_or_else(|| damaged("entry", &key))?;
         self.0.insert(version, Record { raw, was: Some(revision) });
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Records {
         meta: &VersionMeta,
     ) -> Result<Secret, StoreError> {
         let planned = self.0.get(&meta.version).map(|record| record.raw.as_slice());
-        open_version(ground.view, ground.keys, ground.name, at, meta, planned)
+        open_version(ground.engine, ground.keys, ground.name, at, meta, planned)
     }
 
     /// Opens a record that lies elsewhere.
@@ -62,7 +62,7 @@ impl Records {
         meta: &VersionMeta,
         raw: &[u8],
     ) -> Result<Secret, StoreError> {
-        open_version(ground.view, ground.keys, ground.name, at, meta, Some(raw))
+        open_version(ground.engine, ground.keys, ground.name, at, meta, Some(raw))
     }
 
     pub(super) fn finish(self, at: &EntryPlace, txn: &mut Txn) {
