@@ -11,6 +11,7 @@ mod digest;
 mod error;
 mod key;
 mod kind;
+pub mod measure;
 mod measurement;
 mod new_key;
 mod possession;
