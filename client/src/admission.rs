@@ -10,7 +10,7 @@ use claviger_proto::limits::MAX_ADMISSION_FRAME;
 use claviger_proto::trust::{EvidencePackage, NONCE, TrustRequest, TrustResponse};
 use rustls_pki_types::UnixTime;
 
-use crate::error::{Error, ProtocolFault};
+use crate::error::{Error, Phase, ProtocolFault};
 use crate::evidence::Collector;
 use crate::tls;
 use crate::wire::Wire;
@@ -71,12 +71,30 @@ pub(crate) fn bind(
     Ok(binding.digest())
 }
 
+/// Collects evidence while the channel that it is bound to stays open: when the broker ends that, there is no use for it.
+pub(crate) async fn collect(
+    wire: &mut Wire,
+    collector: &Collector,
+    key: &PublicKey,
+    binding: &[u8; 64],
+    now: UnixTime,
+) -> Result<EvidencePackage, Error> {
+    tokio::select! {
+        biased;
+        evidence = collector.collect(key, binding, now) => Ok(evidence?),
+        () = wire.ended() => Err(match collector.given_up() {
+            Some(error) => error.into(),
+            None => Error::Closed { address: wire.address().clone(), phase: Phase::Answer },
+        }),
+    }
+}
+
 /// The message that submits evidence.
 pub(crate) fn request(purpose: &str, collector: &Collector, evidence: EvidencePackage) -> TrustRequest {
     TrustRequest {
         requesting_enclave_tag: "requesting-enclave".to_owned(),
         providing_enclave_tag: "providing-enclave".to_owned(),
-        submitted_evidence_type: collector.kind().submitted_evidence_type().to_owned(),
+        submitted_evidence_type: collector.submitted_evidence_type().to_owned(),
         purpose: purpose.to_owned(),
         support: Some(evidence),
         new_key: None,

@@ -1,5 +1,6 @@
 //! Evidence collectors: what this machine's platform signs about it.
 
+pub mod sev_snp;
 pub mod simulated_enclave;
 
 use std::fmt;
@@ -12,26 +13,39 @@ use claviger_proto::trust::EvidencePackage;
 use rustls_pki_types::UnixTime;
 
 use crate::files::FileError;
+pub use sev_snp::SevSnp;
 pub use simulated_enclave::SimulatedEnclave;
 
-/// Where evidence comes from. As text: `simulated-enclave:DIR`.
+/// Where evidence comes from. As text: `simulated-enclave:DIR`, `sev-snp:device`, `sev-snp:tsm[=PATH]`, `sev-snp:DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Collector {
     /// A simulated platform's files. For trying things out: whoever has the files can prove anything.
     SimulatedEnclave(SimulatedEnclave),
+    /// AMD SEV-SNP.
+    SevSnp(SevSnp),
 }
 
 impl Collector {
-    /// Which kind of evidence it collects.
-    pub fn kind(&self) -> EvidenceKind {
+    /// Which kind of evidence it collects, by name.
+    pub fn kind(&self) -> &'static str {
         match self {
-            Self::SimulatedEnclave(_) => EvidenceKind::SimulatedEnclave,
+            Self::SimulatedEnclave(_) => EvidenceKind::SimulatedEnclave.as_str(),
+            Self::SevSnp(_) => sev_snp::KIND,
         }
     }
 
-    /// Has the platform sign that `key` lives in this machine, bound to one channel and challenge.
-    pub fn collect(
+    /// As what it is submitted.
+    pub fn submitted_evidence_type(&self) -> &'static str {
+        match self {
+            Self::SimulatedEnclave(_) => EvidenceKind::SimulatedEnclave.submitted_evidence_type(),
+            Self::SevSnp(_) => sev_snp::SUBMITTED_TYPE,
+        }
+    }
+
+    /// Has the platform sign that `key` lives in this machine, bound to one channel and challenge. Where the evidence is
+    /// given by hand this waits for it; it may be dropped at any time.
+    pub async fn collect(
         &self,
         key: &PublicKey,
         binding: &[u8; 64],
@@ -39,6 +53,16 @@ impl Collector {
     ) -> Result<EvidencePackage, EvidenceError> {
         match self {
             Self::SimulatedEnclave(platform) => platform.collect(key, binding, now),
+            // The binding has the key in it.
+            Self::SevSnp(source) => source.collect(binding).await,
+        }
+    }
+
+    /// Why there is no evidence when the broker ended the channel before it came; `None` for what nobody waits for.
+    pub(crate) fn given_up(&self) -> Option<EvidenceError> {
+        match self {
+            Self::SimulatedEnclave(_) => None,
+            Self::SevSnp(source) => sev_snp::given_up(source).map(EvidenceError::SevSnp),
         }
     }
 }
@@ -48,6 +72,9 @@ impl FromStr for Collector {
 
     fn from_str(text: &str) -> Result<Self, EvidenceError> {
         let (kind, place) = text.split_once(':').ok_or(EvidenceError::Collector)?;
+        if kind == sev_snp::KIND {
+            return SevSnp::parse(place).map(Self::SevSnp).ok_or(EvidenceError::Collector);
+        }
         match kind.parse().map_err(|_| EvidenceError::Collector)? {
             EvidenceKind::SimulatedEnclave if place.is_empty() => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave => Ok(Self::SimulatedEnclave(SimulatedEnclave::new(place))),
@@ -59,6 +86,7 @@ impl fmt::Display for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SimulatedEnclave(platform) => write!(f, "{}:{}", self.kind(), platform.path().display()),
+            Self::SevSnp(source) => write!(f, "{}:{source}", self.kind()),
         }
     }
 }
@@ -68,7 +96,9 @@ impl fmt::Display for Collector {
 #[non_exhaustive]
 pub enum EvidenceError {
     /// Not the name of a place where evidence comes from.
-    #[error("evidence comes from simulated-enclave:DIR")]
+    #[error(
+        "evidence comes from sev-snp:device, sev-snp:tsm, sev-snp:tsm=PATH, sev-snp:DIR or simulated-enclave:DIR"
+    )]
     Collector,
     /// A file of the platform can't be read.
     #[error(transparent)]
@@ -81,6 +111,9 @@ pub enum EvidenceError {
         /// Why.
         fault: simulated_enclave::Fault,
     },
+    /// There is no report of an SEV-SNP machine.
+    #[error(transparent)]
+    SevSnp(#[from] sev_snp::Fault),
 }
 
 impl EvidenceError {
@@ -99,6 +132,7 @@ impl EvidenceError {
         match self {
             Self::Collector => "name it as KIND:WHERE".into(),
             Self::File(error) => error.next().into(),
+            Self::SevSnp(fault) => fault.next().into(),
             Self::Simulated { .. } => "make a platform with: key-admin simulated init DIR".into(),
         }
     }
