@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum AclError {
     /// No such preset.
-    #[error("a preset is one of closed, members, provisioned")]
+    #[error("a preset is one of closed, members, provisioned, instances")]
     UnknownPreset,
     /// A line of a policy's text, counted from 1.
     #[error("line {line}: {error}")]
@@ -35,8 +35,8 @@ pub enum LineError {
     Shape,
     /// Not a subject.
     #[error(
-        "a subject is member, measurement:HEX, fingerprint:HEX, label:NAME or role:NAME, with names of \
-         [A-Za-z0-9._-] and lowercase hex"
+        "a subject is member, measurement:HEX, fingerprint:HEX, label:NAME, instance:HEX, instance:NAME or \
+         role:NAME, with names of [A-Za-z0-9._-] and lowercase hex"
     )]
     Subject,
     /// Only roles are given by a policy; labels come from the domain's reference values.
@@ -47,8 +47,8 @@ pub enum LineError {
     Domain,
     /// Not a pattern.
     #[error(
-        "a resource is segments of [A-Za-z0-9._-] joined by '/'; `*` stands for one whole segment, `**` at \
-         the end for all that follow"
+        "a resource is segments of [A-Za-z0-9._-] joined by '/'; `*` stands for one whole segment, `{{instance}}` \
+         for the asking machine's own, `**` at the end for all that follow"
     )]
     Resource,
     /// Not an action.

@@ -6,7 +6,7 @@ use claviger_attest::{Measurement, Peer};
 use claviger_proto::ResourceName;
 
 use crate::Action;
-use crate::pattern::Piece;
+use crate::pattern::{Piece, is_id};
 use crate::policy::{Effect, Policy, Rule, closure};
 use crate::subject::Subject;
 
@@ -21,6 +21,8 @@ pub(crate) struct Index {
     member: Box<[Id]>,
     measurements: HashMap<Measurement, Box<[Id]>>,
     fingerprints: HashMap<[u8; 32], Box<[Id]>>,
+    instances: HashMap<[u8; 32], Box<[Id]>>,
+    instance_labels: HashMap<Box<str>, Box<[Id]>>,
     root: Node,
 }
 
@@ -30,6 +32,8 @@ struct Node {
     literal: HashMap<Box<str>, Node>,
     /// The next segment, whatever it is.
     any: Option<Box<Node>>,
+    /// The next segment, where it is the asker's instance.
+    own: Option<Box<Node>>,
     /// For the name that ends here.
     here: Grants,
     /// For every name that goes on from here.
@@ -66,6 +70,8 @@ impl Index {
                 Subject::Member => index.member = is,
                 Subject::Measurement(measurement) => _ = index.measurements.insert(*measurement, is),
                 Subject::Fingerprint(digest) => _ = index.fingerprints.insert(*digest, is),
+                Subject::Instance(id) => _ = index.instances.insert(*id, is),
+                Subject::InstanceLabel(name) => _ = index.instance_labels.insert(name.as_str().into(), is),
                 // What only a policy says of somebody is nobody by itself.
                 Subject::Label(_) | Subject::Role(_) => {}
             }
@@ -77,12 +83,14 @@ impl Index {
     pub(crate) fn allows(&self, peer: &Peer, action: Action, name: &ResourceName) -> bool {
         let by_measurement = peer.measurement().and_then(|m| self.measurements.get(m));
         let by_fingerprint = self.fingerprints.get(peer.fingerprint());
-        let asker = [
-            &*self.member,
-            by_measurement.map_or(&[], AsRef::as_ref),
-            by_fingerprint.map_or(&[], AsRef::as_ref),
-        ];
-        let mut question = Question { asker, action: action.number(), allowed: false, denied: false };
+        let instance = peer.instance();
+        let id = instance.and_then(|id| <&[u8; 32]>::try_from(id).ok());
+        let by_instance = id.and_then(|id| self.instances.get(id));
+        let by_instance_label = peer.instance_label().and_then(|label| self.instance_labels.get(label));
+        let also = [by_measurement, by_fingerprint, by_instance, by_instance_label];
+        let [measurement, fingerprint, own, label] = also.map(|ids| ids.map_or(&[][..], AsRef::as_ref));
+        let asker = [&*self.member, measurement, fingerprint, own, label];
+        let mut question = Question { asker, instance, action: action.number(), allowed: false, denied: false };
         self.root.ask(name.as_str(), &mut question);
         question.allowed && !question.denied
     }
@@ -90,7 +98,8 @@ impl Index {
 
 /// A question on its way through the tree.
 struct Question<'a> {
-    asker: [&'a [Id]; 3],
+    asker: [&'a [Id]; 5],
+    instance: Option<&'a [u8]>,
     action: usize,
     allowed: bool,
     denied: bool,
@@ -103,6 +112,7 @@ impl Node {
             node = match piece {
                 Piece::Literal(segment) => node.literal.entry(segment.into()).or_default(),
                 Piece::Any => node.any.get_or_insert_default(),
+                Piece::Instance => node.own.get_or_insert_default(),
                 Piece::Rest => return node.below.add(rule, id),
             };
         }
@@ -114,7 +124,9 @@ impl Node {
         self.below.ask(question);
         let (segment, rest) =
             rest.split_once('/').map_or((rest, None), |(segment, rest)| (segment, Some(rest)));
-        for next in [self.literal.get(segment), self.any.as_deref()].into_iter().flatten() {
+        let is_own = |_: &&Node| question.instance.is_some_and(|instance| is_id(segment, instance));
+        let own = self.own.as_deref().filter(is_own);
+        for next in [self.literal.get(segment), self.any.as_deref(), own].into_iter().flatten() {
             if question.denied {
                 return;
             }

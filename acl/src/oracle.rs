@@ -33,7 +33,7 @@ g = _, _, _
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 
 [matchers]
-m = r.dom == p.dom && r.act == p.act && resourceMatch(r.obj, p.obj) && (g("member", p.sub, r.dom) || g(r.sub.measurement, p.sub, r.dom) || g(r.sub.fingerprint, p.sub, r.dom))
+m = r.dom == p.dom && r.act == p.act && resourceMatch(r.obj, p.obj, r.sub.instance_id) && (g("member", p.sub, r.dom) || g(r.sub.measurement, p.sub, r.dom) || g(r.sub.fingerprint, p.sub, r.dom) || g(r.sub.instance, p.sub, r.dom) || g(r.sub.instance_label, p.sub, r.dom))
 "#;
 
 /// A policy as casbin holds it. Slow, and right by definition: for tests, and for explaining a decision.
@@ -44,6 +44,10 @@ pub struct Oracle(Enforcer);
 struct Asker {
     measurement: String,
     fingerprint: String,
+    instance: String,
+    instance_label: String,
+    /// In hex alone, as it is in names.
+    instance_id: String,
 }
 
 impl Oracle {
@@ -57,8 +61,9 @@ impl Oracle {
         let mut enforcer = enforcer.map_err(engine)?;
         enforcer.add_function(
             "resourceMatch",
-            OperatorFunction::Arg2(|name, pattern| {
-                matches(&dynamic_to_str(&pattern), &dynamic_to_str(&name)).into()
+            OperatorFunction::Arg3(|name, pattern, instance| {
+                let [pattern, name, instance] = [&pattern, &name, &instance].map(dynamic_to_str);
+                matches(&pattern, &name, &instance).into()
             }),
         );
         // casbin skips lines that it doesn't understand; repeated lines count once.
@@ -72,7 +77,12 @@ impl Oracle {
 
     /// What casbin says about a peer of any domain. Reserved names and roles are none of its business.
     pub fn allows(&self, peer: &Peer, action: Action, name: &ResourceName) -> Result<bool, AclError> {
+        let (instance, label) = Subject::of_instance(peer);
+        let text = |subject: Option<Subject>| subject.as_ref().map_or_else(String::new, ToString::to_string);
         let asker = Asker {
+            instance: text(instance),
+            instance_label: text(label),
+            instance_id: peer.instance().map_or_else(String::new, hex::encode),
             measurement: peer
                 .measurement()
                 .map_or_else(String::new, |m| Subject::Measurement(*m).to_string()),

@@ -20,11 +20,14 @@ pub enum Preset {
     /// Every member retrieves, and sees which names and versions there are; those with the label `deployment`
     /// may do everything.
     Provisioned,
+    /// Each instance may do everything below `instances/` and its own id, and nothing else; those with the label
+    /// `deployment` may do everywhere what isn't getting secrets.
+    Instances,
 }
 
 impl Preset {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Closed, Self::Members, Self::Provisioned];
+    pub const ALL: [Self; 4] = [Self::Closed, Self::Members, Self::Provisioned, Self::Instances];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Preset {
             Self::Closed => "closed",
             Self::Members => "members",
             Self::Provisioned => "provisioned",
+            Self::Instances => "instances",
         }
     }
 
@@ -40,11 +44,16 @@ impl Preset {
     pub fn policy(self, domain: &DomainName) -> String {
         match self {
             Self::Closed => String::new(),
-            Self::Members => rules(domain, "member", &Action::ALL),
+            Self::Members => rules(domain, "member", EVERYTHING, &Action::ALL),
             Self::Provisioned => {
                 let provide = Action::ALL.into_iter().filter(|action| !CONSUME.contains(action));
-                let deployment = rules(domain, "label:deployment", &provide.collect::<Vec<_>>());
-                deployment + rules(domain, "member", &CONSUME).as_str()
+                let deployment = rules(domain, "label:deployment", EVERYTHING, &provide.collect::<Vec<_>>());
+                deployment + rules(domain, "member", EVERYTHING, &CONSUME).as_str()
+            }
+            Self::Instances => {
+                let provide = Action::ALL.into_iter().filter(|action| *action != Action::Retrieve);
+                let deployment = rules(domain, "label:deployment", EVERYTHING, &provide.collect::<Vec<_>>());
+                deployment + rules(domain, "member", OWN, &Action::ALL).as_str()
             }
         }
     }
@@ -53,9 +62,14 @@ impl Preset {
 /// What a machine does that was provided for.
 const CONSUME: [Action; 3] = [Action::Retrieve, Action::List, Action::Versions];
 
-fn rules(domain: &DomainName, subject: &str, actions: &[Action]) -> String {
+const EVERYTHING: &str = "**";
+
+/// What belongs to the instance that asks.
+const OWN: &str = "instances/{instance}/**";
+
+fn rules(domain: &DomainName, subject: &str, resource: &str, actions: &[Action]) -> String {
     let rule =
-        |rules: String, action| rules + format!("p, {subject}, {domain}, **, {action}, allow\n").as_str();
+        |rules: String, action| rules + format!("p, {subject}, {domain}, {resource}, {action}, allow\n").as_str();
     actions.iter().fold(String::new(), rule)
 }
 

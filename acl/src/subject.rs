@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use claviger_attest::Measurement;
+use claviger_attest::{Measurement, Peer};
 
 use crate::LineError;
 
@@ -19,6 +19,10 @@ pub(crate) enum Subject {
     Measurement(Measurement),
     /// The machine with this certificate, by its SHA-256.
     Fingerprint([u8; 32]),
+    /// The machine that is this instance, by its id.
+    Instance([u8; 32]),
+    /// The machines whose instance the domain's owner calls so.
+    InstanceLabel(Name),
     /// Machines whose measurement the domain's reference values call so.
     Label(Name),
     /// Whoever the policy gives this role.
@@ -28,6 +32,12 @@ pub(crate) enum Subject {
 /// A label's or role's name: 1 to 64 of `[A-Za-z0-9._-]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Name(String);
+
+impl Name {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl FromStr for Name {
     type Err = LineError;
@@ -39,12 +49,23 @@ impl FromStr for Name {
     }
 }
 
+impl Subject {
+    /// What a machine is as an instance, by what its certificate says of that.
+    pub(crate) fn of_instance(peer: &Peer) -> (Option<Self>, Option<Self>) {
+        let id = peer.instance().and_then(|id| id.try_into().ok()).map(Self::Instance);
+        let label = peer.instance_label().and_then(|label| label.parse().ok()).map(Self::InstanceLabel);
+        (id, label)
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Member => f.write_str("member"),
             Self::Measurement(measurement) => write!(f, "measurement:{measurement}"),
             Self::Fingerprint(digest) => write!(f, "fingerprint:{}", hex::encode(digest)),
+            Self::Instance(id) => write!(f, "instance:{}", hex::encode(id)),
+            Self::InstanceLabel(name) => write!(f, "instance:{}", name.0),
             Self::Label(name) => write!(f, "label:{}", name.0),
             Self::Role(name) => write!(f, "role:{}", name.0),
         }
@@ -61,11 +82,20 @@ impl FromStr for Subject {
         match kind {
             "measurement" => value.parse().map(Self::Measurement).map_err(|_| LineError::Subject),
             "fingerprint" => fingerprint(value).map(Self::Fingerprint).ok_or(LineError::Subject),
+            "instance" => instance(value),
             "label" => value.parse().map(Self::Label),
             "role" => value.parse().map(Self::Role),
             _ => Err(LineError::Subject),
         }
     }
+}
+
+// What has the form of an id is one, in its one spelling; no label has it.
+fn instance(text: &str) -> Result<Subject, LineError> {
+    if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return fingerprint(text).map(Subject::Instance).ok_or(LineError::Subject);
+    }
+    text.parse().map(Subject::InstanceLabel)
 }
 
 fn fingerprint(text: &str) -> Option<[u8; 32]> {

@@ -3,6 +3,8 @@
 use claviger_proto::{ErrorCode, ParseError};
 
 use crate::Measurement;
+use crate::instance::InstanceDemand;
+use crate::kind::sev_snp::SnpRule;
 use crate::role::Role;
 
 /// Evidence that doesn't satisfy the domain. The agent's fault, or its owner's.
@@ -66,12 +68,43 @@ pub enum AttestError {
         "measurement {0} isn't trusted in this domain; its owner adds it with `key-admin trust add`, if it should be"
     )]
     UnknownMeasurement(Measurement),
+    /// The measurement was trusted until a day that is past.
+    #[error(
+        "measurement {0} is trusted in this domain no longer: it has expired; its owner gives it a later end, if it \
+         should have one"
+    )]
+    ExpiredMeasurement(Measurement),
+    /// The domain demands to know which machine it is, and the evidence doesn't say it in a way that it takes.
+    #[error("this domain demands that a machine shows which one it is, by {0}; the evidence doesn't")]
+    NoInstance(InstanceDemand),
+    /// A rule of the verification of SEV-SNP reports doesn't hold.
+    #[error("the SEV-SNP report is refused by the rule {rule} ({}): {why}", .rule.text())]
+    Snp {
+        /// Which.
+        rule: SnpRule,
+        /// What was found instead; for the operator.
+        why: String,
+    },
+    /// A certificate or list that the verifier itself added can't be used. The operator's fault.
+    #[error("the certificates that the verifier has for this machine can't be used: {0}")]
+    Endorsement(&'static str),
     /// The measurement is trusted, but not from a platform under this root.
     #[error("measurement {0} is trusted in this domain, but not from a platform with this root")]
     UntrustedRoot(Measurement),
 }
 
 impl AttestError {
+    /// What the peer may be told: enough to mend its side, and nothing of how near it came.
+    pub fn for_peer(&self) -> String {
+        match self {
+            Self::Snp { .. } | Self::Endorsement(_) => {
+                "the SEV-SNP report doesn't satisfy this domain; its operator's log says which rule refuses it"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         ErrorCode::AttestationRefused
@@ -233,4 +266,15 @@ pub enum ReferenceError {
     /// A root that isn't a supported public key.
     #[error("a root is a P-256, P-384 or RSA public key of at least 2048 bits")]
     Root,
+    /// A demand that says something twice, or nothing.
+    #[error(
+        "demand is \"none\", \"ticket\", \"id-block\", \"chip\", or a list of the last three, none twice"
+    )]
+    Demand,
+    /// An end that no calendar has.
+    #[error("an expiry is a time in RFC 3339, such as 2027-03-31T00:00:00Z")]
+    Expiry,
+    /// A privilege level that there isn't, or of a kind that has none.
+    #[error("a vmpl is 0 to 3, and only machines of kind sev-snp have others than 0")]
+    Vmpl,
 }

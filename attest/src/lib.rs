@@ -9,6 +9,7 @@ mod binding;
 mod cert;
 mod digest;
 mod error;
+mod instance;
 mod key;
 mod kind;
 pub mod measure;
@@ -18,7 +19,7 @@ mod possession;
 mod reference;
 mod role;
 
-pub use attested::{Attested, Expected, verify};
+pub use attested::{Attested, EndorsementNeeded, Endorsements, Expected, Screened, screen, verify};
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
 pub use cert::{
     ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BrokerMeasurements,
@@ -27,11 +28,23 @@ pub use cert::{
 };
 pub use digest::{sha256, sha384};
 pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
+pub use instance::{
+    IdBlock, Identified, Instance, InstanceDemand, InstanceWay, MachineClaims, TICKET, TicketId,
+};
 pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;
+pub use kind::sev_snp::{
+    AliasCheck, ChipId, GuestPolicyDemands, HexBytes, HexError, ITEM_SNP_CERTIFICATES, ITEM_SNP_REPORT,
+    ITEM_USER_DATA, MAX_CERTIFICATE_TABLE, MinimumTcb, PlatformDemands, RequirementsError, SNP_REPORT_LEN,
+    SnpChainCache, SnpExamination, SnpOutcome, SnpProduct, SnpQuestion, SnpReport, SnpRequirements, SnpRule,
+    SnpSigner, SnpTcb, SnpVerdict, Strength, TableEntry, UnknownProduct, Weakness, amd_certificates,
+    examine_snp, read_certificate_table, snp_package, snp_report_data, write_certificate_table,
+};
 pub use kind::simulated_enclave::SimulatedPlatform;
 pub use measurement::Measurement;
 pub use new_key::{NewKey, NewKeyError};
 pub use possession::{check_possession, prove_possession};
-pub use reference::{ReferenceValue, ReferenceValues};
+pub use reference::{
+    MilanRule, PolicyFault, PolicyFile, PolicyFileError, ReferenceValue, ReferenceValues, TrustPolicy,
+};
 pub use role::Role;

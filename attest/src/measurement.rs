@@ -30,6 +30,11 @@ impl Measurement {
         .map_err(|_| ReferenceError::Measurement)
     }
 
+    /// The measurement that is this SHA-384.
+    pub(crate) fn of_sha384(bytes: [u8; 48]) -> Self {
+        Self(Digest::Sha384(bytes))
+    }
+
     /// The raw bytes, 32 or 48.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {

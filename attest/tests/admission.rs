@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use claviger_attest::{
     BrokerMeasurements, CertificateError, EvidenceKind, Expected, Issuer, KeyAlgorithm, Measurement,
-    PolicyCertificate, ReferenceValue, ReferenceValues, Role, SigningKey, SimulatedPlatform,
+    PolicyCertificate, ReferenceValue, ReferenceValues, Role, SigningKey, SimulatedPlatform, TrustPolicy,
     self_signed_policy, verify, verify_agent, verify_broker,
 };
 use claviger_proto::DomainName;
@@ -58,7 +58,8 @@ fn admit(platform_key: Option<SigningKey>, policy_algorithm: KeyAlgorithm, agent
         verify(kind.submitted_evidence_type(), &evidence, &values, &expected, now()).expect("attested");
 
     let (issuer, policy) = issuer(policy_algorithm);
-    let leaf = issuer.into_admission().admit(&attested, now()).expect("admitted");
+    let identified = TrustPolicy::default().identify(attested.clone(), None).expect("no demand");
+    let leaf = issuer.into_admission().admit(&identified, now()).expect("admitted");
     let peer = verify_agent(&policy, &domain(), &leaf, now()).expect("an agent");
     assert_eq!(peer.measurement(), Some(&measurement));
     assert_eq!(peer.challenge_fresh(), Some(true));

@@ -151,4 +151,25 @@ pub struct UserData {
     /// Ours: the 64 bytes that tie this evidence to one channel and one challenge.
     #[prost(bytes = "vec", optional, tag = "100")]
     pub binding: Option<Vec<u8>>,
+    /// Ours: a serialized [`EvidenceUserData`].
+    #[prost(bytes = "vec", optional, tag = "101")]
+    pub evidence_data: Option<Vec<u8>>,
+}
+
+/// Largest [`EvidenceUserData`], serialized, in bytes.
+pub const MAX_USER_DATA: usize = 1024;
+
+/// What a machine itself has to say beside its key, whatever its platform: signed with the evidence.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[prost(skip_debug)]
+pub struct EvidenceUserData {
+    /// A launch ticket: 32 bytes that its domain's broker made, and takes once.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub ticket: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for EvidenceUserData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EvidenceUserData").finish_non_exhaustive()
+    }
 }

@@ -45,6 +45,17 @@ pub(crate) fn removal(generation: &Generation) -> Key {
     Key::new(Tree::Domain, [REMOVALS, generation.as_slice()].concat())
 }
 
+/// Before the digest of each launch ticket of a domain.
+pub(crate) fn tickets(generation: &Generation) -> Vec<u8> {
+    [b"t", generation.as_slice()].concat()
+}
+
+/// A launch ticket, by a keyed digest of its id.
+pub(crate) fn ticket(keys: &DomainKeys, id: &[u8; 32]) -> Key {
+    let digest = keys.digest(b"ticket", id);
+    Key::new(Tree::Domain, [&tickets(keys.generation()), &digest[..DIGEST]].concat())
+}
+
 /// The generation id at the end of a key of [`Tree::Domain`].
 pub(crate) fn generation_of(key: &[u8]) -> Option<Generation> {
     key.get(1..)?.try_into().ok()

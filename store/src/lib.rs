@@ -32,6 +32,8 @@ pub mod slot;
 #[cfg(feature = "engine")]
 mod store;
 #[cfg(feature = "engine")]
+mod ticket;
+#[cfg(feature = "engine")]
 mod writer;
 
 pub use id::StoreId;
@@ -45,8 +47,9 @@ pub use crate::{
     domain::{BrokerIdentity, DomainKeys, DomainRecord, StoredDomain},
     error::StoreError,
     store::{Store, Witness},
+    ticket::{Ticket, TicketFault, TicketId, TicketState},
     writer::{
         Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange,
-        Done, NewDomain, PutEntry, PutLimits, Span, UpdateDomain, Writer,
+        Done, NewDomain, PutEntry, PutLimits, Span, TicketChange, Tickets, UpdateDomain, Writer,
     },
 };

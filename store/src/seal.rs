@@ -62,6 +62,8 @@ pub enum RecordKind {
     Checkpoint = 13,
     /// An item of an agent's own cryptstore.
     Cryptstore = 14,
+    /// A launch ticket.
+    Ticket = 15,
 }
 
 /// What a record is and where it belongs: authenticated with it, and known to who opens it. What doesn't

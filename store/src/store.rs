@@ -16,6 +16,7 @@ use crate::entry::{self, HeadCache, NameIndex};
 use crate::error::{StoreError, damaged};
 use crate::layout::{self, Generation};
 use crate::seal::{Aad, RecordKind, SealError, SealKey};
+use crate::ticket::{self, Ticket, TicketId, TicketSum};
 use crate::writer::Writer;
 use crate::{RootKey, StoreId, audit};
 
@@ -191,6 +192,19 @@ impl Store {
         self.inner.names.build(self.engine(), keys)
     }
 
+    /// A launch ticket of a domain, as it is now.
+    pub fn ticket(&self, keys: &DomainKeys, id: &TicketId) -> Result<Option<Ticket>, StoreError> {
+        if keys.is_destroyed() {
+            return Ok(None);
+        }
+        Ok(ticket::load(self.engine(), keys, id)?.map(|(ticket, ..)| ticket))
+    }
+
+    /// All launch tickets of a domain, in no order. Reads each, so it is for a thread that may block.
+    pub fn tickets(&self, keys: &DomainKeys) -> Result<Vec<Ticket>, StoreError> {
+        if keys.is_destroyed() { Ok(Vec::new()) } else { ticket::load_all(self.engine(), keys) }
+    }
+
     /// The one writer of this store, until it is dropped; a second one meanwhile is an error.
     pub fn writer(&self) -> Result<Writer, StoreError> {
         if self.inner.has_writer.swap(true, Ordering::AcqRel) {
@@ -269,8 +283,14 @@ fn load_domains(
         let keys = root::open_keys(root, &place, &found.value)?;
         // An older record of the domain put back: the trail's head knows how often it was changed.
         let (body, _) = record::load_body(engine, &keys)?;
-        if audit::load_head(engine, &keys)?.domain_serial != body.serial {
+        let head = audit::load_head(engine, &keys)?;
+        if head.domain_serial != body.serial {
             return Err(damaged("domain record", &layout::domain_record(keys.generation())));
+        }
+        // A ticket that was used would be good again.
+        if head.tickets != TicketSum::of_all(engine, &keys)? {
+            let place = Key::new(Tree::Domain, layout::tickets(keys.generation()));
+            return Err(damaged("launch ticket", &place));
         }
         match domains.insert(keys.domain().clone(), Arc::new(keys)) {
             None => Ok(()),

@@ -9,7 +9,8 @@
 //!     chipId          [2] OCTET STRING (SIZE (64))    OPTIONAL,
 //!     instance        [3] OCTET STRING (SIZE (1..64)) OPTIONAL,
 //!     challengeFresh  [4] BOOLEAN                     OPTIONAL,
-//!     evidenceDigest  [5] OCTET STRING (SIZE (48))    OPTIONAL   -- SHA-384
+//!     evidenceDigest  [5] OCTET STRING (SIZE (48))    OPTIONAL,  -- SHA-384
+//!     instanceLabel   [6] UTF8String (SIZE (1..64))   OPTIONAL   -- [A-Za-z0-9._-]
 //! }
 //! ```
 //! What is absent is unknown. A version, role, kind or field that isn't known here makes the whole unreadable.
@@ -19,6 +20,7 @@ use ::der::{AnyRef, Decode as _, Reader as _, SliceReader, Tag, Tagged as _};
 use super::der::{ENUMERATED, INTEGER, SEQUENCE, context, tlv};
 use crate::error::CertificateError;
 use crate::kind::EvidenceKind;
+use crate::reference::is_label;
 use crate::role::Role;
 
 /// The extension's OID, dotted: 2.25 (ITU-T X.667) and a UUID of its own.
@@ -55,6 +57,8 @@ pub struct AdmissionExtension {
     pub challenge_fresh: Option<bool>,
     /// SHA-384 of the serialized evidence.
     pub evidence_digest: Option<[u8; 48]>,
+    /// What the domain's owner calls the instance, 1 to 64 of `[A-Za-z0-9._-]`.
+    pub instance_label: Option<String>,
 }
 
 impl AdmissionExtension {
@@ -68,6 +72,7 @@ impl AdmissionExtension {
             instance: None,
             challenge_fresh: None,
             evidence_digest: None,
+            instance_label: None,
         }
     }
 
@@ -85,6 +90,7 @@ impl AdmissionExtension {
         field(3, self.instance.as_deref());
         field(4, self.challenge_fresh.map(|fresh| if fresh { TRUE } else { FALSE }));
         field(5, self.evidence_digest.as_ref().map(<[u8; 48]>::as_slice));
+        field(6, self.instance_label.as_deref().map(str::as_bytes));
         tlv(SEQUENCE, &out.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
@@ -124,6 +130,10 @@ impl AdmissionExtension {
             3 if (1..=MAX_INSTANCE).contains(&value.len()) => self.instance = Some(value.to_vec()),
             4 => self.challenge_fresh = Some(value != FALSE),
             5 => self.evidence_digest = Some(value.try_into().ok()?),
+            6 => {
+                self.instance_label =
+                    Some(str::from_utf8(value).ok().filter(|text| is_label(text))?.to_owned());
+            }
             _ => return None,
         }
         Some(())

@@ -15,8 +15,8 @@ use super::{
     AdmissionExtension, BrokerMeasurements, CERTIFIER_USERS, MEASURED, POLICY_AUTHORITY, PolicyCertificate,
     verify_agent, verify_broker,
 };
-use crate::attested::Attested;
 use crate::error::IssueError;
+use crate::instance::{Identified, Instance};
 use crate::key::{KeyAlgorithm, SigningKey};
 use crate::measurement::Measurement;
 use crate::role::Role;
@@ -197,9 +197,14 @@ impl Issuer {
 pub struct AdmissionIssuer(Arc<Issuer>);
 
 impl AdmissionIssuer {
-    /// Issues the admission certificate of an attested machine, for [`ADMISSION_DAYS`].
-    pub fn admit(&self, attested: &Attested, now: UnixTime) -> Result<Vec<u8>, IssueError> {
+    /// Issues the admission certificate of a machine that is attested and identified, for [`ADMISSION_DAYS`].
+    pub fn admit(&self, machine: &Identified, now: UnixTime) -> Result<Vec<u8>, IssueError> {
+        let attested = machine.attested();
         let admission = AdmissionExtension {
+            reported_tcb: attested.machine().reported_tcb,
+            chip_id: attested.machine().chip_id,
+            instance: machine.instance().map(|instance| instance.id().to_vec()),
+            instance_label: machine.instance().and_then(Instance::label).map(str::to_owned),
             evidence_kind: Some(attested.kind()),
             challenge_fresh: Some(attested.challenge_fresh()),
             evidence_digest: Some(*attested.evidence_digest()),

@@ -74,6 +74,16 @@ impl Peer {
         self.extension.as_ref()?.challenge_fresh
     }
 
+    /// Which of several equal machines it is, 1 to 64 bytes; `None` when its certificate doesn't say.
+    pub fn instance(&self) -> Option<&[u8]> {
+        self.extension.as_ref()?.instance.as_deref()
+    }
+
+    /// What the domain's owner calls the instance.
+    pub fn instance_label(&self) -> Option<&str> {
+        self.extension.as_ref()?.instance_label.as_deref()
+    }
+
     /// Whether its certificate is within its dates, for every request on a channel that stays open.
     pub fn check_dates(&self, now: UnixTime) -> Result<(), CertificateError> {
         self.validity.check(now).map_err(|outside| match outside {

@@ -1,5 +1,6 @@
 //! The kinds of evidence: one module and one line of the table each.
 
+pub(crate) mod sev_snp;
 pub(crate) mod simulated_enclave;
 
 use std::fmt;
@@ -8,8 +9,9 @@ use std::str::FromStr;
 use claviger_proto::trust::EvidencePackage;
 use serde::{Deserialize, Serialize};
 
-use crate::attested::Expected;
+use crate::attested::{EndorsementNeeded, Endorsements, Expected};
 use crate::error::{AttestError, ReferenceError};
+use crate::instance::MachineClaims;
 use crate::measurement::Measurement;
 use crate::reference::ReferenceValues;
 
@@ -18,6 +20,7 @@ use crate::reference::ReferenceValues;
 pub(crate) struct Claims {
     pub(crate) measurement: Measurement,
     pub(crate) challenge_fresh: bool,
+    pub(crate) machine: MachineClaims,
 }
 
 macro_rules! kinds {
@@ -54,15 +57,52 @@ macro_rules! kinds {
                 }
             }
 
-            pub(crate) fn verify(
+            /// Whether its machines have privilege levels.
+            pub(crate) fn has_vmpl(self) -> bool {
+                match self {
+                    $(Self::$variant => $module::HAS_VMPL,)*
+                }
+            }
+
+            /// The first step: all that costs no signature.
+            pub(crate) fn screen(
                 self,
                 evidence: &EvidencePackage,
                 policy: &ReferenceValues,
                 expected: &Expected<'_>,
                 now: i64,
+            ) -> Result<Pending, AttestError> {
+                match self {
+                    $(Self::$variant => {
+                        let pending = $module::screen(evidence, policy, expected, now)?;
+                        Ok(Pending::$variant(Box::new(pending)))
+                    })*
+                }
+            }
+        }
+
+        /// Evidence that passed the first step.
+        #[derive(Clone, Debug)]
+        pub(crate) enum Pending {
+            $($variant(Box<$module::Pending>),)*
+        }
+
+        impl Pending {
+            /// What has to be found for the second step; `None` if the evidence brought it.
+            pub(crate) fn needs(&self) -> Option<EndorsementNeeded> {
+                match self {
+                    $(Self::$variant(pending) => pending.needs(),)*
+                }
+            }
+
+            /// The second step: the signatures.
+            pub(crate) fn verify(
+                &self,
+                endorsements: &Endorsements<'_>,
+                now: i64,
             ) -> Result<Claims, AttestError> {
                 match self {
-                    $(Self::$variant => $module::verify(evidence, policy, expected, now),)*
+                    $(Self::$variant(pending) => pending.verify(endorsements, now),)*
                 }
             }
         }
@@ -72,6 +112,8 @@ macro_rules! kinds {
 kinds! {
     /// A platform of keys in files, for development and tests: whoever has its files can say anything.
     SimulatedEnclave = simulated_enclave, "simulated-enclave";
+    /// AMD SEV-SNP, under AMD's roots.
+    SevSnp = sev_snp, "sev-snp";
 }
 
 /// All names, for messages.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use claviger_attest::{
-    AdmissionIssuer, Binding, EXPORTER_LEN, EvidenceKind, Expected, Purpose, ReferenceValue, ReferenceValues,
+    AdmissionIssuer, Binding, EXPORTER_LEN, EvidenceKind, Expected, Purpose, ReferenceValue, ReferenceValues, TrustPolicy,
     Role, SimulatedPlatform, exporter_label, verify,
 };
 use claviger_proto::ErrorCode;
@@ -96,6 +96,7 @@ pub(crate) async fn admit(
     let now = UnixTime::now();
     let answer = match verify(&request.submitted_evidence_type, &evidence, &references, &expected, now) {
         Ok(attested) => {
+            let attested = TrustPolicy::default().identify(attested, None).unwrap();
             let issuer: AdmissionIssuer = domain.issuer.clone().into_admission();
             TrustResponse::Admitted(issuer.admit(&attested, now).unwrap())
         }

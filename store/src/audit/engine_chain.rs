@@ -9,6 +9,7 @@ use crate::engine::{AnyEngine, Engine as _, Key, Revision};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout;
 use crate::seal::RecordKind;
+use crate::ticket::TicketSum;
 
 /// Most records that share a seal, so that a block stays far below the largest value of an engine.
 const BLOCK: usize = 512;
@@ -22,6 +23,8 @@ pub(crate) struct TrailHead {
     /// The last checkpoint's number, 0 before the first, and its digest.
     pub(crate) checkpoint: u64,
     pub(crate) checkpoint_digest: [u8; 32],
+    /// The sum over the records of launch tickets.
+    pub(crate) tickets: TicketSum,
     /// The revision of the record itself; `None` before it is first written.
     pub(crate) revision: Option<Revision>,
 }
@@ -38,13 +41,17 @@ struct TrailHeadBody {
     checkpoint: u64,
     #[prost(bytes = "vec", tag = "5")]
     checkpoint_digest: Vec<u8>,
+    /// Empty before the first ticket.
+    #[prost(bytes = "vec", tag = "6")]
+    tickets: Vec<u8>,
 }
 
 impl TrailHead {
     /// A new domain's.
     pub(crate) fn new(keys: &DomainKeys) -> Self {
         let chain = ChainHead::empty(keys, ChainId::Store);
-        Self { chain, domain_serial: 1, checkpoint: 0, checkpoint_digest: [0; 32], revision: None }
+        let tickets = TicketSum::default();
+        Self { chain, domain_serial: 1, checkpoint: 0, checkpoint_digest: [0; 32], tickets, revision: None }
     }
 
     /// Adds records; gives the sealed blocks to put.
@@ -74,6 +81,7 @@ impl TrailHead {
             domain_serial: self.domain_serial,
             checkpoint: self.checkpoint,
             checkpoint_digest: self.checkpoint_digest.to_vec(),
+            tickets: self.tickets.0.to_vec(),
         };
         let place = layout::audit_head(keys.generation());
         let raw = keys
@@ -91,11 +99,13 @@ pub(crate) fn load_head(engine: &AnyEngine, keys: &DomainKeys) -> Result<TrailHe
     let opened =
         keys.open(&keys.aad(RecordKind::AuditHead), &raw).map_err(|e| sealed(e, "audit head", &place))?;
     let body = TrailHeadBody::decode(opened.expose()).map_err(|_| broken())?;
+    let tickets = if body.tickets.is_empty() { vec![0; 32] } else { body.tickets };
     Ok(TrailHead {
         chain: ChainHead { next: body.next, hash: body.hash.try_into().map_err(|_| broken())? },
         domain_serial: body.domain_serial,
         checkpoint: body.checkpoint,
         checkpoint_digest: body.checkpoint_digest.try_into().map_err(|_| broken())?,
+        tickets: TicketSum(tickets.try_into().map_err(|_| broken())?),
         revision: Some(revision),
     })
 }

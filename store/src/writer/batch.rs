@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::layout::Generation;
 use crate::store::{Store, check_permit};
 use crate::writer::domain_plan::DomainPlan;
-use crate::writer::{ChangeVersions, CheckpointDomain, Done, PutEntry, PutLimits, UpdateDomain};
+use crate::writer::{ChangeVersions, CheckpointDomain, Done, PutEntry, PutLimits, Tickets, UpdateDomain};
 
 /// A command that can share a commit.
 pub(super) enum Grouped {
@@ -21,6 +21,7 @@ pub(super) enum Grouped {
     Change(ChangeVersions),
     Update(UpdateDomain),
     Checkpoint(CheckpointDomain),
+    Tickets(Tickets),
 }
 
 /// What a command came to, and which domain it is about if it counts on that domain's transaction.
@@ -74,6 +75,7 @@ impl<'a> Batch<'a> {
             Grouped::Put(put) => self.put(put),
             Grouped::Change(change) => self.change(change),
             Grouped::Update(update) => self.update(update),
+            Grouped::Tickets(tickets) => self.tickets(tickets),
             // It joins the head that the trail has after this batch.
             Grouped::Checkpoint(checkpoint) => {
                 self.checkpoints.push((self.outcomes.len(), checkpoint));
@@ -142,6 +144,13 @@ impl<'a> Batch<'a> {
         let generation = *update.keys.generation();
         let store = self.store;
         let outcome = self.domain(&update.keys).and_then(|plan| plan.update(store.engine(), update));
+        (Some(generation), outcome)
+    }
+
+    fn tickets(&mut self, tickets: Tickets) -> Outcome {
+        let generation = *tickets.keys.generation();
+        let store = self.store;
+        let outcome = self.domain(&tickets.keys).and_then(|plan| plan.tickets(store.engine(), tickets));
         (Some(generation), outcome)
     }
 

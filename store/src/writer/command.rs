@@ -10,6 +10,7 @@ use claviger_proto::{DomainName, EntryType, Secret, Version};
 use crate::audit::{AuditFacts, SegmentHead};
 use crate::domain::{BrokerIdentity, DomainKeys, DomainRecord};
 use crate::entry::Stage;
+use crate::ticket::{Ticket, TicketFault, TicketId};
 
 /// What a [`crate::Writer`] is told to do. Carries secrets: no `Debug`, no `Clone`.
 pub enum Command {
@@ -25,6 +26,8 @@ pub enum Command {
     DeleteDomain(DeleteDomain),
     /// Join the heads of a domain's audit segments in a signed checkpoint.
     Checkpoint(CheckpointDomain),
+    /// Make, take back or use launch tickets.
+    Tickets(Tickets),
 }
 
 /// Store a version of the name that the permit is for.
@@ -134,6 +137,38 @@ pub enum DomainChange {
     BrokerIdentity(BrokerIdentity),
 }
 
+/// Make, take back or use launch tickets.
+pub struct Tickets {
+    /// Whose.
+    pub keys: Arc<DomainKeys>,
+    /// What to do.
+    pub change: TicketChange,
+    /// Who asked. The name is filled in by the writer, a ticket's id; the outcome too, where one is to be used.
+    pub audit: AuditFacts,
+}
+
+/// What is done to launch tickets.
+pub enum TicketChange {
+    /// Make these; there is none of their ids.
+    Create(Vec<Ticket>),
+    /// Take one back that wasn't used. Doing so again changes nothing.
+    Revoke {
+        /// Which.
+        id: TicketId,
+        /// When, seconds since 1970.
+        now: i64,
+    },
+    /// Use one, which can be done once; that somebody tries it again is counted in it.
+    Spend {
+        /// Which.
+        id: TicketId,
+        /// SHA-256 of the admission certificate that it is for.
+        certificate: [u8; 32],
+        /// When, seconds since 1970.
+        now: i64,
+    },
+}
+
 /// Delete a domain. Its trail ends with it, so who asked is for the broker's log.
 pub struct DeleteDomain {
     /// Which.
@@ -170,6 +205,10 @@ pub enum Done {
     DomainCreated(Arc<DomainKeys>),
     /// A domain is changed.
     DomainUpdated,
+    /// Tickets are made or taken back.
+    TicketsChanged,
+    /// A ticket was used, or why it couldn't be.
+    TicketSpent(Result<(), TicketFault>),
     /// A domain's key is gone. [`crate::Writer::sweep`] removes what it sealed.
     DomainDeleted,
     /// A checkpoint is made.

@@ -14,8 +14,9 @@ use crate::error::StoreError;
 use crate::layout;
 use crate::store::Store;
 use crate::writer::name_plan::{Ground, NamePlan};
+use crate::writer::ticket_plan::TicketPlan;
 use crate::writer::{
-    ChangeVersions, CheckpointDomain, DomainChange, Done, PutEntry, PutLimits, UpdateDomain,
+    ChangeVersions, CheckpointDomain, DomainChange, Done, PutEntry, PutLimits, Tickets, UpdateDomain,
 };
 
 /// What a batch comes to in one domain.
@@ -27,6 +28,7 @@ pub(super) struct DomainPlan {
     facts: Vec<AuditFacts>,
     names: HashMap<ResourceName, NamePlan>,
     body: Option<(DomainBody, Revision)>,
+    tickets: TicketPlan,
     put: Vec<(Key, Vec<u8>)>,
 }
 
@@ -41,7 +43,8 @@ impl DomainPlan {
             None => load_head(store.engine(), &keys)?,
         };
         let (facts, put) = (Vec::new(), Vec::new());
-        Ok(Self { keys, trail, trail_was: trail.revision, facts, names: HashMap::new(), body: None, put })
+        let (names, tickets) = (HashMap::new(), TicketPlan::default());
+        Ok(Self { keys, trail, trail_was: trail.revision, facts, names, body: None, tickets, put })
     }
 
     pub(super) fn put(
@@ -104,6 +107,11 @@ impl DomainPlan {
         Ok(Done::DomainUpdated)
     }
 
+    pub(super) fn tickets(&mut self, engine: &AnyEngine, command: Tickets) -> Result<Done, StoreError> {
+        let Tickets { change, audit, .. } = command;
+        self.tickets.change(engine, &self.keys, change, audit, &mut self.facts)
+    }
+
     /// Adds what was done to the trail.
     pub(super) fn append_records(&mut self) -> Result<(), StoreError> {
         let facts = std::mem::take(&mut self.facts);
@@ -127,7 +135,7 @@ impl DomainPlan {
     /// The transaction, and where the trail is after it; `None` when every command was refused, for then there
     /// is nothing to write.
     pub(super) fn finish(self, engine: &AnyEngine) -> Result<Option<(Txn, TrailHead)>, StoreError> {
-        let Self { keys, trail, trail_was, names, body, put, .. } = self;
+        let Self { keys, mut trail, trail_was, names, body, tickets, put, .. } = self;
         let mut txn = Txn { put, ..Txn::default() };
         for (name, plan) in names {
             plan.finish(&Ground { engine, keys: &keys, name: &name }, &mut txn)?;
@@ -136,6 +144,7 @@ impl DomainPlan {
             txn.require.push((layout::domain_record(keys.generation()), Some(revision)));
             txn.put.push(put_body(&keys, &body)?);
         }
+        tickets.finish(&keys, &mut trail, &mut txn)?;
         if txn.put.is_empty() {
             return Ok(None);
         }

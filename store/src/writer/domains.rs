@@ -95,8 +95,14 @@ impl Writer {
     }
 
     fn some_records_of(&self, generation: &Generation) -> Result<Vec<Key>, StoreError> {
-        for tree in [Tree::Entry, Tree::Audit] {
-            let found = self.store.engine().scan(tree, generation, None, SWEEP)?;
+        let tickets = layout::tickets(generation);
+        let places = [
+            (Tree::Entry, generation.as_slice()),
+            (Tree::Audit, generation.as_slice()),
+            (Tree::Domain, tickets.as_slice()),
+        ];
+        for (tree, prefix) in places {
+            let found = self.store.engine().scan(tree, prefix, None, SWEEP)?;
             if !found.is_empty() {
                 return Ok(found.into_iter().map(|found| Key::new(tree, found.key)).collect());
             }

@@ -7,10 +7,11 @@ mod domains;
 mod limits;
 mod name_plan;
 mod source;
+mod ticket_plan;
 
 pub use command::{
     Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done,
-    NewDomain, PutEntry, Span, UpdateDomain,
+    NewDomain, PutEntry, Span, TicketChange, Tickets, UpdateDomain,
 };
 
 pub use limits::PutLimits;

@@ -58,6 +58,7 @@ impl<M: FnMut() -> Vec<Command>> Iterator for Source<M> {
             Command::Put(put) => Some(Grouped::Put(put)),
             Command::Change(change) => Some(Grouped::Change(change)),
             Command::UpdateDomain(update) => Some(Grouped::Update(update)),
+            Command::Tickets(tickets) => Some(Grouped::Tickets(tickets)),
             Command::Checkpoint(checkpoint) => Some(Grouped::Checkpoint(checkpoint)),
             Command::CreateDomain(new) => {
                 self.apart = Some(Apart::Create(new));

@@ -13,4 +13,5 @@ mod limits;
 mod model;
 mod secrecy;
 mod tampering;
+mod tickets;
 mod trail;

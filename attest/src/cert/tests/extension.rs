@@ -11,6 +11,7 @@ fn full() -> AdmissionExtension {
         instance: Some(b"vm-1".to_vec()),
         challenge_fresh: Some(true),
         evidence_digest: Some([9; 48]),
+        instance_label: Some("vm-7".to_owned()),
         ..AdmissionExtension::new(Role::Agent)
     }
 }
@@ -25,7 +26,7 @@ fn the_encoding_is_the_documented_one() {
     let agent = AdmissionExtension { challenge_fresh: Some(false), ..AdmissionExtension::new(Role::Agent) };
     assert_eq!(hex::encode(agent.encode()), "30090201010a0101840100");
     let whole = hex::encode(full().encode());
-    let head = "3081a00201010a0101801173696d756c617465642d656e636c61766581080102030405060708824007";
+    let head = "3081a60201010a0101801173696d756c617465642d656e636c61766581080102030405060708824007";
     assert!(whole.starts_with(head), "{whole}");
 }
 
@@ -165,6 +166,7 @@ proptest! {
         instance in proptest::option::of(proptest::collection::vec(any::<u8>(), 1..=64)),
         challenge_fresh in any::<Option<bool>>(),
         digest in any::<Option<[u8; 16]>>(),
+        label in proptest::option::of("[A-Za-z0-9._-]{1,64}"),
     ) {
         let extension = AdmissionExtension {
             evidence_kind: kind.then_some(EvidenceKind::SimulatedEnclave),
@@ -172,6 +174,7 @@ proptest! {
             chip_id: chip.map(|half| [half, half].concat().try_into().expect("64 bytes")),
             instance,
             challenge_fresh,
+            instance_label: label,
             evidence_digest: digest.map(|third| third.repeat(3).try_into().expect("48 bytes")),
             ..AdmissionExtension::new(if broker { Role::Broker } else { Role::Agent })
         };

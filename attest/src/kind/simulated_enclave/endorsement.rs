@@ -14,6 +14,7 @@ use crate::error::AttestError;
 const PART: &str = "endorsement";
 
 /// A parsed endorsement: it says what it must; whether that is true is not checked yet.
+#[derive(Clone, Debug)]
 pub(super) struct Endorsement {
     pub(super) platform_key: PublicKey,
     pub(super) attest_key: PublicKey,

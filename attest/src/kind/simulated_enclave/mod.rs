@@ -19,8 +19,9 @@ use claviger_proto::trust::EvidencePackage;
 use self::endorsement::Endorsement;
 use self::report::Report;
 use super::{Claims, EvidenceKind};
-use crate::attested::Expected;
+use crate::attested::{EndorsementNeeded, Endorsements, Expected};
 use crate::error::AttestError;
+use crate::instance::MachineClaims;
 use crate::reference::ReferenceValues;
 
 pub(super) const SUBMITTED_TYPE: &str = "vse-attestation-package";
@@ -28,16 +29,25 @@ pub(super) const SUBMITTED_TYPE: &str = "vse-attestation-package";
 /// Anybody can make such a platform, so it is trusted only where the domain names its root.
 pub(super) const NEEDS_ROOT: bool = true;
 
+pub(super) const HAS_VMPL: bool = false;
+
 const KIND: EvidenceKind = EvidenceKind::SimulatedEnclave;
 
-/// Verifies the package. What costs no signature comes first, so that evidence of something that nobody
-/// trusts makes no work; nothing is believed before both signatures hold.
-pub(super) fn verify(
+/// Evidence of which everything but the signatures was checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    endorsement: Endorsement,
+    report: Report,
+}
+
+/// Checks what costs no signature, so that evidence of something that nobody trusts makes no work. Nothing is
+/// believed before both signatures hold.
+pub(super) fn screen(
     package: &EvidencePackage,
     policy: &ReferenceValues,
     expected: &Expected<'_>,
     now: i64,
-) -> Result<Claims, AttestError> {
+) -> Result<Pending, AttestError> {
     let [endorsement, report] = package.items.as_slice() else { return Err(wrong_items()) };
     if endorsement.evidence_type != ITEM_SIGNED_CLAIM || report.evidence_type != ITEM_SIGNED_REPORT {
         return Err(wrong_items());
@@ -47,11 +57,23 @@ pub(super) fn verify(
 
     report.check(expected, now)?;
     endorsement.check(now)?;
-    check_reference(policy, &report, &endorsement)?;
+    check_reference(policy, &report, &endorsement, now)?;
+    Ok(Pending { endorsement, report })
+}
 
-    endorsement.verify_signature()?;
-    report.verify_signature(&endorsement.attest_key)?;
-    Ok(Claims { measurement: report.measurement, challenge_fresh: true })
+impl Pending {
+    /// The endorsement is part of the evidence.
+    #[expect(clippy::unused_self, reason = "other kinds look at it")]
+    pub(crate) fn needs(&self) -> Option<EndorsementNeeded> {
+        None
+    }
+
+    pub(crate) fn verify(&self, _: &Endorsements<'_>, _: i64) -> Result<Claims, AttestError> {
+        self.endorsement.verify_signature()?;
+        self.report.verify_signature(&self.endorsement.attest_key)?;
+        let machine = MachineClaims { ticket: self.report.ticket, ..MachineClaims::default() };
+        Ok(Claims { measurement: self.report.measurement, challenge_fresh: true, machine })
+    }
 }
 
 fn wrong_items() -> AttestError {
@@ -62,12 +84,10 @@ fn check_reference(
     policy: &ReferenceValues,
     report: &Report,
     endorsement: &Endorsement,
+    now: i64,
 ) -> Result<(), AttestError> {
     let measurement = report.measurement;
-    let mut known = policy.find(KIND, &measurement).peekable();
-    if known.peek().is_none() {
-        return Err(AttestError::UnknownMeasurement(measurement));
-    }
+    let mut known = policy.trusted(KIND, &measurement, now)?;
     if known.any(|value| value.has_root(&endorsement.platform_key)) {
         Ok(())
     } else {
@@ -89,6 +109,7 @@ fn public_key(part: &'static str, message: &[u8]) -> Result<PublicKey, AttestErr
 }
 
 /// A validity, from its two texts.
+#[derive(Clone, Copy, Debug)]
 struct Dates {
     part: &'static str,
     not_before: i64,

@@ -114,6 +114,17 @@ impl SimulatedPlatform {
         binding: &[u8; 64],
         now: UnixTime,
     ) -> Result<EvidencePackage, KeyError> {
+        self.evidence_with(spki, binding, None, now)
+    }
+
+    /// The same, with a serialized [`claviger_proto::evidence::EvidenceUserData`] that is signed along.
+    pub fn evidence_with(
+        &self,
+        spki: &[u8],
+        binding: &[u8; 64],
+        user_data: Option<&[u8]>,
+        now: UnixTime,
+    ) -> Result<EvidencePackage, KeyError> {
         let now = seconds(now);
         let enclave_key = PublicKey::from_spki_der(spki).map_err(|_| KeyError::Unsupported)?;
         let user_data = UserData {
@@ -122,6 +133,7 @@ impl SimulatedPlatform {
             enclave_key: Some(public_message("auth-key", &enclave_key)),
             policy_key: None,
             binding: Some(binding.to_vec()),
+            evidence_data: user_data.map(<[u8]>::to_vec),
         };
         let info = ReportInfo {
             enclave_type: Some(KIND.as_str().to_owned()),

@@ -10,15 +10,19 @@ use super::signature::Signed;
 use super::{Dates, KIND, public_key, required};
 use crate::attested::Expected;
 use crate::error::AttestError;
+use crate::instance::{TicketId, ticket_of};
 use crate::measurement::Measurement;
 
 const PART: &str = "report";
 
 /// A parsed report; nothing it says is verified yet.
+#[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) measurement: Measurement,
     enclave_key: PublicKey,
     binding: Option<Vec<u8>>,
+    /// SHA-256 of the launch ticket that it carries.
+    pub(super) ticket: Option<TicketId>,
     signing_key: PublicKey,
     dates: Dates,
     signed: Signed,
@@ -46,6 +50,7 @@ impl Report {
                 .map_err(|_| says("a measurement has 32 or 48 bytes"))?,
             enclave_key: public_key(PART, &required(PART, "enclave_key", user_data.enclave_key)?)?,
             binding: user_data.binding,
+            ticket: user_data.evidence_data.as_deref().map(ticket_of).transpose()?.flatten(),
             signing_key: public_key(PART, &required(PART, "signing_key", outer.signing_key)?)?,
             dates: Dates::parse(PART, info.not_before.as_deref(), info.not_after.as_deref())?,
             signed: Signed {

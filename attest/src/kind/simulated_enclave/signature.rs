@@ -31,6 +31,7 @@ fn scheme(kind: KeyKind) -> Option<Scheme> {
 }
 
 /// A message with the algorithm and signature that came with it.
+#[derive(Clone, Debug)]
 pub(super) struct Signed {
     pub(super) part: &'static str,
     pub(super) message: Vec<u8>,

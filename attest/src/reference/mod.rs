@@ -1,10 +1,17 @@
 //! Reference values: what a domain trusts.
 
+mod file;
+mod policy;
+
+pub use file::{MilanRule, PolicyFault, PolicyFile, PolicyFileError};
+pub use policy::TrustPolicy;
+
 use claviger_proto::key::{KeyKind, PublicKey};
 use serde::{Deserialize, Serialize};
 
-use crate::error::ReferenceError;
+use crate::error::{AttestError, ReferenceError};
 use crate::kind::EvidenceKind;
+use crate::kind::sev_snp::SnpRequirements;
 use crate::measurement::Measurement;
 
 /// Longest label, in bytes: it is shown, and compared by access rules.
@@ -18,6 +25,8 @@ pub struct ReferenceValue {
     measurement: Measurement,
     label: Option<String>,
     roots: Vec<PublicKey>,
+    expires: Option<i64>,
+    vmpl: u8,
 }
 
 impl ReferenceValue {
@@ -38,7 +47,24 @@ impl ReferenceValue {
         if roots.iter().any(|root| matches!(root.kind(), KeyKind::Rsa1024 | KeyKind::Ed25519)) {
             return Err(ReferenceError::Root);
         }
-        Ok(Self { kind, measurement, label, roots })
+        Ok(Self { kind, measurement, label, roots, expires: None, vmpl: 0 })
+    }
+
+    /// The same, trusted until this second (since 1970) and not in it; `None` is without an end.
+    pub fn expiring(self, expires: Option<i64>) -> Result<Self, ReferenceError> {
+        // Years beyond four digits have no RFC 3339 form, so no policy file could carry them.
+        let written = expires.is_none_or(|at| file::time_text(at).is_some());
+        if written { Ok(Self { expires, ..self }) } else { Err(ReferenceError::Expiry) }
+    }
+
+    /// Until when it is trusted, seconds since 1970; `None` is without an end.
+    pub fn expires(&self) -> Option<i64> {
+        self.expires
+    }
+
+    /// Whether it is trusted no more at `now`, in seconds since 1970.
+    pub fn is_expired(&self, now: i64) -> bool {
+        self.expires.is_some_and(|end| now >= end)
     }
 
     /// Evidence of which kind.
@@ -61,6 +87,17 @@ impl ReferenceValue {
         &self.roots
     }
 
+    /// The same, for evidence that a SEV-SNP guest asks for at another VMPL than 0.
+    #[must_use]
+    pub fn with_vmpl(self, vmpl: u8) -> Self {
+        Self { vmpl, ..self }
+    }
+
+    /// The VMPL at which a SEV-SNP guest must have asked for its report.
+    pub fn vmpl(&self) -> u8 {
+        self.vmpl
+    }
+
     /// Whether `key` is one of the roots, compared as numbers.
     pub fn has_root(&self, key: &PublicKey) -> bool {
         self.roots.iter().any(|root| root.same_numbers(key))
@@ -68,7 +105,7 @@ impl ReferenceValue {
 }
 
 // Labels are compared by access rules: nothing in them may be a pattern, a separator or a list.
-fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     (1..=MAX_LABEL).contains(&text.len()) && text.bytes().all(allowed)
 }
@@ -76,26 +113,39 @@ fn is_label(text: &str) -> bool {
 /// All that a domain trusts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ReferenceValues(Vec<ReferenceValue>);
+pub struct ReferenceValues(Vec<ReferenceValue>, #[serde(skip)] SnpRequirements);
 
 impl ReferenceValues {
-    /// Trusts one more; where kind, measurement and label are there already, the roots are joined. Returns
-    /// whether anything changed.
+    /// Trusts one more; where kind, measurement and label are there already, and of the same VMPL, the roots are joined, and the
+    /// new one's expiry holds. Returns whether anything changed.
     pub fn add(&mut self, value: ReferenceValue) -> bool {
         let same = |v: &&mut ReferenceValue| {
-            v.kind == value.kind && v.measurement == value.measurement && v.label == value.label
+            (v.kind, v.vmpl) == (value.kind, value.vmpl)
+                && v.measurement == value.measurement
+                && v.label == value.label
         };
         let Some(known) = self.0.iter_mut().find(same) else {
             self.0.push(value);
             return true;
         };
-        let before = known.roots.len();
+        let before = (known.roots.len(), known.expires);
         for root in value.roots {
             if !known.has_root(&root) {
                 known.roots.push(root);
             }
         }
-        known.roots.len() != before
+        known.expires = value.expires;
+        (known.roots.len(), known.expires) != before
+    }
+
+    /// What is demanded of SEV-SNP platforms.
+    pub fn snp(&self) -> &SnpRequirements {
+        &self.1
+    }
+
+    /// Demands this of SEV-SNP platforms.
+    pub fn set_snp(&mut self, requirements: SnpRequirements) {
+        self.1 = requirements;
     }
 
     /// Stops trusting a measurement of a kind, under all its labels and roots. Returns whether it was there.
@@ -112,6 +162,36 @@ impl ReferenceValues {
         measurement: &'a Measurement,
     ) -> impl Iterator<Item = &'a ReferenceValue> {
         self.0.iter().filter(move |v| v.kind == kind && v.measurement == *measurement)
+    }
+
+    /// What is trusted about a measurement of a kind at `now`, in seconds since 1970: at least one value, or the
+    /// refusal.
+    pub fn trusted<'a>(
+        &'a self,
+        kind: EvidenceKind,
+        measurement: &'a Measurement,
+        now: i64,
+    ) -> Result<impl Iterator<Item = &'a ReferenceValue>, AttestError> {
+        let mut current = self.find(kind, measurement).filter(move |value| !value.is_expired(now)).peekable();
+        if current.peek().is_some() {
+            return Ok(current);
+        }
+        Err(if self.find(kind, measurement).next().is_some() {
+            AttestError::ExpiredMeasurement(*measurement)
+        } else {
+            AttestError::UnknownMeasurement(*measurement)
+        })
+    }
+
+    /// The labels of measurements that are trusted at `now`, in seconds since 1970.
+    pub fn labels(&self, now: i64) -> impl Iterator<Item = (&Measurement, &str)> {
+        let current = self.0.iter().filter(move |value| !value.is_expired(now));
+        current.filter_map(|value| Some((value.measurement(), value.label()?)))
+    }
+
+    /// The next moment after `now` at which something ceases to be trusted, in seconds since 1970.
+    pub fn next_expiry(&self, now: i64) -> Option<i64> {
+        self.0.iter().filter_map(ReferenceValue::expires).filter(|end| *end > now).min()
     }
 
     /// The labels of a measurement, of whatever kind.
@@ -145,12 +225,22 @@ struct Stored {
     label: Option<String>,
     #[serde(default)]
     roots: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    vmpl: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(vmpl: &u8) -> bool {
+    *vmpl == 0
 }
 
 impl From<ReferenceValue> for Stored {
     fn from(value: ReferenceValue) -> Self {
         let roots = value.roots.iter().map(|root| hex::encode(root.spki_der())).collect();
-        Self { kind: value.kind, measurement: value.measurement, label: value.label, roots }
+        let ReferenceValue { kind, measurement, label, expires, vmpl, .. } = value;
+        Self { kind, measurement, label, roots, expires, vmpl }
     }
 }
 
@@ -163,6 +253,8 @@ impl TryFrom<Stored> for ReferenceValue {
             PublicKey::from_spki_der(&der).map_err(|_| ReferenceError::Root)
         };
         let roots = stored.roots.iter().map(root).collect::<Result<_, _>>()?;
-        Self::new(stored.kind, stored.measurement, stored.label, roots)
+        Self::new(stored.kind, stored.measurement, stored.label, roots)?
+            .expiring(stored.expires)
+            .map(|value| value.with_vmpl(stored.vmpl))
     }
 }

@@ -1,0 +1,290 @@
+//! Instances: which of several machines that run the same one is.
+//!
+//! A measurement is not a machine: a copy of the image has it too, on whatever host it is booted. An instance is
+//! what tells one from the other, at most [`AdmissionExtension::instance`](crate::AdmissionExtension::instance)
+//! long; here it always is a SHA-256.
+
+use std::fmt;
+
+use claviger_proto::evidence::{EvidenceUserData, MAX_USER_DATA};
+use claviger_proto::{LvWriter, ParseError};
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+
+use crate::attested::Attested;
+use crate::cert::Peer;
+use crate::digest::sha256;
+use crate::error::{AttestError, ReferenceError};
+use crate::kind::sev_snp::{ChipId, HexBytes, SnpRequirements};
+
+/// Bytes of a launch ticket.
+pub const TICKET: usize = 32;
+
+/// A launch ticket's id, its SHA-256. The ticket itself is known to who made it and to the machine.
+pub type TicketId = [u8; 32];
+
+/// What evidence says of the machine itself, beside what runs on it. What a kind doesn't say is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineClaims {
+    /// SHA-256 of the launch ticket in the evidence's user data.
+    pub ticket: Option<TicketId>,
+    /// What the host gave the machine at its launch (SEV-SNP ABI, `HOST_DATA`).
+    pub host_data: Option<[u8; 32]>,
+    /// The chip's identity (SEV-SNP ABI, `CHIP_ID`), where it isn't hidden.
+    pub chip_id: Option<[u8; 64]>,
+    /// The ID block that the machine was launched with, where there was one.
+    pub id_block: Option<IdBlock>,
+    /// The platform's reported TCB (SEV-SNP ABI, `REPORTED_TCB`).
+    pub reported_tcb: Option<u64>,
+}
+
+/// What an ID block says of a machine (SEV-SNP ABI, `ID_BLOCK` and `ID_AUTH`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdBlock {
+    /// SHA-384 of the key that signed the block.
+    pub id_key_digest: [u8; 48],
+    /// SHA-384 of the key that signed that key, where one did.
+    pub author_key_digest: Option<[u8; 48]>,
+    /// Its family, the owner's word.
+    pub family_id: [u8; 16],
+    /// Its image, the owner's word.
+    pub image_id: [u8; 16],
+}
+
+impl IdBlock {
+    /// The instance that the block stands for: who signed it, and both of the owner's words.
+    pub fn instance(&self) -> [u8; 32] {
+        let text = LvWriter::new().push(b"claviger id block v1").push(&self.id_key_digest);
+        sha256(&text.push(&self.family_id).push(&self.image_id).into_bytes())
+    }
+}
+
+/// A way in which a machine shows which one it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceWay {
+    /// A launch ticket, taken once: in the evidence's user data, or its SHA-256 as host data.
+    Ticket,
+    /// An ID block signed by a key that the domain lists.
+    IdBlock,
+    /// A chip that the domain lists.
+    Chip,
+}
+
+impl InstanceWay {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ticket, Self::IdBlock, Self::Chip];
+
+    /// Its name in a policy file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket",
+            Self::IdBlock => "id-block",
+            Self::Chip => "chip",
+        }
+    }
+}
+
+/// How a domain's machines have to show which one they are: in one of these ways. Empty, they needn't.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "DemandText", into = "DemandText")]
+pub struct InstanceDemand(Vec<InstanceWay>);
+
+impl InstanceDemand {
+    /// A demand for one of `ways`, the first that fits; none twice.
+    pub fn new(ways: Vec<InstanceWay>) -> Result<Self, ReferenceError> {
+        let twice = |(at, way): (usize, &InstanceWay)| ways[..at].contains(way);
+        if ways.iter().enumerate().any(twice) { Err(ReferenceError::Demand) } else { Ok(Self(ways)) }
+    }
+
+    /// The ways that are taken, in the order in which they are tried.
+    pub fn ways(&self) -> &[InstanceWay] {
+        &self.0
+    }
+
+    /// Whether a machine needs no instance.
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this way is taken.
+    pub fn allows(&self, way: InstanceWay) -> bool {
+        self.0.contains(&way)
+    }
+}
+
+impl fmt::Display for InstanceDemand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ways: Vec<_> = self.0.iter().map(|way| way.as_str()).collect();
+        f.write_str(&if ways.is_empty() { "none".to_owned() } else { ways.join(" or ") })
+    }
+}
+
+/// In a file: `"none"`, one way, or a list of ways.
+#[derive(Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "demand is \"none\", \"ticket\", \"id-block\", \"chip\", or a list of the last three"
+)]
+enum DemandText {
+    One(DemandWord),
+    Several(Vec<InstanceWay>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum DemandWord {
+    None,
+    #[serde(untagged)]
+    Way(InstanceWay),
+}
+
+impl TryFrom<DemandText> for InstanceDemand {
+    type Error = ReferenceError;
+
+    fn try_from(text: DemandText) -> Result<Self, ReferenceError> {
+        match text {
+            DemandText::One(DemandWord::None) => Ok(Self::default()),
+            DemandText::One(DemandWord::Way(way)) => Ok(Self(vec![way])),
+            // "none" has a word of its own; an empty list is more likely a mistake.
+            DemandText::Several(ways) if ways.is_empty() => Err(ReferenceError::Demand),
+            DemandText::Several(ways) => Self::new(ways),
+        }
+    }
+}
+
+impl From<InstanceDemand> for DemandText {
+    fn from(InstanceDemand(ways): InstanceDemand) -> Self {
+        match ways[..] {
+            [] => Self::One(DemandWord::None),
+            [way] => Self::One(DemandWord::Way(way)),
+            _ => Self::Several(ways),
+        }
+    }
+}
+
+/// Which machine it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    id: Vec<u8>,
+    label: Option<String>,
+    spends: bool,
+}
+
+impl Instance {
+    fn known(id: [u8; 32]) -> Self {
+        Self { id: id.to_vec(), label: None, spends: false }
+    }
+
+    /// Its id, 1 to 64 bytes.
+    pub fn id(&self) -> &[u8] {
+        &self.id
+    }
+
+    /// What the domain's owner calls it.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+}
+
+/// An attested machine of which the domain knows which one it is, as far as it wants to. Only this is admitted; only
+/// [`crate::TrustPolicy::identify`] makes one.
+#[derive(Clone, Debug)]
+pub struct Identified {
+    attested: Attested,
+    instance: Option<Instance>,
+}
+
+impl Identified {
+    /// What was attested.
+    pub fn attested(&self) -> &Attested {
+        &self.attested
+    }
+
+    /// Which machine it is.
+    pub fn instance(&self) -> Option<&Instance> {
+        self.instance.as_ref()
+    }
+
+    /// The launch ticket that this admission takes. It must be spent, durably, before the certificate is given away.
+    pub fn spends(&self) -> Option<TicketId> {
+        let instance = self.instance.as_ref().filter(|instance| instance.spends)?;
+        instance.id.as_slice().try_into().ok()
+    }
+
+    /// The same, with what the domain's owner called the ticket that it spends.
+    #[must_use]
+    pub fn labelled(mut self, label: Option<String>) -> Self {
+        if let Some(instance) = self.instance.as_mut().filter(|instance| instance.spends) {
+            instance.label = label;
+        }
+        self
+    }
+}
+
+/// Who it is, by what its evidence says and, where it renews, by its certificate of before.
+pub(crate) fn identify(
+    demand: &InstanceDemand,
+    snp: &SnpRequirements,
+    attested: Attested,
+    renews: Option<&Peer>,
+) -> Result<Identified, AttestError> {
+    let instance = instance(demand, snp, attested.machine(), renews);
+    if instance.is_none() && !demand.is_none() {
+        return Err(AttestError::NoInstance(demand.clone()));
+    }
+    Ok(Identified { attested, instance })
+}
+
+fn instance(
+    demand: &InstanceDemand,
+    snp: &SnpRequirements,
+    machine: &MachineClaims,
+    renews: Option<&Peer>,
+) -> Option<Instance> {
+    // Who asks has proved to be that instance: its leaf says so, and the channel proved the leaf's key.
+    if let Some(kept) = renews.and_then(Peer::extension).and_then(|extension| {
+        let id = extension.instance.clone()?;
+        Some(Instance { id, label: extension.instance_label.clone(), spends: false })
+    }) {
+        return Some(kept);
+    }
+    // Who brings a ticket means it to be taken, whether the domain demands one or not.
+    if let Some(ticket) = machine.ticket {
+        return Some(Instance { spends: true, ..Instance::known(ticket) });
+    }
+    demand.ways().iter().find_map(|way| match way {
+        // Host data is the host's word: all zero is none, and only a domain that demands tickets reads it as one.
+        InstanceWay::Ticket => {
+            let ticket = machine.host_data.filter(|data| *data != [0; 32])?;
+            Some(Instance { spends: true, ..Instance::known(ticket) })
+        }
+        InstanceWay::IdBlock => {
+            let block = machine.id_block.as_ref()?;
+            let listed = snp.id_key_digests.as_ref()?.contains(&HexBytes(block.id_key_digest));
+            listed.then(|| Instance::known(block.instance()))
+        }
+        InstanceWay::Chip => {
+            let chip = machine.chip_id?;
+            let known = ChipId::new(chip)?;
+            let listed = snp.chips.as_ref()?.contains(&known) && !snp.denied_chips.contains(&known);
+            listed.then(|| Instance::known(sha256(&chip)))
+        }
+    })
+}
+
+/// The id of the launch ticket in a serialized [`EvidenceUserData`], if there is one in it.
+pub(crate) fn ticket_of(user_data: &[u8]) -> Result<Option<TicketId>, AttestError> {
+    const PART: &str = "user data";
+    if user_data.len() > MAX_USER_DATA {
+        return Err(AttestError::Statement { part: PART, why: "it has at most 1024 bytes" });
+    }
+    let malformed = |_| AttestError::Malformed { part: PART, cause: ParseError::Message("EvidenceUserData") };
+    let Some(ticket) = EvidenceUserData::decode(user_data).map_err(malformed)?.ticket else {
+        return Ok(None);
+    };
+    if ticket.len() != TICKET {
+        return Err(AttestError::Statement { part: PART, why: "a launch ticket has 32 bytes" });
+    }
+    Ok(Some(sha256(&ticket)))
+}

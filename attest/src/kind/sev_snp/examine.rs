@@ -1,0 +1,114 @@
+//! A report looked at from all sides: every rule's verdict, for people. Nothing comes of it that admits anybody.
+
+use claviger_proto::key::PublicKey;
+use rustls_pki_types::UnixTime;
+
+use super::case::Case;
+use super::material::Material;
+use super::package::not_a_report;
+use super::product::SnpProduct;
+use super::report::SnpReport;
+use super::roots::Roots;
+use super::rules::{Judge, SnpOutcome, SnpRule, SnpVerdict};
+use super::verify::{judge_chain, judge_report, product_of};
+use crate::attested::Endorsements;
+use crate::kind::EvidenceKind;
+use crate::reference::ReferenceValues;
+
+/// What to hold a report against. What isn't given is not demanded.
+#[derive(Clone, Debug)]
+pub struct SnpQuestion<'a> {
+    /// A domain's policy; without one, only AMD's own rules count.
+    pub policy: Option<&'a ReferenceValues>,
+    /// The product, where the report doesn't name it; else the VEK's issuer does.
+    pub product: Option<SnpProduct>,
+    /// What the guest must have had signed ([`super::snp_report_data`]).
+    pub report_data: Option<&'a [u8; 64]>,
+    /// Keys that count as ARKs instead of AMD's and the policy's; `None`: those do.
+    pub roots: Option<&'a [PublicKey]>,
+    /// The moment at which everything must be valid.
+    pub now: UnixTime,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct SnpExamination {
+    /// The report, if it is one at all.
+    pub report: Option<SnpReport>,
+    /// The product, as far as it could be told.
+    pub product: Option<SnpProduct>,
+    /// The verdict of every rule, in their order.
+    pub verdicts: Vec<SnpVerdict>,
+}
+
+impl SnpExamination {
+    /// Whether every rule holds or wasn't demanded.
+    pub fn accepted(&self) -> bool {
+        let fine = |outcome: &SnpOutcome| matches!(outcome, SnpOutcome::Passed | SnpOutcome::NotDemanded);
+        self.report.is_some() && self.verdicts.iter().all(|verdict| fine(&verdict.outcome))
+    }
+
+    /// The first rule that doesn't hold, and why.
+    pub fn first_failure(&self) -> Option<(SnpRule, &str)> {
+        self.verdicts.iter().find_map(|verdict| match &verdict.outcome {
+            SnpOutcome::Failed(why) => Some((verdict.rule, why.as_str())),
+            _ => None,
+        })
+    }
+}
+
+/// Looks at a report and its certificates; a rule that fails keeps none from being looked at that can be.
+pub fn examine_snp(
+    report: &[u8],
+    endorsements: &Endorsements<'_>,
+    question: &SnpQuestion<'_>,
+) -> SnpExamination {
+    let mut judge = Judge::thorough();
+    let report = match SnpReport::parse(report) {
+        Ok(report) => report,
+        Err(why) => {
+            not_a_report(why, &mut judge);
+            return SnpExamination { report: None, product: None, verdicts: judge.verdicts() };
+        }
+    };
+    let mut material = Material::default();
+    let added = endorsements.certificates.iter().try_for_each(|one| material.add_certificate(one));
+    let added = added.and_then(|()| endorsements.crls.iter().try_for_each(|one| material.add_crl(one)));
+    let product = product_of(&report, &material).or(question.product.filter(|_| report.cpuid().is_none()));
+    look(&report, product, &material, question, &mut judge);
+    if let Err(why) = added {
+        judge.amend(SnpRule::VekPresent, SnpOutcome::Failed(why.to_owned()));
+    }
+    SnpExamination { report: Some(report), product, verdicts: judge.verdicts() }
+}
+
+fn look(
+    report: &SnpReport,
+    product: Option<SnpProduct>,
+    material: &Material,
+    question: &SnpQuestion<'_>,
+    judge: &mut Judge,
+) {
+    let seconds = i64::try_from(question.now.as_secs()).unwrap_or(i64::MAX);
+    let measurement = report.measurement();
+    let trusted = question.policy.map(|policy| policy.trusted(EvidenceKind::SevSnp, &measurement, seconds));
+    let values: Vec<_> = trusted.into_iter().flatten().flatten().collect();
+    let vmpls: Vec<_> = values.iter().map(|value| value.vmpl()).collect();
+    let case = Case {
+        report,
+        // A name that was given for a report that says its own must agree.
+        product: if report.cpuid().is_some() { question.product.or(product) } else { product },
+        demands: question.policy.map(ReferenceValues::snp),
+        listed: question.policy.map(|_| !values.is_empty()),
+        vmpls: (!values.is_empty()).then_some(&vmpls),
+        report_data: question.report_data,
+    };
+    let roots = match question.roots {
+        Some(keys) => Roots { amd: false, named: keys.to_vec() },
+        None if values.is_empty() => Roots::amd(),
+        None => super::package::roots_at(&values, report),
+    };
+    // A thorough judge never stops.
+    let _ = judge_report(&case, judge);
+    let _ = judge_chain(&case, material, &roots, None, seconds, judge);
+}

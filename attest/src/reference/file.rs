@@ -1,0 +1,267 @@
+//! The policy file: [`TrustPolicy`] as its owner writes it.
+
+use claviger_proto::key::{PublicKey, read_public};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{ReferenceValue, ReferenceValues, TrustPolicy};
+use crate::error::ReferenceError;
+use crate::instance::{InstanceDemand, InstanceWay};
+use crate::kind::EvidenceKind;
+use crate::kind::sev_snp::{RequirementsError, SnpProduct, SnpRequirements};
+use crate::measurement::Measurement;
+
+/// The only format there is.
+const FORMAT: u32 = 1;
+
+/// Roots of one measurement: more platforms than that are under one root of their own.
+const MAX_ROOTS: usize = 64;
+
+/// SEV-SNP ABI, `VMPL`.
+const MAX_VMPL: u8 = 3;
+
+const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----";
+
+/// A policy file. Reading one checks its form; [`TrustPolicy::from_file`] what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    format: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    instance: InstanceTable,
+    #[serde(default, rename = "sev-snp", skip_serializing_if = "is_default")]
+    sev_snp: SnpRequirements,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    measurement: Vec<Entry>,
+}
+
+/// The table `[instance]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InstanceTable {
+    #[serde(default)]
+    demand: InstanceDemand,
+}
+
+fn is_default<T: Default + PartialEq>(table: &T) -> bool {
+    *table == T::default()
+}
+
+/// One `[[measurement]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    kind: EvidenceKind,
+    value: Measurement,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    /// RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vmpl: Option<u8>,
+    /// PEM each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    roots: Vec<String>,
+}
+
+/// A policy file that reads, and says something that can't hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{fault}", .entry.map(|entry| format!("measurement {}: ", entry + 1)).unwrap_or_default())]
+pub struct PolicyFileError {
+    /// About which `[[measurement]]`, counted from 0, if about one.
+    pub entry: Option<usize>,
+    /// What is wrong.
+    pub fault: PolicyFault,
+}
+
+/// What a policy file can't say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyFault {
+    /// A format of another time.
+    #[error("the file's format is {0}, and this version knows 1; use the version that it was written for")]
+    Format(u32),
+    /// A reference value that can't be one.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A root that isn't one key.
+    #[error("root {0} isn't a public key in PEM")]
+    RootText(usize),
+    /// More roots than one measurement may have.
+    #[error("a measurement has at most 64 roots")]
+    ManyRoots,
+    /// Demands on platforms that contradict themselves.
+    #[error("sev-snp: {0}")]
+    SevSnp(#[from] RequirementsError),
+    /// The same twice.
+    #[error("it says the same as measurement {0}; remove one of them")]
+    Duplicate(usize),
+    /// The same measurement under the same label, with other words.
+    #[error(
+        "it contradicts measurement {0}: same kind, value, label and vmpl, and something else about it; keep one"
+    )]
+    Contradiction(usize),
+    /// A way to show an instance that nothing in the file makes possible.
+    #[error(
+        "instance.demand has {way:?}, and the file lists no {missing}; nobody could be admitted that way"
+    )]
+    Impossible {
+        /// The way.
+        way: &'static str,
+        /// What it would need.
+        missing: &'static str,
+    },
+}
+
+impl TrustPolicy {
+    /// The policy that a file states, checked as a whole.
+    pub fn from_file(file: PolicyFile) -> Result<Self, PolicyFileError> {
+        let whole = |fault| PolicyFileError { entry: None, fault };
+        if file.format != FORMAT {
+            return Err(whole(PolicyFault::Format(file.format)));
+        }
+        let mut references: Vec<ReferenceValue> = Vec::new();
+        for (at, entry) in file.measurement.into_iter().enumerate() {
+            let fail = |fault| PolicyFileError { entry: Some(at), fault };
+            let value = entry.value().map_err(fail)?;
+            if let Some(other) = references.iter().position(|known| known.is_about_the_same(&value)) {
+                let same = references[other].says_the_same(&value);
+                let fault = if same { PolicyFault::Duplicate } else { PolicyFault::Contradiction };
+                return Err(fail(fault(other + 1)));
+            }
+            references.push(value);
+        }
+        file.sev_snp.validate().map_err(|error| whole(error.into()))?;
+        let references = ReferenceValues(references, file.sev_snp);
+        let policy = Self { references, instance: file.instance.demand };
+        policy.check_ways().map_err(whole)?;
+        Ok(policy)
+    }
+
+    fn check_ways(&self) -> Result<(), PolicyFault> {
+        let snp = self.references.snp();
+        let impossible = |way: InstanceWay, missing| PolicyFault::Impossible { way: way.as_str(), missing };
+        if self.instance.allows(InstanceWay::Chip) && snp.chips.is_none() {
+            return Err(impossible(InstanceWay::Chip, "chips"));
+        }
+        if self.instance.allows(InstanceWay::IdBlock) && snp.id_key_digests.is_none() {
+            return Err(impossible(InstanceWay::IdBlock, "id-key digests"));
+        }
+        Ok(())
+    }
+
+    /// The file that states this policy.
+    pub fn to_file(&self) -> PolicyFile {
+        PolicyFile {
+            format: FORMAT,
+            instance: InstanceTable { demand: self.instance.clone() },
+            sev_snp: self.references.snp().clone(),
+            measurement: self.references.iter().map(Entry::of).collect(),
+        }
+    }
+
+    /// What may be meant otherwise than it is said, each as a sentence without its full stop; `now` in seconds since
+    /// 1970.
+    pub fn warnings(&self, now: i64) -> Vec<String> {
+        let expired = self.references.iter().filter(|value| value.is_expired(now));
+        let expired = expired.map(|value| {
+            let end = value.expires().and_then(time_text).unwrap_or_default();
+            format!("{} {} has expired ({end}), so it isn't trusted", value.kind(), value.measurement())
+        });
+        let mut warnings: Vec<String> = expired.collect();
+        if self.milan() == MilanRule::Waived {
+            warnings.push(
+                "sev-snp.milan-without-chip-list accepts a milan without knowing its chip, and secrets of that product \
+                 are public (arXiv 2605.12990); list the chips instead"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
+    /// How Milan platforms are taken.
+    pub fn milan(&self) -> MilanRule {
+        let snp = self.references.snp();
+        if !snp.products.contains(&SnpProduct::Milan) {
+            MilanRule::Refused
+        } else if snp.chips.is_some() {
+            MilanRule::ListedChips
+        } else if snp.milan_without_chip_list {
+            MilanRule::Waived
+        } else {
+            MilanRule::Refused
+        }
+    }
+}
+
+/// How Milan platforms are taken, whose secrets are public (arXiv 2605.12990).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MilanRule {
+    /// None is.
+    Refused,
+    /// Those whose chips are listed.
+    ListedChips,
+    /// All are, by the owner's explicit waiver.
+    Waived,
+}
+
+impl ReferenceValue {
+    fn is_about_the_same(&self, other: &Self) -> bool {
+        let key = |value: &Self| (value.kind, value.vmpl);
+        key(self) == key(other) && self.measurement == other.measurement && self.label == other.label
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        let roots = |a: &Self, b: &Self| a.roots.iter().all(|root| b.has_root(root));
+        self.expires == other.expires && roots(self, other) && roots(other, self)
+    }
+}
+
+impl Entry {
+    fn value(self) -> Result<ReferenceValue, PolicyFault> {
+        if self.roots.len() > MAX_ROOTS {
+            return Err(PolicyFault::ManyRoots);
+        }
+        let mut roots: Vec<PublicKey> = Vec::with_capacity(self.roots.len());
+        for (at, text) in self.roots.iter().enumerate() {
+            // Only the public half has a place in a policy, though the reader would take it out of the other.
+            let public = text.trim_start().starts_with(PUBLIC_KEY).then(|| read_public(text.as_bytes()).ok());
+            let root = public.flatten().ok_or(PolicyFault::RootText(at + 1))?;
+            if !roots.iter().any(|known| known.same_numbers(&root)) {
+                roots.push(root);
+            }
+        }
+        let expires = self.expires.as_deref().map(time_from_text).transpose()?;
+        let value = ReferenceValue::new(self.kind, self.value, self.label, roots)?;
+        let vmpl = self.vmpl.unwrap_or_default();
+        if vmpl > MAX_VMPL || (vmpl != 0 && !value.kind.has_vmpl()) {
+            return Err(ReferenceError::Vmpl.into());
+        }
+        Ok(value.expiring(expires)?.with_vmpl(vmpl))
+    }
+
+    fn of(value: &ReferenceValue) -> Self {
+        Self {
+            kind: value.kind,
+            value: value.measurement,
+            label: value.label.clone(),
+            expires: value.expires.and_then(time_text),
+            vmpl: (value.vmpl != 0).then_some(value.vmpl),
+            roots: value.roots.iter().map(PublicKey::to_pem).collect(),
+        }
+    }
+}
+
+/// A time as a policy file has it, if the calendar reaches so far.
+pub(super) fn time_text(seconds: i64) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
+}
+
+fn time_from_text(text: &str) -> Result<i64, ReferenceError> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| ReferenceError::Expiry)?;
+    // A fraction is no end that a second could be compared with.
+    if time.nanosecond() == 0 { Ok(time.unix_timestamp()) } else { Err(ReferenceError::Expiry) }
+}

@@ -1,0 +1,55 @@
+//! All that a domain's owner says about which machines it admits.
+
+use serde::{Deserialize, Serialize};
+
+use super::ReferenceValues;
+use crate::attested::Attested;
+use crate::cert::Peer;
+use crate::error::AttestError;
+use crate::instance::{Identified, InstanceDemand, identify};
+use crate::kind::sev_snp::SnpRequirements;
+
+/// All that a domain's owner says about which machines it admits: what may run, and whether a machine has to show
+/// which one it is. A policy file is its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
+pub struct TrustPolicy {
+    /// What may run, and what is demanded of platforms.
+    pub references: ReferenceValues,
+    /// How a machine shows which one it is.
+    pub instance: InstanceDemand,
+}
+
+impl TrustPolicy {
+    /// Says which machine this is, or refuses one of which the domain demands to know it and can't. `renews` is the
+    /// peer whose certificate is renewed: it keeps its instance.
+    pub fn identify(&self, attested: Attested, renews: Option<&Peer>) -> Result<Identified, AttestError> {
+        identify(&self.instance, self.references.snp(), attested, renews)
+    }
+}
+
+/// The serialized form.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Stored {
+    #[serde(default)]
+    references: ReferenceValues,
+    #[serde(default)]
+    sev_snp: SnpRequirements,
+    #[serde(default)]
+    instance: InstanceDemand,
+}
+
+impl From<TrustPolicy> for Stored {
+    fn from(policy: TrustPolicy) -> Self {
+        let sev_snp = policy.references.snp().clone();
+        Self { references: policy.references, sev_snp, instance: policy.instance }
+    }
+}
+
+impl From<Stored> for TrustPolicy {
+    fn from(Stored { mut references, sev_snp, instance }: Stored) -> Self {
+        references.set_snp(sev_snp);
+        Self { references, instance }
+    }
+}
