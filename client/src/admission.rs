@@ -94,7 +94,7 @@ pub(crate) fn request(purpose: &str, collector: &Collector, evidence: EvidencePa
     TrustRequest {
         requesting_enclave_tag: "requesting-enclave".to_owned(),
         providing_enclave_tag: "providing-enclave".to_owned(),
-        submitted_evidence_type: collector.submitted_evidence_type().to_owned(),
+        submitted_evidence_type: collector.kind().submitted_evidence_type().to_owned(),
         purpose: purpose.to_owned(),
         support: Some(evidence),
         new_key: None,

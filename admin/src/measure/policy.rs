@@ -3,13 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use claviger_attest::EvidenceKind;
 use claviger_client::cli::Failure;
 
 use super::snp::Measured;
 use crate::files::write_new;
-
-/// The kind of evidence that carries them.
-pub(super) const KIND: &str = "sev-snp";
 
 /// A `[[measurement]]` for each digest; types that QEMU has several names for have one.
 pub(super) fn tables(measurements: &[Measured], label: Option<&str>) -> String {
@@ -30,7 +28,7 @@ pub(super) fn tables(measurements: &[Measured], label: Option<&str>) -> String {
                 format_args!("# {vcpus} vCPUs of type {vcpu_type}, guest features {guest_features}"),
             );
         }
-        line(&mut text, format_args!("kind = \"{KIND}\""));
+        line(&mut text, format_args!("kind = \"{}\"", EvidenceKind::SevSnp));
         line(&mut text, format_args!("value = \"{}\"", one.measurement));
         if let Some(label) = label {
             line(&mut text, format_args!("label = \"{label}\""));

@@ -65,11 +65,8 @@ pub(crate) struct Snp {
 /// As reference values take it.
 fn label(text: &str) -> Result<String, ReferenceError> {
     let measurement = Measurement::from_bytes(&[0; 48])?;
-    match ReferenceValue::new(EvidenceKind::SimulatedEnclave, measurement, Some(text.to_owned()), Vec::new())
-    {
-        Err(ReferenceError::Label) => Err(ReferenceError::Label),
-        Ok(_) | Err(_) => Ok(text.to_owned()),
-    }
+    ReferenceValue::new(EvidenceKind::SevSnp, measurement, Some(text.to_owned()), Vec::new())?;
+    Ok(text.to_owned())
 }
 
 /// One machine and its digest.
@@ -84,7 +81,7 @@ pub(super) struct Measured {
 
 #[derive(Serialize)]
 struct Told {
-    kind: &'static str,
+    kind: EvidenceKind,
     label: Option<String>,
     measurements: Vec<Measured>,
     /// Where the reference values were written.
@@ -109,7 +106,7 @@ pub(super) fn run(context: &Context, args: &Snp) -> Result<(), Failure> {
     drop(spinner);
     let text =
         args.write_policy.as_ref().map(|to| (to, policy::tables(&measurements, args.label.as_deref())));
-    let told = |policy| Told { kind: policy::KIND, label: args.label.clone(), measurements, policy };
+    let told = |policy| Told { kind: EvidenceKind::SevSnp, label: args.label.clone(), measurements, policy };
     match text {
         None => context.tell(&told(None)),
         Some((to, tables)) if to == Path::new("-") => context.print_beside(&tables, &told(None)),

@@ -27,19 +27,11 @@ pub enum Collector {
 }
 
 impl Collector {
-    /// Which kind of evidence it collects, by name.
-    pub fn kind(&self) -> &'static str {
+    /// Which kind of evidence it collects.
+    pub fn kind(&self) -> EvidenceKind {
         match self {
-            Self::SimulatedEnclave(_) => EvidenceKind::SimulatedEnclave.as_str(),
-            Self::SevSnp(_) => sev_snp::KIND,
-        }
-    }
-
-    /// As what it is submitted.
-    pub fn submitted_evidence_type(&self) -> &'static str {
-        match self {
-            Self::SimulatedEnclave(_) => EvidenceKind::SimulatedEnclave.submitted_evidence_type(),
-            Self::SevSnp(_) => sev_snp::SUBMITTED_TYPE,
+            Self::SimulatedEnclave(_) => EvidenceKind::SimulatedEnclave,
+            Self::SevSnp(_) => EvidenceKind::SevSnp,
         }
     }
 
@@ -72,12 +64,10 @@ impl FromStr for Collector {
 
     fn from_str(text: &str) -> Result<Self, EvidenceError> {
         let (kind, place) = text.split_once(':').ok_or(EvidenceError::Collector)?;
-        if kind == sev_snp::KIND {
-            return SevSnp::parse(place).map(Self::SevSnp).ok_or(EvidenceError::Collector);
-        }
         match kind.parse().map_err(|_| EvidenceError::Collector)? {
             EvidenceKind::SimulatedEnclave if place.is_empty() => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave => Ok(Self::SimulatedEnclave(SimulatedEnclave::new(place))),
+            EvidenceKind::SevSnp => SevSnp::parse(place).map(Self::SevSnp).ok_or(EvidenceError::Collector),
         }
     }
 }

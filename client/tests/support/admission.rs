@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use claviger_attest::{
-    AdmissionIssuer, Binding, EXPORTER_LEN, EvidenceKind, Expected, Purpose, ReferenceValue, ReferenceValues, TrustPolicy,
-    Role, SimulatedPlatform, exporter_label, verify,
+    AdmissionIssuer, Binding, EXPORTER_LEN, EvidenceKind, Expected, Purpose, ReferenceValue, ReferenceValues,
+    Role, SimulatedPlatform, TrustPolicy, exporter_label, verify,
 };
 use claviger_proto::ErrorCode;
 use claviger_proto::key::PublicKey;

@@ -11,9 +11,9 @@ use super::{Collected, Fault};
 /// The privilege level to be reported: the guest's kernel runs at the highest.
 const VMPL: u32 = 0;
 
-pub(super) fn collect(binding: &[u8; 64]) -> Result<Collected, Fault> {
+pub(super) fn collect(asked: &[u8; 64]) -> Result<Collected, Fault> {
     let mut device = Firmware::open().map_err(Fault::NoDevice)?;
-    let report = device.get_report(None, Some(*binding), Some(VMPL)).map_err(|error| refused(&error))?;
+    let report = device.get_report(None, Some(*asked), Some(VMPL)).map_err(|error| refused(&error))?;
     Ok(Collected { report, certificates: Vec::new() })
 }
 

@@ -6,10 +6,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use claviger_attest::{MAX_CERTIFICATE_TABLE, SNP_REPORT_LEN, TableEntry, write_certificate_table};
 use tokio::time::{Instant, sleep};
 
-use super::table::{self, Certificate};
-use super::{Collected, Fault, MAX_TABLE, REPORT_LEN, check};
+use super::{Collected, Fault, check};
 use crate::files::{FileError, read_bounded, write_private};
 
 /// The file with what is to be signed, `report_data`: 64 raw bytes.
@@ -26,32 +26,32 @@ const LONGEST: Duration = Duration::from_hours(1);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Certificates by what they may be called, with an extension after it.
-const NAMES: [(&str, Certificate); 5] = [
-    ("vcek", Certificate::Vcek),
-    ("vlek", Certificate::Vlek),
-    ("ask", Certificate::Ask),
+const NAMES: [(&str, TableEntry); 5] = [
+    ("vcek", TableEntry::Vcek),
+    ("vlek", TableEntry::Vlek),
+    ("ask", TableEntry::Ask),
     // A table has one place for AMD's key between root and the key that signs.
-    ("asvk", Certificate::Ask),
-    ("ark", Certificate::Ark),
+    ("asvk", TableEntry::Ask),
+    ("ark", TableEntry::Ark),
 ];
 const EXTENSIONS: [&str; 4] = ["der", "pem", "crt", "cer"];
 /// Largest certificate file, in bytes.
 const MAX_CERTIFICATE: usize = 16 << 10;
 
-pub(super) async fn collect(dir: &Path, binding: &[u8; 64]) -> Result<Collected, Fault> {
-    write_private(&dir.join(REQUEST), binding)?;
-    let report = wait(dir, binding, LONGEST).await;
+pub(super) async fn collect(dir: &Path, asked: &[u8; 64]) -> Result<Collected, Fault> {
+    write_private(&dir.join(REQUEST), asked)?;
+    let report = wait(dir, asked, LONGEST).await;
     // It is worth nothing any more, and the next is another one.
     let _ = fs::remove_file(dir.join(REQUEST));
     Ok(Collected { report: report?, certificates: certificates(dir)? })
 }
 
 /// A report of this request. One of an earlier request may be there, and one that is being written.
-async fn wait(dir: &Path, binding: &[u8; 64], longest: Duration) -> Result<Vec<u8>, Fault> {
+async fn wait(dir: &Path, asked: &[u8; 64], longest: Duration) -> Result<Vec<u8>, Fault> {
     let (path, end) = (dir.join(REPORT), Instant::now() + longest);
     loop {
-        let another = match read_bounded(&path, REPORT_LEN) {
-            Ok(report) if check(report.expose(), binding).is_ok() => return Ok(report.expose().to_vec()),
+        let another = match read_bounded(&path, SNP_REPORT_LEN) {
+            Ok(report) if check(report.expose(), asked).is_ok() => return Ok(report.expose().to_vec()),
             Ok(_) | Err(FileError::TooLarge { .. }) => true,
             Err(error) if error.kind() == Some(io::ErrorKind::NotFound) => false,
             Err(error) => return Err(error.into()),
@@ -74,13 +74,13 @@ pub(super) fn given_up(dir: &Path) -> Fault {
 }
 
 fn certificates(dir: &Path) -> Result<Vec<u8>, Fault> {
-    if let Some(table) = read_if_there(&dir.join(CERTIFICATES), MAX_TABLE)? {
+    if let Some(table) = read_if_there(&dir.join(CERTIFICATES), MAX_CERTIFICATE_TABLE)? {
         return Ok(table);
     }
     let below = dir.join(CERTIFICATES_DIR);
     let dir = if below.is_dir() { below.as_path() } else { dir };
     let unusable = |what| Fault::Certificates { dir: dir.to_owned(), what };
-    let mut found: Vec<(Certificate, Vec<u8>)> = Vec::new();
+    let mut found: Vec<(TableEntry, Vec<u8>)> = Vec::new();
     for (name, certificate) in NAMES {
         for extension in EXTENSIONS {
             let path = dir.join(format!("{name}.{extension}"));
@@ -93,7 +93,13 @@ fn certificates(dir: &Path) -> Result<Vec<u8>, Fault> {
             found.push((certificate, bytes));
         }
     }
-    table::encode(&found).ok_or_else(|| unusable("they are larger than a table may be, 64 KiB"))
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let blobs: Vec<_> = found.iter().map(|(entry, bytes)| (*entry, bytes.as_slice())).collect();
+    let table = write_certificate_table(&blobs);
+    let small = table.len() <= MAX_CERTIFICATE_TABLE;
+    small.then_some(table).ok_or_else(|| unusable("they are larger than a table may be, 64 KiB"))
 }
 
 fn read_if_there(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
@@ -111,7 +117,7 @@ mod tests {
     use crate::evidence::sev_snp::REPORT_DATA;
 
     fn report(binding: u8) -> Vec<u8> {
-        let mut report = vec![0; REPORT_LEN];
+        let mut report = vec![0; SNP_REPORT_LEN];
         report[REPORT_DATA].fill(binding);
         report
     }
@@ -150,7 +156,7 @@ mod tests {
         assert!(matches!(late(), Fault::Late { another: false, .. }));
         fs::write(dir.path().join(REPORT), report(6)).unwrap();
         assert!(matches!(late(), Fault::Late { another: true, .. }));
-        fs::write(dir.path().join(REPORT), vec![7; REPORT_LEN + 1]).unwrap();
+        fs::write(dir.path().join(REPORT), vec![7; SNP_REPORT_LEN + 1]).unwrap();
         assert!(matches!(late(), Fault::Late { another: true, .. }));
         assert!(late().to_string().contains("answers another request"));
         assert!(matches!(run(collect(&dir.path().join("absent"), &[7; 64])), Err(Fault::File(_))));
@@ -166,13 +172,15 @@ mod tests {
         };
         write("vcek.der", b"v");
         write("ask.pem", b"a");
-        let made = |certificates: &[(Certificate, Vec<u8>)]| table::encode(certificates).unwrap();
-        let both = [(Certificate::Vcek, b"v".to_vec()), (Certificate::Ask, b"a".to_vec())];
-        assert_eq!(certificates(dir.path()).unwrap(), made(&both));
+        let made = |blobs: &[(TableEntry, &[u8])]| write_certificate_table(blobs);
+        assert_eq!(
+            certificates(dir.path()).unwrap(),
+            made(&[(TableEntry::Vcek, b"v"), (TableEntry::Ask, b"a")])
+        );
         write("asvk.der", b"b");
         assert!(matches!(certificates(dir.path()), Err(Fault::Certificates { .. })));
         write("certs/vlek.crt", b"l");
-        assert_eq!(certificates(dir.path()).unwrap(), made(&[(Certificate::Vlek, b"l".to_vec())]));
+        assert_eq!(certificates(dir.path()).unwrap(), made(&[(TableEntry::Vlek, b"l")]));
         write(CERTIFICATES, b"the host's");
         assert_eq!(certificates(dir.path()).unwrap(), b"the host's");
     }

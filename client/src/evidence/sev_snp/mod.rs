@@ -2,32 +2,21 @@
 
 mod device;
 mod files;
-mod table;
 mod tsm;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use claviger_proto::trust::{EvidenceItem, EvidencePackage};
+use claviger_attest::{SNP_REPORT_LEN, snp_package, snp_report_data};
+use claviger_proto::trust::EvidencePackage;
 
 use super::EvidenceError;
 use crate::files::FileError;
 pub use files::{CERTIFICATES, CERTIFICATES_DIR, REPORT, REQUEST};
-pub use table::{Certificate, MAX_TABLE};
 pub use tsm::DEFAULT_PATH as TSM_PATH;
 
-/// The kind's name, as evidence packages have it.
-pub const KIND: &str = "sev-snp";
-/// The `submitted_evidence_type` that goes with it.
-pub const SUBMITTED_TYPE: &str = "sev-snp-package";
-/// The item with the raw report.
-pub const ITEM_REPORT: &str = "sev-snp-report";
-/// The item with the certificate table, where the platform gives one.
-pub const ITEM_CERTIFICATES: &str = "sev-snp-certificates";
-
-/// Bytes of a report (SEV-SNP ABI, table 23), and where in it what the guest asked to have signed is.
-const REPORT_LEN: usize = 1184;
+/// Where in a report what the guest asked to have signed is (SEV-SNP ABI, table 23).
 const REPORT_DATA: std::ops::Range<usize> = 0x50..0x90;
 
 /// Where a machine's reports come from. As text: `device`, `tsm`, `tsm=PATH`, or a directory.
@@ -65,21 +54,15 @@ impl SevSnp {
     /// Has the processor sign a binding. The report is looked at only for being one, and of this binding: what it says
     /// is the broker's to judge.
     pub async fn collect(&self, binding: &[u8; 64]) -> Result<EvidencePackage, EvidenceError> {
+        let asked = snp_report_data(binding, None);
         let collected = match self {
-            Self::Device => device::collect(binding),
-            Self::Tsm(path) => tsm::collect(path, binding),
-            Self::Files(dir) => files::collect(dir, binding).await,
+            Self::Device => device::collect(&asked),
+            Self::Tsm(path) => tsm::collect(path, &asked),
+            Self::Files(dir) => files::collect(dir, &asked).await,
         }?;
-        check(&collected.report, binding).map_err(|what| Fault::Report { place: self.to_string(), what })?;
-        let item = |evidence_type: &str, serialized| EvidenceItem {
-            evidence_type: evidence_type.into(),
-            serialized,
-        };
-        let mut items = vec![item(ITEM_REPORT, collected.report)];
-        if !collected.certificates.is_empty() {
-            items.push(item(ITEM_CERTIFICATES, collected.certificates));
-        }
-        Ok(EvidencePackage { prover_type: "vse-verifier".into(), enclave_type: KIND.into(), items })
+        check(&collected.report, &asked).map_err(|what| Fault::Report { place: self.to_string(), what })?;
+        let certificates = Some(collected.certificates.as_slice()).filter(|table| !table.is_empty());
+        Ok(snp_package(&collected.report, certificates, None))
     }
 }
 
@@ -91,11 +74,11 @@ pub(super) fn given_up(source: &SevSnp) -> Option<Fault> {
     }
 }
 
-/// What is wrong with a report that answers this binding.
-fn check(report: &[u8], binding: &[u8; 64]) -> Result<(), &'static str> {
+/// What is wrong with a report that has to say this.
+fn check(report: &[u8], asked: &[u8; 64]) -> Result<(), &'static str> {
     match report.get(REPORT_DATA) {
-        _ if report.len() != REPORT_LEN => Err("it isn't the 1184 bytes of a report"),
-        Some(data) if data == binding => Ok(()),
+        _ if report.len() != SNP_REPORT_LEN => Err("it isn't the 1184 bytes of a report"),
+        Some(data) if data == asked => Ok(()),
         _ => Err("it answers another request"),
     }
 }
@@ -219,11 +202,11 @@ mod tests {
 
     #[test]
     fn a_report_is_whole_and_of_this_request() {
-        let mut report = vec![0; REPORT_LEN];
+        let mut report = vec![0; SNP_REPORT_LEN];
         assert!(check(&report, &[7; 64]).unwrap_err().contains("another request"));
         report[REPORT_DATA].fill(7);
         assert!(check(&report, &[7; 64]).is_ok());
-        assert!(check(&report[..REPORT_LEN - 1], &[7; 64]).is_err());
+        assert!(check(&report[..SNP_REPORT_LEN - 1], &[7; 64]).is_err());
         report.push(0);
         assert!(check(&report, &[7; 64]).is_err());
     }

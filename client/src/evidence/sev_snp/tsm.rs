@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Collected, Fault, MAX_TABLE};
+use claviger_attest::MAX_CERTIFICATE_TABLE;
+
+use super::{Collected, Fault};
 use crate::files::{FileError, read_bounded};
 
 /// Where the kernel has it.
@@ -33,7 +35,7 @@ impl Drop for Entry {
     }
 }
 
-pub(super) fn collect(path: &Path, binding: &[u8; 64]) -> Result<Collected, Fault> {
+pub(super) fn collect(path: &Path, asked: &[u8; 64]) -> Result<Collected, Fault> {
     let entry = Entry::make(path)?;
     let provider = entry.read("provider", MAX_REPORT)?;
     let provider = String::from_utf8_lossy(&provider).trim().to_owned();
@@ -41,7 +43,7 @@ pub(super) fn collect(path: &Path, binding: &[u8; 64]) -> Result<Collected, Faul
         return Err(Fault::Provider { path: path.to_owned(), provider });
     }
     let inblob = entry.0.join("inblob");
-    fs::write(&inblob, binding).map_err(|source| FileError::system("writing", &inblob, source))?;
+    fs::write(&inblob, asked).map_err(|source| FileError::system("writing", &inblob, source))?;
     let report = entry.read("outblob", MAX_REPORT)?;
     let certificates = entry.certificates()?;
     // Whoever wrote in between had another report made of it.
@@ -77,7 +79,7 @@ impl Entry {
 
     /// The host's table; a host needn't have one, and older kernels have no place for it.
     fn certificates(&self) -> Result<Vec<u8>, Fault> {
-        match read_bounded(&self.0.join("auxblob"), MAX_TABLE) {
+        match read_bounded(&self.0.join("auxblob"), MAX_CERTIFICATE_TABLE) {
             Ok(bytes) => Ok(bytes.expose().to_vec()),
             Err(error) if error.kind() == Some(io::ErrorKind::NotFound) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
@@ -89,7 +91,9 @@ impl Entry {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::evidence::sev_snp::{REPORT_DATA, REPORT_LEN};
+    use claviger_attest::SNP_REPORT_LEN;
+
+    use crate::evidence::sev_snp::REPORT_DATA;
 
     /// What a stand-in for the kernel answers; each test changes one thing.
     #[derive(Clone, Copy)]
@@ -113,7 +117,7 @@ mod tests {
             if kernel.provider != KERNEL.provider {
                 return;
             }
-            let mut report = vec![0; REPORT_LEN];
+            let mut report = vec![0; SNP_REPORT_LEN];
             report[REPORT_DATA].copy_from_slice(&wait_for(&entry.join("inblob"), 64));
             if let Some(certificates) = kernel.certificates {
                 write("auxblob", certificates);
