@@ -34,14 +34,13 @@ async fn refused(domain: &Domain, dir: &Path, admission: &Address) -> Error {
 fn answer(dir: &Path) -> std::thread::JoinHandle<()> {
     let dir = dir.to_owned();
     std::thread::spawn(move || {
-        let asked = loop {
-            match fs::read(dir.join("report-data.bin")) {
-                Ok(asked) => break asked,
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        };
+        let read = || fs::read(dir.join("report-data.bin")).ok();
+        let asked = (0..1000).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            read()
+        });
         let mut report = vec![0x5a; REPORT];
-        report[0x50..0x90].copy_from_slice(&asked);
+        report[0x50..0x90].copy_from_slice(&asked.unwrap());
         fs::write(dir.join("report.bin"), report).unwrap();
     })
 }

@@ -122,6 +122,17 @@ mod tests {
         report
     }
 
+    /// The request, once it is there.
+    fn asked(dir: &Path) -> Vec<u8> {
+        for _ in 0..1000 {
+            match fs::read(dir.join(REQUEST)) {
+                Ok(asked) => return asked,
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+        panic!("no request came")
+    }
+
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
@@ -132,12 +143,7 @@ mod tests {
         let here = dir.path().to_owned();
         fs::write(here.join(REPORT), report(6)).unwrap();
         let answering = std::thread::spawn(move || {
-            let asked = loop {
-                match fs::read(here.join(REQUEST)) {
-                    Ok(asked) => break asked,
-                    Err(_) => std::thread::sleep(Duration::from_millis(5)),
-                }
-            };
+            let asked = asked(&here);
             fs::write(here.join(REPORT), &report(asked[0])[..1000]).unwrap();
             std::thread::sleep(Duration::from_millis(150));
             fs::write(here.join(REPORT), report(asked[0])).unwrap();
