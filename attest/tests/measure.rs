@@ -182,6 +182,8 @@ fn damaged_firmware_is_refused() {
     let footer = end - 32 - 18;
     assert!(broken(footer, &[17, 0]).contains("GUIDs is damaged"));
     assert!(broken(footer, &[0xff, 0xff]).contains("GUIDs is damaged"));
+    // Its GUID.
+    assert!(broken(footer + 2, &[0]).contains("no table of GUIDs"));
     // The length of the entry before it, which is the metadata's.
     assert!(broken(footer - 18, &[0, 0]).contains("GUIDs is damaged"));
     assert!(broken(footer - 18, &[0xff, 0]).contains("GUIDs is damaged"));
