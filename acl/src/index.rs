@@ -90,7 +90,8 @@ impl Index {
         let also = [by_measurement, by_fingerprint, by_instance, by_instance_label];
         let [measurement, fingerprint, own, label] = also.map(|ids| ids.map_or(&[][..], AsRef::as_ref));
         let asker = [&*self.member, measurement, fingerprint, own, label];
-        let mut question = Question { asker, instance, action: action.number(), allowed: false, denied: false };
+        let mut question =
+            Question { asker, instance, action: action.number(), allowed: false, denied: false };
         self.root.ask(name.as_str(), &mut question);
         question.allowed && !question.denied
     }

@@ -68,8 +68,9 @@ const EVERYTHING: &str = "**";
 const OWN: &str = "instances/{instance}/**";
 
 fn rules(domain: &DomainName, subject: &str, resource: &str, actions: &[Action]) -> String {
-    let rule =
-        |rules: String, action| rules + format!("p, {subject}, {domain}, {resource}, {action}, allow\n").as_str();
+    let rule = |rules: String, action| {
+        rules + format!("p, {subject}, {domain}, {resource}, {action}, allow\n").as_str()
+    };
     actions.iter().fold(String::new(), rule)
 }
 

@@ -258,3 +258,49 @@ fn an_acl_can_be_shared_between_threads() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&preset(Preset::Members));
 }
+
+#[test]
+fn t39_an_instance_has_its_own_names_and_its_twin_has_others() {
+    let (instance, twin) = (&MACHINES.instance, &MACHINES.twin);
+    assert_eq!(instance.measurement(), twin.measurement());
+    let own = |peer: &Peer| format!("instances/{}/disk-key", hex(peer.instance().unwrap()));
+    let acl = Acl::compile(&domain("dom0"), Preset::Instances, &[]).unwrap();
+    for action in Action::ALL {
+        assert!(decide(&acl, instance, action, &own(instance)).is_ok());
+        for (peer, name) in [
+            (instance, own(twin)),
+            (twin, own(instance)),
+            // Without an instance there is no name of one's own, not even an empty one.
+            (agent(3), own(instance)),
+            (agent(3), "instances/x/disk-key".to_owned()),
+            (instance, own(instance).to_uppercase()),
+            (instance, own(instance).replacen("/disk-key", "0/disk-key", 1)),
+            (instance, own(instance).replacen("/disk-key", "", 1).replacen("/", "/disk-key/", 1)),
+            (instance, format!("instances/{}/disk-key", &hex(instance.instance().unwrap())[..62])),
+            (instance, own(instance).replace("instances/", "other/")),
+            (instance, format!("instances/{}", hex(instance.instance().unwrap()))),
+            (instance, "shared".to_owned()),
+        ] {
+            assert_eq!(decide(&acl, peer, action, &name), Err(Denied::NotAllowed), "{action} {name}");
+        }
+    }
+    // The measurement of byte 2 is the deployment machine's: it brings secrets, and gets none of another's.
+    let provided = labels(&[(2, "deployment")]);
+    let acl = Acl::compile(&domain("dom0"), Preset::Instances, &provided).unwrap();
+    assert!(decide(&acl, agent(2), Action::Store, &own(instance)).is_ok());
+    assert_eq!(decide(&acl, agent(2), Action::Retrieve, &own(instance)), Err(Denied::NotAllowed));
+}
+
+#[test]
+fn t39_a_rule_names_an_instance_by_its_id_or_its_label() {
+    let (instance, twin) = (&MACHINES.instance, &MACHINES.twin);
+    for subject in [format!("instance:{}", hex(instance.instance().unwrap())), "instance:vm-1".to_owned()] {
+        let acl = policy(&format!("p, {subject}, dom0, a, retrieve, allow"));
+        assert!(decide(&acl, instance, Action::Retrieve, "a").is_ok());
+        assert!(decide(&acl, twin, Action::Retrieve, "a").is_err());
+        assert!(decide(&acl, agent(2), Action::Retrieve, "a").is_err());
+        let role = policy(&format!("p, role:r, dom0, a, retrieve, allow\ng, {subject}, role:r, dom0"));
+        assert!(decide(&role, instance, Action::Retrieve, "a").is_ok());
+        assert!(decide(&role, twin, Action::Retrieve, "a").is_err());
+    }
+}

@@ -16,6 +16,9 @@ fn subjects() -> impl Strategy<Value = String> {
         ["member", "label:deployment", "label:web", "label:none", "role:a", "role:b", "role:c"]
             .map(str::to_owned)
             .into();
+    let ids = [&MACHINES.instance, &MACHINES.twin].map(|peer| hex(peer.instance().unwrap()));
+    subjects.extend(ids.map(|id| format!("instance:{id}")));
+    subjects.extend(["instance:vm-1", "instance:vm-2", "instance:none"].map(str::to_owned));
     subjects.extend([2, 3, 5].map(|byte| format!("measurement:{}", measurement(byte))));
     let peers = MACHINES.agents.iter().map(|(_, peer)| peer).chain([&MACHINES.foreign, &MACHINES.broker]);
     subjects.extend(peers.map(|peer| format!("fingerprint:{}", hex(peer.fingerprint()))));
@@ -23,7 +26,7 @@ fn subjects() -> impl Strategy<Value = String> {
 }
 
 fn patterns() -> impl Strategy<Value = String> {
-    r"((a|b|A|\.\.\.|\*)/){0,3}(a|b|A|a-b|\*|\*\*)"
+    r"((a|b|A|\.\.\.|\*|\{instance\})/){0,3}(a|b|A|a-b|\*|\*\*|\{instance\})"
 }
 
 fn rules() -> impl Strategy<Value = String> {
@@ -48,7 +51,11 @@ fn policies() -> impl Strategy<Value = String> {
 }
 
 fn names() -> impl Strategy<Value = String> {
-    r"(a|b|A|\.\.\.|c)(/(a|b|A|a-b|c)){0,3}"
+    let id = |peer: &Peer| hex(peer.instance().unwrap());
+    // `I` and `J` stand for two instances' ids.
+    r"(a|b|A|\.\.\.|c|I|J)(/(a|b|A|a-b|c|I|J)){0,3}"
+        .prop_map(move |name| name.replace('I', &id(&MACHINES.instance)).replace('J', &id(&MACHINES.twin)))
+        .prop_filter("a name is at most 255 bytes long", |name| name.len() <= 255)
 }
 
 fn given_labels() -> impl Strategy<Value = Vec<(u8, &'static str)>> {
@@ -59,7 +66,8 @@ fn given_labels() -> impl Strategy<Value = Vec<(u8, &'static str)>> {
 }
 
 fn peers() -> impl Iterator<Item = &'static Peer> {
-    MACHINES.agents.iter().map(|(_, peer)| peer).chain([&MACHINES.foreign])
+    let others = [&MACHINES.foreign, &MACHINES.instance, &MACHINES.twin];
+    MACHINES.agents.iter().map(|(_, peer)| peer).chain(others)
 }
 
 proptest! {

@@ -39,6 +39,8 @@ pub(crate) enum PresetName {
     Members,
     /// Machines whose measurement is labelled `deployment` store, every member retrieves
     Provisioned,
+    /// Each instance has the names below `instances/` and its own id; `deployment` stores, everywhere
+    Instances,
 }
 
 impl PresetName {
@@ -48,6 +50,7 @@ impl PresetName {
             Self::Closed => "closed",
             Self::Members => "members",
             Self::Provisioned => "provisioned",
+            Self::Instances => "instances",
         }
     }
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 
-use crate::{acl, audit, domain, entry, identity, measure, policy_key, sealing, simulated, trust};
+use crate::{
+    acl, audit, domain, entry, identity, measure, policy, policy_key, sealing, simulated, ticket, trust,
+};
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
 /// access rules and audit on a broker.
@@ -47,6 +49,12 @@ pub(crate) enum Command {
     /// Create, list, show and delete domains
     #[command(subcommand)]
     Domain(domain::DomainCommand),
+    /// Say which machines a domain admits, as one file: apply, diff, show
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// Make one-use launch tickets, so that a machine is an instance and not just a measurement
+    #[command(subcommand)]
+    Ticket(ticket::Ticket),
     /// Say which measurements a domain trusts
     #[command(subcommand)]
     Trust(trust::Trust),

@@ -11,10 +11,12 @@ mod files;
 mod identity;
 mod keys;
 mod measure;
+mod policy;
 mod policy_key;
 mod sealing;
 mod simulated;
 mod status;
+mod ticket;
 mod trust;
 
 use std::process::ExitCode;
@@ -49,6 +51,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Measure(command) => measure::run(context, &command)?,
         Command::Simulated(command) => simulated::run(context, &command)?,
         Command::Domain(command) => domain::run(context, &command).await?,
+        Command::Policy(command) => policy::run(context, &command).await?,
+        Command::Ticket(command) => ticket::run(context, &command).await?,
         Command::Trust(command) => trust::run(context, &command).await?,
         Command::Acl(command) => acl::run(context, &command).await?,
         Command::Identity(command) => identity::run(context, &command)?,

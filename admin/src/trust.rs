@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use claviger_attest::{EvidenceKind, Measurement};
 use claviger_client::cli::certificates::MAX_FILE;
-use claviger_client::cli::{Failure, Report, Table, input};
+use claviger_client::cli::{Failure, Report, Table, clock, input};
 use claviger_proto::DomainName;
 use claviger_proto::admin::{AddReference, Reference};
 use claviger_proto::key::read_public;
@@ -46,6 +46,9 @@ pub(crate) struct Add {
     /// is sent. Without it: every root that the domain already names for this kind
     #[arg(long, value_name = "FILE")]
     attest_root: Option<PathBuf>,
+    /// Until when to trust it, in RFC 3339 (2027-03-31T00:00:00Z); without it, without an end, also where it had one
+    #[arg(long, value_name = "TIME", value_parser = clock::time)]
+    expires: Option<i64>,
 }
 
 #[derive(Args)]
@@ -101,6 +104,7 @@ async fn add(context: &Context, args: &Add) -> Result<(), Failure> {
         measurement: args.which.measurement.to_string(),
         label: args.label.clone(),
         attest_root: root,
+        expires: args.expires,
     };
     let reference = context.api()?.post(&references(&args.which.domain), &request).await?;
     context.tell(&Added { reference })
@@ -124,9 +128,10 @@ struct Added {
 
 impl Report for Added {
     fn text(&self) -> String {
-        let Reference { kind, measurement, label, roots } = &self.reference;
+        let Reference { kind, measurement, label, roots, expires } = &self.reference;
         let label = label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
-        format!("trusted {kind} {measurement}{label}\n  roots {}", roots.join(", "))
+        let until = expires.map(|end| format!("\n  until {}", clock::text(end))).unwrap_or_default();
+        format!("trusted {kind} {measurement}{label}\n  roots {}{until}", roots.join(", "))
     }
 }
 
@@ -137,11 +142,12 @@ struct All {
 
 impl Report for All {
     fn text(&self) -> String {
-        let mut table = Table::new(["kind", "measurement", "label", "roots"]);
-        for Reference { kind, measurement, label, roots } in &self.references {
+        let mut table = Table::new(["kind", "measurement", "label", "roots", "until"]);
+        for Reference { kind, measurement, label, roots, expires } in &self.references {
             let roots: Vec<_> = roots.iter().map(|root| root.get(..16).unwrap_or(root)).collect();
             let label = label.clone().unwrap_or_default();
-            table.row([kind.clone(), measurement.clone(), label, roots.join(",")]);
+            let until = expires.map(clock::text).unwrap_or_default();
+            table.row([kind.clone(), measurement.clone(), label, roots.join(","), until]);
         }
         table.render()
     }

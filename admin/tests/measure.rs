@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
+use claviger_attest::{PolicyFile, TrustPolicy};
 use firmware::Image;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -91,6 +92,10 @@ fn a_policy_file_is_written_whole_and_never_over_another() {
         "[[measurement]]\n# 4 vCPUs of type EPYC-v4, guest features 0x1\nkind = \"sev-snp\"\nvalue = \"{digest}\"\nlabel = \"web\"\n"
     );
     assert!(policy.ends_with(&format!("\nformat = 1\n\n{table}")), "{policy}");
+    let file: PolicyFile = toml::from_str(&policy).unwrap();
+    let read = TrustPolicy::from_file(file).unwrap();
+    let values: Vec<_> = read.references.iter().map(|value| value.measurement().to_string()).collect();
+    assert_eq!(values, [digest]);
     assert!(policy.contains("#   command line \"quiet\"\n"));
     fails(dir.path(), &line, 3, "exists");
     assert_eq!(fs::read_to_string(dir.path().join("policy.toml")).unwrap(), policy);

@@ -16,6 +16,7 @@ use crate::cert::Peer;
 use crate::digest::sha256;
 use crate::error::{AttestError, ReferenceError};
 use crate::kind::sev_snp::{ChipId, HexBytes, SnpRequirements};
+use crate::reference::is_label;
 
 /// Bytes of a launch ticket.
 pub const TICKET: usize = 32;
@@ -222,6 +223,13 @@ impl Identified {
     }
 }
 
+/// Whether an owner may call an instance so: 1 to 64 of `[A-Za-z0-9._-]`, and not in the form of an id, so that access
+/// rules can't mistake one for the other.
+pub fn is_instance_label(text: &str) -> bool {
+    let is_id = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_label(text) && !is_id
+}
+
 /// Who it is, by what its evidence says and, where it renews, by its certificate of before.
 pub(crate) fn identify(
     demand: &InstanceDemand,
@@ -280,11 +288,13 @@ pub(crate) fn ticket_of(user_data: &[u8]) -> Result<Option<TicketId>, AttestErro
         return Err(AttestError::Statement { part: PART, why: "it has at most 1024 bytes" });
     }
     let malformed = |_| AttestError::Malformed { part: PART, cause: ParseError::Message("EvidenceUserData") };
-    let Some(ticket) = EvidenceUserData::decode(user_data).map_err(malformed)?.ticket else {
-        return Ok(None);
-    };
+    let data = EvidenceUserData::decode(user_data).map_err(malformed)?;
+    let Some(ticket) = &data.ticket else { return Ok(None) };
     if ticket.len() != TICKET {
         return Err(AttestError::Statement { part: PART, why: "a launch ticket has 32 bytes" });
     }
-    Ok(Some(sha256(&ticket)))
+    Ok(Some(sha256(ticket)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ mod binding;
 mod cert;
 mod digest;
 mod error;
+#[cfg(feature = "fakes")]
+pub mod fakes;
 mod instance;
 mod key;
 mod kind;
@@ -30,6 +32,7 @@ pub use digest::{sha256, sha384};
 pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
 pub use instance::{
     IdBlock, Identified, Instance, InstanceDemand, InstanceWay, MachineClaims, TICKET, TicketId,
+    is_instance_label,
 };
 pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;

@@ -3,7 +3,7 @@
 mod fakes;
 
 use claviger_attest::{AttestError, EvidenceKind, Expected, Measurement, ReferenceValues, verify};
-use claviger_proto::evidence::{Clause, Entity};
+use claviger_proto::evidence::{Clause, Entity, EvidenceUserData};
 use claviger_proto::time_text::time_to_text;
 use fakes::{BINDING, Fake, KEYS, NOW, SUBMITTED, check, entity, item, private_message, time, trusting};
 use proptest::prelude::*;
@@ -48,6 +48,42 @@ fn an_unknown_measurement_is_refused() {
     assert_eq!(error, Err(AttestError::UnknownMeasurement(fakes::measurement())));
     statement("no digest's length", |f| f.report.measurement = Some(vec![0x5a; 31]));
     malformed("none", |f| f.report.measurement = None);
+}
+
+#[test]
+fn t39_a_ticket_in_user_data_is_claimed_and_signed_along() {
+    let with = |ticket: Vec<u8>| EvidenceUserData { ticket: Some(ticket) }.encode_to_vec();
+    let mut fake = Fake::good();
+    fake.user_data.evidence_data = Some(with(vec![7; 32]));
+    let attested = fake.verify().expect("attested");
+    assert_eq!(attested.machine().ticket, Some(claviger_attest::sha256(&[7; 32])));
+    assert_eq!(Fake::good().verify().expect("attested").machine().ticket, None);
+    // Another's ticket can't be put into signed evidence.
+    let error = refused("another ticket", |f| {
+        f.user_data.evidence_data = Some(with(vec![7; 32]));
+        f.tamper_report = |report| {
+            let message = report.report.as_mut().expect("a report");
+            let at = message.windows(32).position(|bytes| bytes == [7; 32]).expect("the ticket");
+            message[at] = 8;
+        };
+    });
+    assert_eq!(error, AttestError::Signature("report"));
+    statement("a short ticket", |f| f.user_data.evidence_data = Some(with(vec![7; 31])));
+    statement("too much", |f| f.user_data.evidence_data = Some(vec![0; 1025]));
+    malformed("nonsense", |f| f.user_data.evidence_data = Some(vec![0xff; 3]));
+}
+
+#[test]
+fn an_expired_reference_value_is_refused_as_such() {
+    let value = trusting(&KEYS.platform).iter().next().expect("one").clone();
+    let verified = |end| {
+        let mut values = ReferenceValues::default();
+        values.add(value.clone().expiring(Some(end)).expect("a time"));
+        let expected = Expected { binding: &BINDING, spki: KEYS.enclave.public().spki_der() };
+        verify(SUBMITTED, &Fake::good().package(), &values, &expected, time(NOW)).map(|_| ())
+    };
+    assert_eq!(verified(NOW + 1), Ok(()));
+    assert_eq!(verified(NOW), Err(AttestError::ExpiredMeasurement(fakes::measurement())));
 }
 
 #[test]

@@ -77,11 +77,12 @@ pub(crate) async fn collect(
     collector: &Collector,
     key: &PublicKey,
     binding: &[u8; 64],
+    user_data: Option<&[u8]>,
     now: UnixTime,
 ) -> Result<EvidencePackage, Error> {
     tokio::select! {
         biased;
-        evidence = collector.collect(key, binding, now) => Ok(evidence?),
+        evidence = collector.collect(key, binding, user_data, now) => Ok(evidence?),
         () = wire.ended() => Err(match collector.given_up() {
             Some(error) => error.into(),
             None => Error::Closed { address: wire.address().clone(), phase: Phase::Answer },

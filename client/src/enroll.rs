@@ -10,6 +10,7 @@ use crate::channel::Options;
 use crate::error::Error;
 use crate::evidence::Collector;
 use crate::identity::Identity;
+use crate::ticket::LaunchTicket;
 use crate::tls::{Session, Trust};
 use crate::wire::Wire;
 
@@ -21,6 +22,8 @@ pub struct Enrollment<'a> {
     pub policy: &'a PolicyCertificate,
     /// Where the evidence comes from.
     pub collector: &'a Collector,
+    /// The launch ticket, where the domain's owner gave one.
+    pub ticket: Option<&'a LaunchTicket>,
     /// Of which kind the new key is; P-256 unless there is a reason.
     pub algorithm: KeyAlgorithm,
 }
@@ -51,7 +54,9 @@ pub async fn enroll(
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;
     let binding = bind(&wire, Purpose::Enroll, enrollment.policy, &leaf, key.public(), &nonce)?;
-    let evidence = collect(&mut wire, enrollment.collector, key.public(), &binding, now).await?;
+    let said = enrollment.ticket.map(LaunchTicket::user_data);
+    let said = said.as_deref().map(Vec::as_slice);
+    let evidence = collect(&mut wire, enrollment.collector, key.public(), &binding, said, now).await?;
     let request = request(PURPOSE_AUTHENTICATION, enrollment.collector, evidence);
     let certificate = submit(&mut wire, &request).await?;
     let peer = check(&wire, enrollment.domain, enrollment.policy, &certificate, &key, now)?;

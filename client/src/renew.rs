@@ -11,6 +11,7 @@ use crate::enroll::Admitted;
 use crate::error::Error;
 use crate::evidence::Collector;
 use crate::identity::Identity;
+use crate::ticket::LaunchTicket;
 use crate::tls::{Session, Trust};
 use crate::wire::Wire;
 
@@ -20,6 +21,8 @@ pub struct Renewal<'a> {
     pub identity: &'a Identity,
     /// Where the evidence comes from.
     pub collector: &'a Collector,
+    /// A launch ticket, for a machine whose certificate doesn't say yet which one it is.
+    pub ticket: Option<&'a LaunchTicket>,
     /// The key of the new certificate.
     pub key: RenewedKey,
 }
@@ -51,7 +54,9 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;
     let binding = bind(&wire, Purpose::Renew, &policy, old.certificate(), key.public(), &nonce)?;
-    let evidence = collect(&mut wire, renewal.collector, key.public(), &binding, now).await?;
+    let said = renewal.ticket.map(LaunchTicket::user_data);
+    let said = said.as_deref().map(Vec::as_slice);
+    let evidence = collect(&mut wire, renewal.collector, key.public(), &binding, said, now).await?;
     let mut request = request(PURPOSE_RENEWAL, renewal.collector, evidence);
     let proof = prove_possession(&key, &binding)?;
     request.new_key = Some(KeyToCertify { spki: key.public().spki_der().to_vec(), proof });

@@ -21,6 +21,7 @@ async fn enrolled(domain: &Domain, dir: &tempfile::TempDir, admission: &Address)
         domain: &domain.name,
         policy: &domain.policy,
         collector: &Collector::SimulatedEnclave(SimulatedEnclave::new(dir.path())),
+        ticket: None,
         algorithm: KeyAlgorithm::P256,
     };
     enroll(admission, &enrollment, &hasty()).await

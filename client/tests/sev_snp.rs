@@ -25,8 +25,13 @@ async fn refused(domain: &Domain, dir: &Path, admission: &Address) -> Error {
     let collector = format!("sev-snp:{}", dir.display()).parse().unwrap();
     assert_eq!(collector, Collector::SevSnp(SevSnp::Files(dir.to_owned())));
     let (name, policy) = (&domain.name, &domain.policy);
-    let enrollment =
-        Enrollment { domain: name, policy, collector: &collector, algorithm: KeyAlgorithm::P256 };
+    let enrollment = Enrollment {
+        domain: name,
+        policy,
+        collector: &collector,
+        algorithm: KeyAlgorithm::P256,
+        ticket: None,
+    };
     enroll(admission, &enrollment, &hasty()).await.err().unwrap()
 }
 

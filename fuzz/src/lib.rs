@@ -6,6 +6,7 @@
 pub mod attestation;
 mod keys;
 mod names;
+pub mod snp;
 mod storage;
 mod wire;
 
@@ -36,6 +37,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sealed", storage::sealed),
     ("share", storage::share),
     ("slots", storage::slots),
+    ("snp_certificates", snp::certificates),
+    ("snp_evidence", snp::evidence),
+    ("snp_report", snp::report),
     ("trust_request", wire::trust_request),
     ("trust_response", wire::trust_response),
 ];

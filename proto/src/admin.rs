@@ -11,6 +11,11 @@
 //! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
 //! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
+//! | `GET /v1/domains/{domain}/policy` | | [`TrustPolicy`] |
+//! | `PUT /v1/domains/{domain}/policy` | [`ApplyPolicy`] | [`AppliedPolicy`] |
+//! | `GET /v1/domains/{domain}/tickets` | | list of [`Ticket`] |
+//! | `POST /v1/domains/{domain}/tickets` | [`CreateTickets`] | list of [`Ticket`] |
+//! | `DELETE /v1/domains/{domain}/tickets/{id}` | | |
 //! | `POST /v1/domains/{domain}/audit/verify` | | [`AuditReport`] |
 //! | `POST /v1/domains/{domain}/entries` | [`ImportEntry`] | [`Imported`] |
 //! | `POST /v1/unseal` | [`Unseal`] | [`SealState`] |
@@ -172,6 +177,91 @@ pub struct AddReference {
     /// for this kind.
     #[serde(default)]
     pub attest_root: Option<String>,
+    /// Until when it is trusted, seconds since 1970; without an end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+}
+
+/// What a domain's owner says about which machines it admits. `P` is a policy file, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustPolicy<P> {
+    /// Whose.
+    pub domain: DomainName,
+    /// Counts the changes.
+    pub revision: u64,
+    /// How Milan platforms are taken: `refused`, `listed-chips` or `waived`.
+    pub milan: String,
+    /// What may be meant otherwise than it is said.
+    pub warnings: Vec<String>,
+    /// What it says.
+    pub policy: P,
+}
+
+/// A policy file to put in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplyPolicy<P> {
+    /// The file.
+    pub policy: P,
+    /// Only if this is the revision that it replaces.
+    #[serde(default)]
+    pub if_revision: Option<u64>,
+    /// Checks it, and changes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What became of a policy file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedPolicy {
+    /// Whose.
+    pub domain: DomainName,
+    /// The revision in force now.
+    pub revision: u64,
+    /// Whether it says something else than what was in force.
+    pub changed: bool,
+    /// Whether it was only checked.
+    pub dry_run: bool,
+    /// How Milan platforms are taken under it.
+    pub milan: String,
+    /// What may be meant otherwise than it is said.
+    pub warnings: Vec<String>,
+}
+
+/// Launch tickets to make. The tickets themselves stay with who asks; the broker gets their digests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateTickets {
+    /// SHA-256 of each ticket, hex.
+    pub ids: Vec<String>,
+    /// What to call the machines that they are for.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// For how long they are good, in seconds.
+    pub expires_in: i64,
+}
+
+/// A launch ticket, as the broker knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// SHA-256 of the ticket, hex: the instance that it makes.
+    pub id: String,
+    /// What its owner calls the machine that it is for.
+    pub label: Option<String>,
+    /// `new`, `used`, `expired` or `revoked`.
+    pub state: String,
+    /// When it was made, seconds since 1970.
+    pub created: i64,
+    /// From when on nobody can use it, seconds since 1970.
+    pub expires: i64,
+    /// SHA-256 of the admission certificate that came of it, hex.
+    pub used_by: Option<String>,
+    /// When it was used, seconds since 1970.
+    pub used_at: Option<i64>,
+    /// How often somebody came with it when it couldn't be used.
+    pub refused: u32,
+    /// When that was last, seconds since 1970.
+    pub refused_last: Option<i64>,
 }
 
 /// A trusted measurement.
@@ -185,6 +275,9 @@ pub struct Reference {
     pub label: Option<String>,
     /// SHA-256 of each root's SPKI, hex.
     pub roots: Vec<String>,
+    /// Until when it is trusted, seconds since 1970, if not without an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
 }
 
 /// What a verification of a domain's audit found.

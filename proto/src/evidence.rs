@@ -4,6 +4,11 @@
 //! signature covers the *serialized* inner message, so inner messages are kept as the bytes that came.
 //! Keys are kept as serialized `key_message`s too, to be read where they are used: all of them are public.
 
+use prost::Message as _;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::Secret;
+
 /// What a claim's `claim_format` must be.
 pub const CLAIM_FORMAT: &str = "vse-clause";
 /// What a report's `report_format` must be.
@@ -166,6 +171,20 @@ pub struct EvidenceUserData {
     /// A launch ticket: 32 bytes that its domain's broker made, and takes once.
     #[prost(bytes = "vec", optional, tag = "1")]
     pub ticket: Option<Vec<u8>>,
+}
+
+impl EvidenceUserData {
+    /// The serialized form of one that carries this ticket.
+    pub fn with_ticket(ticket: &Secret) -> Zeroizing<Vec<u8>> {
+        // `encode_to_vec` measures first, so that the ticket is never copied by growing.
+        Zeroizing::new(Self { ticket: Some(ticket.expose().to_vec()) }.encode_to_vec())
+    }
+}
+
+impl Drop for EvidenceUserData {
+    fn drop(&mut self) {
+        self.ticket.zeroize();
+    }
 }
 
 impl std::fmt::Debug for EvidenceUserData {

@@ -35,7 +35,9 @@ pub enum StoreError {
     #[error("this version was destroyed, which can't be undone; store or rotate to make a new one")]
     Destroyed,
     /// A launch ticket that can't be taken back any more.
-    #[error("the ticket was used, so there is nothing to revoke; `key-admin ticket list` shows by which machine")]
+    #[error(
+        "the ticket was used, so there is nothing to revoke; `key-admin ticket list` shows by which machine"
+    )]
     TicketUsed,
     /// A name has had its last version.
     #[error("this name has used up its versions; choose another name")]
@@ -115,9 +117,11 @@ impl StoreError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound | Self::WrongPermit => ErrorCode::NotFound,
-            Self::Conflict { .. } | Self::NotLatest { .. } | Self::Destroyed | Self::TicketUsed | Self::DomainExists(_) => {
-                ErrorCode::Conflict
-            }
+            Self::Conflict { .. }
+            | Self::NotLatest { .. }
+            | Self::Destroyed
+            | Self::TicketUsed
+            | Self::DomainExists(_) => ErrorCode::Conflict,
             Self::VersionsExhausted | Self::VersionsLimit { .. } => ErrorCode::Refused,
             Self::NameLength { .. } => ErrorCode::InvalidName,
             Self::BlobSize | Self::SecretLimit { .. } => ErrorCode::TooLarge,

@@ -182,11 +182,7 @@ fn open(keys: &DomainKeys, place: &Key, raw: &[u8]) -> Result<Ticket, StoreError
 pub(crate) type Kept = (Ticket, Vec<u8>, Revision);
 
 /// Loads a ticket.
-pub(crate) fn load(
-    engine: &AnyEngine,
-    keys: &DomainKeys,
-    id: &TicketId,
-) -> Result<Option<Kept>, StoreError> {
+pub(crate) fn load(engine: &AnyEngine, keys: &DomainKeys, id: &TicketId) -> Result<Option<Kept>, StoreError> {
     let place = layout::ticket(keys, id);
     let Some((raw, revision)) = engine.get(&place)? else { return Ok(None) };
     let ticket = open(keys, &place, &raw)?;
@@ -226,4 +222,3 @@ impl TicketSum {
         Ok(sum)
     }
 }
-

@@ -148,11 +148,21 @@ fn message(evidence: EvidencePackage, purpose: &str) -> TrustRequest {
 impl Machine {
     /// What its platform signs about this key and binding.
     pub fn evidence(&self, spki: &[u8], binding: &[u8; 64]) -> EvidencePackage {
+        self.evidence_with(spki, binding, None)
+    }
+
+    /// The same, with this user data.
+    pub fn evidence_with(
+        &self,
+        spki: &[u8],
+        binding: &[u8; 64],
+        user_data: Option<&[u8]>,
+    ) -> EvidencePackage {
         let file = |name: &str| fs::read(self.platform.join(name)).expect(name);
         let (key, endorsement) = (file("attest_key_file.bin"), file("platform_attest_endorsement.bin"));
         SimulatedPlatform::from_files(&key, &file("cf_utility.measurement"), &endorsement)
             .expect("a platform")
-            .evidence(spki, binding, UnixTime::now())
+            .evidence_with(spki, binding, user_data, UnixTime::now())
             .expect("evidence")
     }
 }

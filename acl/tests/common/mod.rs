@@ -2,14 +2,16 @@
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use claviger_attest::{
-    BrokerMeasurements, Issuer, KeyAlgorithm, Measurement, Peer, PolicyCertificate, Role, SigningKey,
-    self_signed_policy, verify_agent, verify_broker,
+    BrokerMeasurements, EvidenceKind, Expected, Issuer, KeyAlgorithm, Measurement, Peer, PolicyCertificate,
+    ReferenceValue, ReferenceValues, Role, SigningKey, SimulatedPlatform, TrustPolicy, self_signed_policy,
+    verify, verify_agent, verify_broker,
 };
-use claviger_proto::{DomainName, ResourceName};
+use claviger_proto::evidence::EvidenceUserData;
+use claviger_proto::{DomainName, ResourceName, Secret};
 use rustls_pki_types::UnixTime;
 
 pub(crate) const PREFIX: &str = "dom0";
@@ -36,10 +38,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     hex::encode(bytes)
 }
 
+const KIND: EvidenceKind = EvidenceKind::SimulatedEnclave;
+
+#[derive(Clone)]
 struct Domain {
     name: DomainName,
     certificate: PolicyCertificate,
-    issuer: Issuer,
+    issuer: Arc<Issuer>,
 }
 
 fn now() -> UnixTime {
@@ -52,7 +57,7 @@ impl Domain {
         let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         let certificate = self_signed_policy(&key, &name, now(), 365).unwrap();
         let issuer = Issuer::new(key, certificate.clone(), &name).unwrap();
-        Self { name, certificate, issuer }
+        Self { name, certificate, issuer: Arc::new(issuer) }
     }
 
     fn leaf(&self, role: Role, byte: u8) -> Vec<u8> {
@@ -62,6 +67,26 @@ impl Domain {
 
     fn agent(&self, byte: u8) -> Peer {
         verify_agent(&self.certificate, &self.name, &self.leaf(Role::Agent, byte), now()).unwrap()
+    }
+
+    /// An agent with the measurement of byte 2 that came with a ticket of its own, which the owner calls so.
+    fn instance(self, ticket: u8, label: &str) -> Peer {
+        let root = SigningKey::generate(KeyAlgorithm::P256).unwrap();
+        let platform = SimulatedPlatform::generate(measurement(2), Some(root), now()).unwrap();
+        let mut references = ReferenceValues::default();
+        let roots = vec![platform.root().unwrap().clone()];
+        references.add(ReferenceValue::new(KIND, measurement(2), None, roots).unwrap());
+        let agent = SigningKey::generate(KeyAlgorithm::P256).unwrap();
+        let spki = agent.public().spki_der();
+        let said = EvidenceUserData::with_ticket(&Secret::new(vec![ticket; 32]));
+        let evidence = platform.evidence_with(spki, &[1; 64], Some(&said), now()).unwrap();
+        let expected = Expected { binding: &[1; 64], spki };
+        let attested =
+            verify(KIND.submitted_evidence_type(), &evidence, &references, &expected, now()).unwrap();
+        let machine = TrustPolicy::default().identify(attested, None).unwrap();
+        let issuer = self.issuer.into_admission();
+        let leaf = issuer.admit(&machine.labelled(Some(label.to_owned())), now()).unwrap();
+        verify_agent(&self.certificate, &self.name, &leaf, now()).unwrap()
     }
 
     fn broker(&self, byte: u8) -> Peer {
@@ -74,6 +99,10 @@ impl Domain {
 pub(crate) struct Machines {
     /// Agents of `dom0` with the measurements of these bytes.
     pub(crate) agents: Vec<(u8, Peer)>,
+    /// An agent of `dom0` with the measurement of byte 2 and an instance, `vm-1`.
+    pub(crate) instance: Peer,
+    /// Another machine like it, `vm-2`.
+    pub(crate) twin: Peer,
     /// An agent of `dom1` with the measurement of byte 2.
     pub(crate) foreign: Peer,
     /// A broker of `dom0` with the measurement of byte 2.
@@ -82,11 +111,10 @@ pub(crate) struct Machines {
 
 pub(crate) static MACHINES: LazyLock<Machines> = LazyLock::new(|| {
     let (dom0, dom1) = (Domain::new("dom0"), Domain::new("dom1"));
-    Machines {
-        agents: [2, 2, 3, 4].map(|byte| (byte, dom0.agent(byte))).into(),
-        foreign: dom1.agent(2),
-        broker: dom0.broker(2),
-    }
+    let agents = [2, 2, 3, 4].map(|byte| (byte, dom0.agent(byte))).into();
+    let (foreign, broker) = (dom1.agent(2), dom0.broker(2));
+    let twin = dom0.clone().instance(2, "vm-2");
+    Machines { agents, foreign, broker, twin, instance: dom0.instance(1, "vm-1") }
 });
 
 /// The first agent with this byte's measurement.

@@ -19,8 +19,8 @@ use ::der::{AnyRef, Decode as _, Reader as _, SliceReader, Tag, Tagged as _};
 
 use super::der::{ENUMERATED, INTEGER, SEQUENCE, context, tlv};
 use crate::error::CertificateError;
+use crate::instance::is_instance_label;
 use crate::kind::EvidenceKind;
-use crate::reference::is_label;
 use crate::role::Role;
 
 /// The extension's OID, dotted: 2.25 (ITU-T X.667) and a UUID of its own.
@@ -131,8 +131,8 @@ impl AdmissionExtension {
             4 => self.challenge_fresh = Some(value != FALSE),
             5 => self.evidence_digest = Some(value.try_into().ok()?),
             6 => {
-                self.instance_label =
-                    Some(str::from_utf8(value).ok().filter(|text| is_label(text))?.to_owned());
+                let label = str::from_utf8(value).ok().filter(|text| is_instance_label(text))?;
+                self.instance_label = Some(label.to_owned());
             }
             _ => return None,
         }

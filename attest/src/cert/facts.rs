@@ -26,6 +26,10 @@ pub struct CertificateFacts {
     pub role: Option<Role>,
     /// The measurement in the subject, where there is one.
     pub measurement: Option<Measurement>,
+    /// The instance in our extension, where it is there and can be read.
+    pub instance: Option<Vec<u8>>,
+    /// What the instance is called, likewise.
+    pub instance_label: Option<String>,
 }
 
 impl CertificateFacts {
@@ -36,12 +40,17 @@ impl CertificateFacts {
         // An impostor chooses its name: it must not reach a terminal as it is.
         let subject = view.x509().subject().to_string();
         let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        let extension = view.admission().ok().flatten();
+        let (instance, instance_label) =
+            extension.as_ref().map(|e| (e.instance.clone(), e.instance_label.clone())).unwrap_or_default();
         Ok(Self {
+            instance,
+            instance_label,
             fingerprint: sha256(der),
             subject: subject.chars().take(MAX_SUBJECT).map(shown).collect(),
             not_before: validity.not_before,
             not_after: validity.not_after,
-            role: view.admission().ok().flatten().map(|extension| extension.role),
+            role: extension.map(|extension| extension.role),
             measurement: view.measurement().ok().flatten(),
         })
     }

@@ -1,6 +1,6 @@
 //! Certificates: the domain's own, those under it, and who a peer is by them.
 
-mod der;
+pub(crate) mod der;
 mod extension;
 mod facts;
 mod issue;

@@ -36,6 +36,19 @@ pub struct PolicyFile {
     measurement: Vec<Entry>,
 }
 
+impl PolicyFile {
+    /// Replaces each root by what `read` makes of it, such as the contents of the file that it names; which
+    /// `[[measurement]]`, counted from 0, is said with it.
+    pub fn read_roots<E>(&mut self, mut read: impl FnMut(usize, &str) -> Result<String, E>) -> Result<(), E> {
+        for (at, entry) in self.measurement.iter_mut().enumerate() {
+            for root in &mut entry.roots {
+                *root = read(at, root)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The table `[instance]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -206,6 +219,17 @@ pub enum MilanRule {
     ListedChips,
     /// All are, by the owner's explicit waiver.
     Waived,
+}
+
+impl MilanRule {
+    /// Its name: `refused`, `listed-chips` or `waived`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::ListedChips => "listed-chips",
+            Self::Waived => "waived",
+        }
+    }
 }
 
 impl ReferenceValue {

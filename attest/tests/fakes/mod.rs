@@ -81,6 +81,7 @@ impl Fake {
                 enclave_key: Some(public_message(&KEYS.enclave)),
                 policy_key: None,
                 binding: Some(BINDING.to_vec()),
+                evidence_data: None,
             },
             report: ReportInfo {
                 enclave_type: Some("simulated-enclave".to_owned()),

@@ -3,19 +3,25 @@
 use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, SyncContext};
-use claviger_attest::{AttestError, Expected, IssueError, Measurement, check_possession, verify};
+use claviger_attest::{
+    AttestError, Expected, IssueError, Measurement, Peer, check_possession, sha256, verify,
+};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
 use claviger_proto::trust::EvidencePackage;
+use claviger_store::{
+    AuditFacts, Command, Done, StoreError, Ticket, TicketChange, TicketFault, TicketId, Tickets,
+};
 use rustls::pki_types::UnixTime;
 
+use crate::actors::audit::seconds;
 use crate::domain::Domain;
 use crate::runtime::panics;
 
 /// Verify this evidence and, if it holds, admit the key it names.
 #[derive(Message)]
-#[rtype(result = "Result<Admitted, Rejected>")]
+#[rtype(result = "Result<Pending, Rejected>")]
 pub struct Admit {
     /// Whose policy counts.
     pub domain: Arc<Domain>,
@@ -37,6 +43,8 @@ pub enum ToCertify {
     Channels(Vec<u8>),
     /// Another, which has to prove itself by a signature over the binding.
     New {
+        /// Who renews, by the certificate of this channel.
+        peer: Arc<Peer>,
         /// The key.
         key: PublicKey,
         /// Its signature.
@@ -51,6 +59,58 @@ impl ToCertify {
             Self::Channels(spki) => spki,
             Self::New { key, .. } => key.spki_der(),
         }
+    }
+
+    /// Who renews, if anybody does.
+    fn renews(&self) -> Option<&Peer> {
+        match self {
+            Self::Channels(_) => None,
+            Self::New { peer, .. } => Some(peer),
+        }
+    }
+}
+
+/// An agent whose certificate is made, and stays here until the launch ticket that it is for is spent.
+pub struct Pending {
+    admitted: Admitted,
+    ticket: Option<TicketId>,
+}
+
+impl Pending {
+    /// Spends the ticket, durably and once, if there is one; then the certificate may leave. After a crash in between
+    /// the ticket is spent, and nobody has its certificate.
+    pub async fn redeem(self, domain: &Domain, facts: AuditFacts, now: i64) -> Result<Admitted, Rejected> {
+        let Some(id) = self.ticket else { return Ok(self.admitted) };
+        let spend = TicketChange::Spend { id, certificate: sha256(&self.admitted.certificate), now };
+        match change(domain, spend, facts).await? {
+            Ok(()) => Ok(self.admitted),
+            Err(fault) => Err(Rejected::Ticket { id, fault }),
+        }
+    }
+}
+
+/// Writes down that somebody came with a ticket that is no good.
+pub async fn report(
+    domain: &Domain,
+    id: TicketId,
+    fault: TicketFault,
+    facts: AuditFacts,
+    now: i64,
+) -> Result<(), Rejected> {
+    change(domain, TicketChange::Report { id, fault, now }, facts).await.map(|_| ())
+}
+
+async fn change(
+    domain: &Domain,
+    change: TicketChange,
+    audit: AuditFacts,
+) -> Result<Result<(), TicketFault>, Rejected> {
+    let command = Command::Tickets(Tickets { keys: Arc::clone(&domain.keys), change, audit });
+    match domain.storage.commit(command).await {
+        Ok(Done::TicketSpent(outcome)) => Ok(outcome),
+        // The writer answers a ticket with what became of it.
+        Ok(_) => Err(StoreError::Stopped.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -77,6 +137,17 @@ pub enum Rejected {
     /// The evidence doesn't hold.
     #[error(transparent)]
     Evidence(#[from] AttestError),
+    /// The launch ticket that it brought is no good.
+    #[error("{fault}")]
+    Ticket {
+        /// Which.
+        id: TicketId,
+        /// Why.
+        fault: TicketFault,
+    },
+    /// Tickets can't be read or written.
+    #[error("the broker's store failed; nothing was changed; try again later")]
+    Store(#[from] StoreError),
     /// The certificate couldn't be made.
     #[error("the admission certificate could not be made")]
     Signing(#[from] IssueError),
@@ -90,10 +161,15 @@ impl From<&Rejected> for Refusal {
         let code = match rejected {
             Rejected::NoIssuer => ErrorCode::Refused,
             Rejected::Certificate(_) => ErrorCode::CertificateRefused,
-            Rejected::Evidence(_) => ErrorCode::AttestationRefused,
-            Rejected::Signing(_) | Rejected::Internal => ErrorCode::Unavailable,
+            Rejected::Evidence(_) | Rejected::Ticket { .. } => ErrorCode::AttestationRefused,
+            Rejected::Signing(_) | Rejected::Store(_) | Rejected::Internal => ErrorCode::Unavailable,
         };
-        Self::new(code, rejected.to_string())
+        // The log has the whole of it.
+        let message = match rejected {
+            Rejected::Evidence(error) => error.for_peer(),
+            other => other.to_string(),
+        };
+        Self::new(code, message)
     }
 }
 
@@ -105,7 +181,7 @@ impl Actor for Attestor {
 }
 
 impl Handler<Admit> for Attestor {
-    type Result = Result<Admitted, Rejected>;
+    type Result = Result<Pending, Rejected>;
 
     fn handle(&mut self, admit: Admit, _: &mut SyncContext<Self>) -> Self::Result {
         // A SyncArbiter never replaces a thread that panicked.
@@ -113,15 +189,31 @@ impl Handler<Admit> for Attestor {
     }
 }
 
-fn admit(admit: &Admit) -> Result<Admitted, Rejected> {
+fn admit(admit: &Admit) -> Result<Pending, Rejected> {
+    let trust = &admit.domain.trust.policy;
     let issuer = admit.domain.issuer.as_ref().ok_or(Rejected::NoIssuer)?;
     admit.domain.policy.check_dates(admit.now)?;
     let expected = Expected { binding: &admit.binding, spki: admit.key.spki() };
-    let attested = verify(&admit.submitted, &admit.evidence, &admit.domain.references, &expected, admit.now)?;
+    let attested = verify(&admit.submitted, &admit.evidence, &trust.references, &expected, admit.now)?;
+    let machine = trust.identify(attested, admit.key.renews())?;
     // Last, for it is a signature that only what is trusted may cost.
-    if let ToCertify::New { key, proof } = &admit.key {
+    if let ToCertify::New { key, proof, .. } = &admit.key {
         check_possession(key, &admit.binding, proof)?;
     }
-    let certificate = issuer.admit(&attested, admit.now)?;
-    Ok(Admitted { certificate, measurement: *attested.measurement() })
+    let ticket = machine.spends();
+    let machine = match ticket {
+        Some(id) => machine.labelled(usable_ticket(&admit.domain, id, seconds(admit.now))?.label),
+        None => machine,
+    };
+    let certificate = issuer.admit(&machine, admit.now)?;
+    let admitted = Admitted { certificate, measurement: *machine.attested().measurement() };
+    Ok(Pending { admitted, ticket })
+}
+
+/// The ticket as it is now. Whether it can still be spent is decided when that is committed.
+fn usable_ticket(domain: &Domain, id: TicketId, now: i64) -> Result<Ticket, Rejected> {
+    let rejected = |fault| Rejected::Ticket { id, fault };
+    let ticket = domain.storage.store.ticket(&domain.keys, &id)?.ok_or(rejected(TicketFault::Unknown))?;
+    ticket.check(now).map_err(rejected)?;
+    Ok(ticket)
 }

@@ -112,6 +112,19 @@ pub fn admission_event(
     }
 }
 
+/// The record of a launch ticket that a machine came with. Which, and what became of it, is filled in by the writer.
+pub fn ticket_event(id: RequestId, source: SocketAddr) -> AuditFacts {
+    AuditFacts {
+        time: seconds(UnixTime::now()),
+        request_id: id.as_str().to_owned(),
+        action: "ticket-use".into(),
+        outcome: "ok".into(),
+        role: "agent".into(),
+        source: source.to_string().into(),
+        ..AuditFacts::default()
+    }
+}
+
 /// Seconds since 1970, as records have them.
 pub fn seconds(time: UnixTime) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)

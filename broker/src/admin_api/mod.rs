@@ -57,20 +57,26 @@ impl Admin {
     }
 }
 
+/// How bodies of at most `limit` bytes are read.
+fn json_config(limit: usize) -> web::JsonConfig {
+    web::JsonConfig::default().limit(limit).error_handler(move |error, _| {
+        let detail = match error {
+            error::JsonPayloadError::Overflow { .. }
+            | error::JsonPayloadError::OverflowKnownLength { .. } => {
+                format!("the body is larger than {} KiB", limit >> 10)
+            }
+            _ => "the body is not the JSON that this call takes".to_owned(),
+        };
+        secret_body::malformed(detail).into()
+    })
+}
+
 /// Serves the API on a bound socket.
 pub fn serve(listener: std::os::unix::net::UnixListener, admin: Admin) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
-        let json = web::JsonConfig::default().limit(MAX_BODY).error_handler(|error, _| {
-            let detail = match error {
-                error::JsonPayloadError::Overflow { .. }
-                | error::JsonPayloadError::OverflowKnownLength { .. } => "the body is larger than 64 KiB",
-                _ => "the body is not the JSON that this call takes",
-            };
-            secret_body::malformed(detail.to_owned()).into()
-        });
         App::new()
             .app_data(web::Data::new(admin.clone()))
-            .app_data(json)
+            .app_data(json_config(MAX_BODY))
             .wrap(actix_web::middleware::from_fn(secret_body::let_go_of_head))
             .wrap(actix_web::middleware::from_fn(socket::only_this_user))
             .configure(routes::configure)

@@ -6,17 +6,26 @@ use actix::dev::ToEnvelope;
 use actix::{Handler, Message};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError, web};
+use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
-use claviger_proto::admin::{AddReference, CreateDomain, ImportEntry, Problem, SetPreset, State, Status};
+use claviger_proto::admin::{
+    AddReference, ApplyPolicy, CreateDomain, CreateTickets, ImportEntry, Problem, SetPreset, State, Status,
+};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
 
 use super::secret_body::{BodyLimit, SecretJson};
-use super::{Admin, sealing};
+use super::{Admin, json_config, sealing};
 use crate::actors::domains::{self, AdminError, DomainsActor};
 
 /// Largest body of an import, in bytes: the largest secret in hex, and room for the rest.
 const MAX_IMPORT: usize = 2 * MAX_DATA + (16 << 10);
+
+/// Largest body of a policy, in bytes: what is kept of it, with its roots as PEM.
+const MAX_POLICY_BODY: usize = 1 << 20;
+
+/// Largest body of a call that makes tickets, in bytes: a thousand digests.
+const MAX_TICKETS_BODY: usize = 128 << 10;
 
 /// A failed call.
 #[derive(Debug)]
@@ -69,7 +78,20 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/references", web::get().to(references))
         .route("/v1/domains/{domain}/references", web::post().to(add_reference))
         .route("/v1/domains/{domain}/references/{kind}/{measurement}", web::delete().to(remove_reference))
+        .route("/v1/domains/{domain}/tickets/{id}", web::delete().to(revoke_ticket))
         .route("/v1/domains/{domain}/audit/verify", web::post().to(verify_audit))
+        .service(
+            web::resource("/v1/domains/{domain}/policy")
+                .app_data(json_config(MAX_POLICY_BODY))
+                .route(web::get().to(policy))
+                .route(web::put().to(apply_policy)),
+        )
+        .service(
+            web::resource("/v1/domains/{domain}/tickets")
+                .app_data(json_config(MAX_TICKETS_BODY))
+                .route(web::get().to(tickets))
+                .route(web::post().to(create_tickets)),
+        )
         .service(
             web::resource("/v1/domains/{domain}/entries")
                 .app_data(BodyLimit(MAX_IMPORT))
@@ -161,6 +183,40 @@ async fn add_reference(
 async fn remove_reference(admin: web::Data<Admin>, path: web::Path<(String, String, String)>) -> Answer {
     let (domain, kind, measurement) = path.into_inner();
     ask(&admin, domains::Distrust { domain: name(&domain)?, kind, measurement }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn policy(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ShowPolicy(name)).await?))
+}
+
+async fn apply_policy(
+    admin: web::Data<Admin>,
+    path: web::Path<String>,
+    body: web::Json<ApplyPolicy<PolicyFile>>,
+) -> Answer {
+    let apply = domains::Apply { domain: name(&path)?, apply: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, apply).await?))
+}
+
+async fn tickets(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ListTickets(name)).await?))
+}
+
+async fn create_tickets(
+    admin: web::Data<Admin>,
+    path: web::Path<String>,
+    body: web::Json<CreateTickets>,
+) -> Answer {
+    let make = domains::MakeTickets { domain: name(&path)?, create: body.into_inner() };
+    Ok(HttpResponse::Created().json(ask(&admin, make).await?))
+}
+
+async fn revoke_ticket(admin: web::Data<Admin>, path: web::Path<(String, String)>) -> Answer {
+    let (domain, id) = path.into_inner();
+    ask(&admin, domains::RevokeTicket { domain: name(&domain)?, id }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

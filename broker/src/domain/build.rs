@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_acl::{Acl, AclError, Preset};
 use claviger_attest::{
     AdmissionIssuer, CertificateError, IssueError, Issuer, KeyAlgorithm, KeyError, Measurement,
-    PolicyCertificate, PolicyError, ReferenceValues, Role, SigningKey,
+    PolicyCertificate, PolicyError, Role, SigningKey,
 };
 use claviger_proto::key::PrivateKey;
 use claviger_proto::{DomainName, ParseError, Secret};
@@ -14,7 +14,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 
 use super::tls::{self, AgentVerifier, ServerIdentity, TlsError};
-use super::{Domain, Leaf, references};
+use super::{Domain, Leaf, Trust};
+use crate::actors::audit::seconds;
 use crate::storage::Storage;
 
 /// How long the broker's own certificate in a domain is good for, in days; renewed with a third left.
@@ -87,8 +88,9 @@ fn assemble(
     let record = &stored.record;
     let policy = PolicyCertificate::from_der(&record.policy_certificate)?;
     let preset: Preset = record.preset.parse()?;
-    let references = references::decode(&record.references)?;
-    let acl = Acl::compile(&name, preset, &labels(&references))?;
+    let trust = Trust::decode(&record.references)?;
+    let now = seconds(UnixTime::now());
+    let acl = Acl::compile(&name, preset, &labels(&trust, now))?;
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
     let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
     let agents = AgentVerifier::new(name.clone(), policy.clone());
@@ -103,7 +105,8 @@ fn assemble(
         policy,
         acl,
         preset,
-        references,
+        labels_until: trust.policy.references.next_expiry(now),
+        trust,
         issuer,
         agents,
     })
@@ -121,10 +124,9 @@ fn issuer(
     Ok(Arc::new(Issuer::new(signing_key(key)?, policy.clone(), domain)?).into_admission())
 }
 
-fn labels(references: &ReferenceValues) -> Vec<(Measurement, String)> {
-    let labelled =
-        references.iter().filter_map(|value| Some((*value.measurement(), value.label()?.to_owned())));
-    labelled.collect()
+fn labels(trust: &Trust, now: i64) -> Vec<(Measurement, String)> {
+    let labels = trust.policy.references.labels(now);
+    labels.map(|(measurement, label)| (*measurement, label.to_owned())).collect()
 }
 
 fn leaf(identity: &BrokerIdentity) -> Result<Leaf, BuildFault> {

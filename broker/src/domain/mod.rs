@@ -2,16 +2,16 @@
 
 mod build;
 mod choose;
-mod references;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
+mod trust;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use claviger_acl::{Acl, Preset};
-use claviger_attest::{AdmissionIssuer, PolicyCertificate, ReferenceValues};
+use claviger_attest::{AdmissionIssuer, PolicyCertificate};
 use claviger_proto::DomainName;
 use claviger_store::DomainKeys;
 
@@ -20,8 +20,9 @@ use crate::storage::Storage;
 pub(crate) use build::certificate_dates;
 pub use build::{BuildError, BuildFault, build, issue_leaf, needs_renewal};
 pub use choose::{Hello, Refused, choose};
-pub use references::{decode as decode_references, encode as encode_references};
 pub use tls::{AgentVerifier, TlsError};
+pub(crate) use trust::MAX_POLICY;
+pub use trust::Trust;
 
 /// One domain, whole: what a connection needs from its hello to its last answer.
 pub struct Domain {
@@ -37,8 +38,10 @@ pub struct Domain {
     pub acl: Acl,
     /// The preset that `acl` was compiled from.
     pub preset: Preset,
-    /// What it trusts to run.
-    pub references: ReferenceValues,
+    /// What it trusts, and demands of machines.
+    pub trust: Trust,
+    /// When a label of `acl` is to be taken back, for what it names is trusted no longer; seconds since 1970.
+    pub labels_until: Option<i64>,
     /// Admits agents, where the broker holds the policy key.
     pub issuer: Option<AdmissionIssuer>,
     /// The broker's own certificate in this domain.

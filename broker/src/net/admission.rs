@@ -13,6 +13,7 @@ use claviger_proto::trust::{
     KeyToCertify, NONCE, PURPOSE_AUTHENTICATION, PURPOSE_RENEWAL, TrustRequest, TrustResponse,
 };
 use claviger_proto::{DomainName, ParseError};
+use claviger_store::AuditFacts;
 use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -21,9 +22,10 @@ use tokio::time::{Instant, timeout_at};
 use super::Shard;
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
-use crate::actors::attestor::{Admit, Admitted, Rejected, ToCertify};
-use crate::actors::audit::admission_event;
+use crate::actors::attestor::{Admit, Admitted, Pending, Rejected, ToCertify, report};
+use crate::actors::audit::{admission_event, seconds, ticket_event};
 use crate::config::Limits;
+use crate::domain::Domain;
 use crate::request_id::RequestId;
 
 /// Serves one connection: one admission.
@@ -86,7 +88,7 @@ async fn refuse_stock(
 async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     let id = shard.ids.next();
     let mut wants = Wants::Enroll;
-    let result = converse(&mut channel, shard, id, &mut wants).await;
+    let result = converse(&mut channel, source, shard, id, &mut wants).await;
     let (response, label) = match &result {
         Ok(admitted) => (TrustResponse::Admitted(admitted.certificate.clone()), wants.done()),
         Err(Ended::Refused(refusal)) => (TrustResponse::Refused(refusal.clone()), refusal.code.as_str()),
@@ -176,6 +178,7 @@ impl Wants {
 /// `wants` is set as soon as it is known.
 async fn converse(
     channel: &mut Channel,
+    source: SocketAddr,
     shard: &Shard,
     id: RequestId,
     wants: &mut Wants,
@@ -213,13 +216,46 @@ async fn converse(
         let busy = "too many admissions are under way; try again in a second";
         return Err(Ended::Refused(Refusal::new(ErrorCode::Busy, busy)));
     };
-    let (domain, submitted) = (Arc::clone(&channel.domain), request.submitted_evidence_type);
-    let admit = Admit { domain, submitted, evidence, binding, key, now };
+    let domain = current(channel, shard)?;
+    let submitted = request.submitted_evidence_type;
+    let admit = Admit { domain: Arc::clone(&domain), submitted, evidence, binding, key, now };
     let answer = shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));
-    answer.map_err(|rejected| {
+    redeem(answer, &domain, ticket_event(id, source), now).await.map_err(|rejected| {
         tracing::info!(%id, domain = %channel.domain.name, %rejected, "evidence is refused");
         (&rejected).into()
     })
+}
+
+/// The domain as it is now: what it trusts may have changed while the evidence was on its way.
+fn current(channel: &Channel, shard: &Shard) -> Result<Arc<Domain>, Ended> {
+    let domains = shard.view.domains();
+    let now = domains.get(&channel.domain.name);
+    let same = now.filter(|now| now.keys.generation() == channel.domain.keys.generation());
+    same.cloned().ok_or(Ended::Gone("the domain is gone"))
+}
+
+/// Has the launch ticket spent that an admission is for, if it is for one; what is no good is reported.
+async fn redeem(
+    answer: Result<Pending, Rejected>,
+    domain: &Domain,
+    facts: AuditFacts,
+    now: UnixTime,
+) -> Result<Admitted, Rejected> {
+    let now = seconds(now);
+    let result = match answer {
+        Ok(pending) => pending.redeem(domain, facts, now).await,
+        Err(Rejected::Ticket { id, fault }) => {
+            report(domain, id, fault, facts, now).await?;
+            Err(Rejected::Ticket { id, fault })
+        }
+        Err(other) => Err(other),
+    };
+    if let Err(Rejected::Ticket { id, fault }) = &result {
+        let (ticket, fault) = (hex::encode(id), fault.as_str());
+        tracing::warn!(domain = %domain.name, ticket, fault, "a launch ticket is refused");
+        metrics::counter!("claviger_tickets_refused_total", "fault" => fault).increment(1);
+    }
+    result
 }
 
 fn wanted(request: &TrustRequest) -> Result<Wants, Ended> {
@@ -254,7 +290,7 @@ fn renewed_key(
     let new = new.ok_or(ParseError::Missing("new_key"))?;
     let key = PublicKey::from_spki_der(&new.spki)?;
     tracing::info!(%id, domain = %channel.domain.name, peer = hex::encode(peer.fingerprint()), "asks for renewal");
-    Ok(ToCertify::New { key, proof: new.proof })
+    Ok(ToCertify::New { peer, key, proof: new.proof })
 }
 
 fn sealed() -> Refusal {

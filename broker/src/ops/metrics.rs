@@ -27,6 +27,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 fn describe() {
     describe_counter!("claviger_requests_total", "Requests of the key service, by kind and outcome");
     describe_counter!("claviger_admissions_total", "Admissions, by result");
+    describe_counter!("claviger_tickets_refused_total", "Launch tickets refused, by what is wrong with them");
     describe_counter!("claviger_connections_total", "Connections taken, by listener");
     describe_counter!("claviger_connections_refused_total", "Connections refused, by the limit");
     describe_counter!("claviger_handshakes_total", "TLS handshakes, by result and how far they got");
@@ -54,6 +55,9 @@ fn begin() {
     }
     for result in ["ok", "error"] {
         counter!("claviger_config_reloads_total", "result" => result).absolute(0);
+    }
+    for fault in ["unknown", "expired", "revoked", "used"] {
+        counter!("claviger_tickets_refused_total", "fault" => fault).absolute(0);
     }
     counter!("claviger_certificates_refused_total").absolute(0);
     counter!("claviger_audit_sync_failures_total").absolute(0);

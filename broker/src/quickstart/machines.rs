@@ -49,7 +49,8 @@ impl Machine {
         policy: &PolicyCertificate,
     ) -> Result<Identity, claviger_client::Error> {
         let collector = Collector::SimulatedEnclave(SimulatedEnclave::new(&self.platform_dir));
-        let enrollment = Enrollment { domain, policy, collector: &collector, algorithm: KeyAlgorithm::P256 };
+        let enrollment =
+            Enrollment { domain, policy, collector: &collector, ticket: None, algorithm: KeyAlgorithm::P256 };
         let admitted = enroll(admission, &enrollment, &Options::default()).await?;
         let now = crate::actors::audit::seconds(UnixTime::now());
         StateDir::new(&self.state_dir).lock_or_make()?.put_identity(&admitted.identity, now)?;

@@ -134,6 +134,7 @@ impl Scene {
             measurement: machine.measurement.to_string(),
             label: Some(label.to_owned()),
             attest_root: Some(hex::encode(root.public().spki_der())),
+            expires: None,
         };
         self.ask(domains::Trust { domain: self.domain.clone(), reference }).await?;
         let identity =

@@ -27,6 +27,13 @@ pub fn text(seconds: i64) -> String {
         .unwrap_or_else(|| format!("{seconds} s after 1970"))
 }
 
+/// A time as typed, in RFC 3339, whole seconds: `2027-03-31T00:00:00Z`. In seconds since 1970.
+pub fn time(text: &str) -> Result<i64, String> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|time| time.nanosecond() == 0);
+    time.map(OffsetDateTime::unix_timestamp)
+        .ok_or_else(|| "a time is in RFC 3339, as 2027-03-31T00:00:00Z".to_owned())
+}
+
 /// A time span as typed, in seconds: `45s`, `30m`, `12h`, `90d`. Never none, and at most a hundred years.
 pub fn duration(text: &str) -> Result<i64, String> {
     const MOST: i64 = 100 * 365 * 86_400;

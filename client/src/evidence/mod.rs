@@ -35,18 +35,21 @@ impl Collector {
         }
     }
 
-    /// Has the platform sign that `key` lives in this machine, bound to one channel and challenge. Where the evidence is
-    /// given by hand this waits for it; it may be dropped at any time.
+    /// Has the platform sign that `key` lives in this machine, bound to one channel and challenge; and with it what the
+    /// machine itself has to say, a serialized [`claviger_proto::evidence::EvidenceUserData`].
+    ///
+    /// Where the evidence is given by hand this waits for it; it may be dropped at any time.
     pub async fn collect(
         &self,
         key: &PublicKey,
         binding: &[u8; 64],
+        user_data: Option<&[u8]>,
         now: UnixTime,
     ) -> Result<EvidencePackage, EvidenceError> {
         match self {
-            Self::SimulatedEnclave(platform) => platform.collect(key, binding, now),
+            Self::SimulatedEnclave(platform) => platform.collect(key, binding, user_data, now),
             // The binding has the key in it.
-            Self::SevSnp(source) => source.collect(binding).await,
+            Self::SevSnp(source) => source.collect(binding, user_data).await,
         }
     }
 

@@ -61,6 +61,7 @@ impl SimulatedEnclave {
         &self,
         key: &PublicKey,
         binding: &[u8; 64],
+        user_data: Option<&[u8]>,
         now: UnixTime,
     ) -> Result<EvidencePackage, EvidenceError> {
         let attest_key = read(&self.path.join(ATTEST_KEY))?;
@@ -68,7 +69,9 @@ impl SimulatedEnclave {
         let measurement = read(&self.measurement()?)?;
         SimulatedPlatform::from_files(attest_key.expose(), measurement.expose(), endorsement.expose())
             .map_err(Fault::Files)
-            .and_then(|platform| platform.evidence(key.spki_der(), binding, now).map_err(Fault::Key))
+            .and_then(|platform| {
+                platform.evidence_with(key.spki_der(), binding, user_data, now).map_err(Fault::Key)
+            })
             .map_err(|fault| self.fault(fault))
     }
 
@@ -120,7 +123,7 @@ mod tests {
 
     fn collect(dir: &Path) -> Result<EvidencePackage, EvidenceError> {
         let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
-        SimulatedEnclave::new(dir).collect(key.public(), &[7; 64], UnixTime::now())
+        SimulatedEnclave::new(dir).collect(key.public(), &[7; 64], None, UnixTime::now())
     }
 
     #[test]

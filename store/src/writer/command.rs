@@ -158,6 +158,15 @@ pub enum TicketChange {
         /// When, seconds since 1970.
         now: i64,
     },
+    /// Somebody came with one that couldn't be used: write it down, and count it in the ticket, if there is one.
+    Report {
+        /// Which.
+        id: TicketId,
+        /// Why it couldn't be used.
+        fault: TicketFault,
+        /// When, seconds since 1970.
+        now: i64,
+    },
     /// Use one, which can be done once; that somebody tries it again is counted in it.
     Spend {
         /// Which.

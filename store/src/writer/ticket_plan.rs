@@ -57,6 +57,11 @@ impl TicketPlan {
                 facts.push(named(&id, audit));
                 Ok(Done::TicketsChanged)
             }
+            TicketChange::Report { id, fault, now } => {
+                self.load(engine, keys, &id)?.refuse(now);
+                facts.push(named(&id, AuditFacts { outcome: fault.as_str().into(), ..audit }));
+                Ok(Done::TicketSpent(Err(fault)))
+            }
             TicketChange::Spend { id, certificate, now } => {
                 let outcome = self.load(engine, keys, &id)?.spend(certificate, now);
                 let word = outcome.as_ref().err().map_or("ok", |fault| fault.as_str());
@@ -107,12 +112,21 @@ impl Planned {
     /// Uses it up, or counts that it couldn't be.
     fn spend(&mut self, certificate: [u8; 32], now: i64) -> Result<(), TicketFault> {
         let ticket = self.is.as_mut().ok_or(TicketFault::Unknown)?;
-        self.changed = true;
         let usable = ticket.check(now);
         match usable {
-            Ok(()) => ticket.state = TicketState::Used { certificate, at: now },
-            Err(_) => (ticket.refused, ticket.refused_last) = (ticket.refused.saturating_add(1), now),
+            Ok(()) => {
+                ticket.state = TicketState::Used { certificate, at: now };
+                self.changed = true;
+            }
+            Err(_) => self.refuse(now),
         }
         usable
+    }
+
+    fn refuse(&mut self, now: i64) {
+        if let Some(ticket) = &mut self.is {
+            (ticket.refused, ticket.refused_last) = (ticket.refused.saturating_add(1), now);
+            self.changed = true;
+        }
     }
 }

@@ -13,6 +13,7 @@ mod formats;
 mod imports;
 mod measure;
 mod operations;
+mod policy;
 mod quickstart;
 mod refusals;
 mod renewal;

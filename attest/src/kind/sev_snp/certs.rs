@@ -98,6 +98,9 @@ impl Certificate {
         if x509.signature_algorithm != tbs.signature || !is_pss_sha384(&x509.signature_algorithm) {
             return Err("it isn't signed with RSA-PSS, SHA-384, MGF1 of SHA-384 and 48 bytes of salt");
         }
+        if !frame_is_der(der, tbs.as_ref(), &x509.signature_value.data) {
+            return Err("what isn't signed of it isn't DER");
+        }
         if x509.signature_value.unused_bits != 0 || x509.issuer_uid.is_some() || x509.subject_uid.is_some() {
             return Err("it has parts that AMD's don't have");
         }
@@ -163,6 +166,19 @@ impl Extension {
 /// Verifies AMD's way of signing.
 pub(super) fn verify_rsa(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA384, spki).verify(message, signature).is_ok()
+}
+
+/// Whether what is around the signed part is only what DER makes of it, so that no byte is free: the header, the
+/// signed part's own algorithm again, and the 512 bytes of signature. The parser is more forgiving.
+pub(super) fn frame_is_der(der: &[u8], tbs: &[u8], signature: &[u8]) -> bool {
+    const SIGNATURE: &[u8] = &[0x03, 0x82, 0x02, 0x01, 0x00];
+    let Some(&[high, low]) = der.get(2..4) else { return false };
+    let rest = der.strip_prefix(&[0x30, 0x82, high, low]).and_then(|body| {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        (length == body.len()).then(|| body.strip_prefix(tbs)).flatten()
+    });
+    let algorithm = rest.and_then(|rest| rest.strip_suffix(signature)?.strip_suffix(SIGNATURE));
+    algorithm.is_some_and(|bytes| !bytes.is_empty() && tbs.windows(bytes.len()).any(|part| part == bytes))
 }
 
 /// A serial without the zeros in front.

@@ -34,6 +34,9 @@ impl Crl {
         if list.signature_algorithm != tbs.signature || !certs::is_pss_sha384(&list.signature_algorithm) {
             return Err("the list isn't signed with RSA-PSS and SHA-384");
         }
+        if !certs::frame_is_der(der, tbs.as_ref(), &list.signature_value.data) {
+            return Err("what isn't signed of the list isn't DER");
+        }
         // A list of changes, or of a part, says less than it seems to.
         let known = |oid: &[u8]| oid == CRL_NUMBER || oid == AUTHORITY_KEY_ID;
         if tbs.extensions().iter().any(|extension| extension.critical && !known(extension.oid.as_bytes())) {

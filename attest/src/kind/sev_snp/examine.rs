@@ -20,7 +20,7 @@ use crate::reference::ReferenceValues;
 pub struct SnpQuestion<'a> {
     /// A domain's policy; without one, only AMD's own rules count.
     pub policy: Option<&'a ReferenceValues>,
-    /// The product, where the report doesn't name it; else the VEK's issuer does.
+    /// The product that it must be of; else the report names it or, before version 3, the VEK's issuer.
     pub product: Option<SnpProduct>,
     /// What the guest must have had signed ([`super::snp_report_data`]).
     pub report_data: Option<&'a [u8; 64]>,
@@ -74,7 +74,8 @@ pub fn examine_snp(
     let mut material = Material::default();
     let added = endorsements.certificates.iter().try_for_each(|one| material.add_certificate(one));
     let added = added.and_then(|()| endorsements.crls.iter().try_for_each(|one| material.add_crl(one)));
-    let product = product_of(&report, &material).or(question.product.filter(|_| report.cpuid().is_none()));
+    // A name that was given must be the report's own, and the chain's.
+    let product = question.product.or_else(|| product_of(&report, &material));
     look(&report, product, &material, question, &mut judge);
     if let Err(why) = added {
         judge.amend(SnpRule::VekPresent, SnpOutcome::Failed(why.to_owned()));
@@ -96,8 +97,7 @@ fn look(
     let vmpls: Vec<_> = values.iter().map(|value| value.vmpl()).collect();
     let case = Case {
         report,
-        // A name that was given for a report that says its own must agree.
-        product: if report.cpuid().is_some() { question.product.or(product) } else { product },
+        product,
         demands: question.policy.map(ReferenceValues::snp),
         listed: question.policy.map(|_| !values.is_empty()),
         vmpls: (!values.is_empty()).then_some(&vmpls),

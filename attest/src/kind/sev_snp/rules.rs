@@ -52,9 +52,9 @@ rules! {
     PolicyEnforced "policy-enforced" "the platform is what the guest's policy asks for" "56860 §4.3 and §7.3, PLATFORM_INFO";
     FirmwareOrder "firmware-order" "the committed firmware isn't newer than the running one" "56860 §7.3, COMMITTED and CURRENT version";
     // What the channel and the domain demand, without the product.
-    ReportData "report-data" "the report carries this channel's binding" "56860 §7.3, REPORT_DATA";
     Measurement "measurement" "the domain trusts what runs" "policy; 56860 §7.3, MEASUREMENT";
     Vmpl "vmpl" "the report was asked for at the VMPL that the domain names" "policy; 56860 §7.3, VMPL";
+    ReportData "report-data" "the report carries this channel's binding" "56860 §7.3, REPORT_DATA";
     Signer "signer" "the domain accepts reports that this kind of key signs" "policy; 56860 §7.3, SIGNING_KEY";
     Debug "debug" "the host can't debug the guest" "policy; 56860 §4.3, DEBUG, bit 19";
     MigrationAgent "migration-agent" "no migration agent can be attached" "policy; 56860 §4.3, MIGRATE_MA, bit 18, and REPORT_ID_MA";
@@ -105,9 +105,9 @@ rules! {
     VekTcb "vek-tcb" "each part of the reported TCB is the certificate's" "57230, SPL extensions; 56860 §7.3, REPORTED_TCB";
     CspId "csp-id" "the VLEK is of a provider that the domain lists" "policy; 57230, cspID";
     Chip "chip" "the domain lists this chip, where it lists chips; a Milan's must be listed" "policy; 56860 §7.3, CHIP_ID";
-    Revocation "revocation" "no revocation list that is given lists the chain; the list is the ARK's, and current" "57230, CRL; RFC 5280 §5";
     IntermediateSignature "intermediate-signature" "the ARK signed the ASK or ASVK" "57230, certificate chain";
     VekSignature "vek-signature" "the ASK or ASVK signed the VEK's certificate" "57230, certificate chain";
+    Revocation "revocation" "no revocation list that is given lists the chain; the list is the ARK's, and current" "57230, CRL; RFC 5280 §5";
     ReportSignature "report-signature" "the VEK signed the report" "56860 §7.3, SIGNATURE";
 }
 
@@ -176,8 +176,8 @@ impl Judge {
 
     pub(super) fn rule(&mut self, rule: SnpRule, outcome: SnpOutcome) -> Result<(), Broken> {
         match (&mut self.thorough, outcome) {
-            (Some(verdicts), outcome) => {
-                verdicts.push(SnpVerdict { rule, outcome });
+            (Some(_), outcome) => {
+                self.amend(rule, outcome);
                 Ok(())
             }
             (None, SnpOutcome::Failed(why)) => Err(Broken { rule, why }),

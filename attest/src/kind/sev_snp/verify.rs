@@ -147,3 +147,18 @@ impl Material {
         self.product_of_vek(signer).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_listed_in_the_order_in_which_they_are_looked_at() {
+        let first = [SnpRule::ReportLength, SnpRule::ReportVersion];
+        let tables = [FORM, DEMANDS, PLATFORM].into_iter().flatten().map(|(rule, _)| *rule);
+        let looked_at: Vec<_> = first.into_iter().chain(tables).collect();
+        assert_eq!(SnpRule::ALL[..looked_at.len()], looked_at);
+        assert_eq!(SnpRule::ALL[looked_at.len()], SnpRule::VekPresent);
+        assert_eq!(SnpRule::ALL.last(), Some(&SnpRule::ReportSignature));
+    }
+}

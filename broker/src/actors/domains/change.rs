@@ -13,7 +13,7 @@ use rustls::pki_types::UnixTime;
 use super::registry::{describe_reference, operator_event};
 use super::{AdminError, Registry};
 use crate::actors::audit::seconds;
-use crate::domain::{Domain, encode_references, issue_leaf, needs_renewal};
+use crate::domain::{Domain, issue_leaf, needs_renewal};
 
 impl Registry {
     pub(super) async fn create(&self, body: CreateDomain) -> Result<admin::Domain, AdminError> {
@@ -103,12 +103,11 @@ impl Registry {
             Some(root) => vec![PublicKey::from_spki_der(&unhex("attest_root", root)?)?],
             None => known_roots(&domain, kind),
         };
-        let value = ReferenceValue::new(kind, measurement, add.label, roots)?;
+        let value = ReferenceValue::new(kind, measurement, add.label, roots)?.expiring(add.expires)?;
         let described = describe_reference(&value);
-        let mut references = domain.references.clone();
-        if references.add(value) {
-            let change = DomainChange::References(encode_references(&references));
-            self.update(&domain, change, "trust-add").await?;
+        let mut policy = domain.trust.policy.clone();
+        if policy.references.add(value) {
+            self.put_policy(&domain, policy, "trust-add").await?;
         }
         Ok(described)
     }
@@ -120,12 +119,11 @@ impl Registry {
         measurement: &str,
     ) -> Result<(), AdminError> {
         let domain = self.find(name)?;
-        let mut references = domain.references.clone();
-        if !references.remove(kind.parse()?, &measurement.parse()?) {
+        let mut policy = domain.trust.policy.clone();
+        if !policy.references.remove(kind.parse()?, &measurement.parse()?) {
             return Err(AdminError::NoReference(name.clone()));
         }
-        let change = DomainChange::References(encode_references(&references));
-        self.update(&domain, change, "trust-remove").await
+        self.put_policy(&domain, policy, "trust-remove").await
     }
 
     /// Gives the broker a new certificate in each domain where the old one nears its end.
@@ -153,7 +151,7 @@ impl Registry {
         self.update(domain, DomainChange::BrokerIdentity(identity), "broker-certificate-renew").await
     }
 
-    async fn update(
+    pub(super) async fn update(
         &self,
         domain: &Domain,
         change: DomainChange,
@@ -170,7 +168,13 @@ impl Registry {
 /// The roots that a domain already names for a kind.
 fn known_roots(domain: &Domain, kind: EvidenceKind) -> Vec<PublicKey> {
     let mut roots: Vec<PublicKey> = Vec::new();
-    for root in domain.references.iter().filter(|value| value.kind() == kind).flat_map(ReferenceValue::roots)
+    for root in domain
+        .trust
+        .policy
+        .references
+        .iter()
+        .filter(|value| value.kind() == kind)
+        .flat_map(ReferenceValue::roots)
     {
         if !roots.iter().any(|known| known.same_numbers(root)) {
             roots.push(root.clone());

@@ -19,6 +19,23 @@ pub enum AdminError {
     /// There is no such reference value.
     #[error("this measurement is not trusted in {0}, so there is nothing to remove")]
     NoReference(DomainName),
+    /// Somebody else changed the policy meanwhile.
+    #[error(
+        "the policy has revision {is}, not {expected}: somebody changed it meanwhile; see what it says now \
+         (key-admin policy show), and apply to that"
+    )]
+    Revision {
+        /// What the caller thought.
+        expected: u64,
+        /// What it is.
+        is: u64,
+    },
+    /// There is no such ticket.
+    #[error("there is no such ticket in {0}; `key-admin ticket list` shows those there are")]
+    NoTicket(DomainName),
+    /// A ticket of this id is there.
+    #[error("there is a ticket of this id already; make another")]
+    TicketTaken,
     /// The name is taken.
     #[error("there is a domain {0} already; delete it first, or choose another name")]
     Taken(DomainName),
@@ -67,8 +84,12 @@ impl AdminError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NoDomain(_) | Self::NoReference(_) => ErrorCode::NotFound,
-            Self::Taken(_) | Self::Shared(_) | Self::NotSealed => ErrorCode::Conflict,
+            Self::NoDomain(_) | Self::NoReference(_) | Self::NoTicket(_) => ErrorCode::NotFound,
+            Self::Taken(_)
+            | Self::Shared(_)
+            | Self::NotSealed
+            | Self::Revision { .. }
+            | Self::TicketTaken => ErrorCode::Conflict,
             Self::Invalid(_) => ErrorCode::Refused,
             Self::Denied(denied) => denied.code(),
             Self::Sealed => ErrorCode::Sealed,
@@ -93,4 +114,4 @@ macro_rules! invalid {
 }
 
 invalid!(ParseError, PolicyError, CertificateError, IssueError, KeyError, ReferenceError, AttestError);
-invalid!(claviger_acl::AclError);
+invalid!(claviger_acl::AclError, claviger_attest::PolicyFileError);

@@ -5,7 +5,9 @@ mod audit;
 mod change;
 mod error;
 mod import;
+mod policy;
 mod registry;
+mod tickets;
 
 use std::future::Future;
 use std::rc::Rc;
@@ -15,6 +17,7 @@ use actix::{
     Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, AtomicResponse, Context, Handler,
     Message, Recipient, WrapFuture as _,
 };
+use claviger_attest::PolicyFile;
 use claviger_proto::{DomainName, admin};
 
 use super::acl::DomainsChanged;
@@ -94,6 +97,46 @@ pub struct Distrust {
     pub measurement: String,
 }
 
+/// What a domain's policy says.
+#[derive(Message)]
+#[rtype(result = "Result<admin::TrustPolicy<PolicyFile>, AdminError>")]
+pub struct ShowPolicy(pub DomainName);
+
+/// Put a policy in force, or check it.
+#[derive(Message)]
+#[rtype(result = "Result<admin::AppliedPolicy, AdminError>")]
+pub struct Apply {
+    /// Whose.
+    pub domain: DomainName,
+    /// Which.
+    pub apply: admin::ApplyPolicy<PolicyFile>,
+}
+
+/// Make launch tickets.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<admin::Ticket>, AdminError>")]
+pub struct MakeTickets {
+    /// Whose.
+    pub domain: DomainName,
+    /// Which.
+    pub create: admin::CreateTickets,
+}
+
+/// A domain's launch tickets.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<admin::Ticket>, AdminError>")]
+pub struct ListTickets(pub DomainName);
+
+/// Take a launch ticket back.
+#[derive(Message)]
+#[rtype(result = "Result<(), AdminError>")]
+pub struct RevokeTicket {
+    /// Whose.
+    pub domain: DomainName,
+    /// Its id, hex.
+    pub id: String,
+}
+
 /// Check a domain's audit, and make a checkpoint of it.
 #[derive(Message)]
 #[rtype(result = "Result<admin::AuditReport, AdminError>")]
@@ -168,6 +211,7 @@ impl Actor for DomainsActor {
             let registry = Rc::clone(&actor.registry);
             let work = async move {
                 registry.renew_leaves().await;
+                registry.expire_labels().await;
                 registry.checkpoint_changed().await;
             };
             context.wait(work.into_actor(actor).map(|(), _, _| ()));
@@ -205,6 +249,11 @@ handle! {
     ListReferences => |registry, list| registry.references(&list.0);
     Trust => |registry, trust| registry.trust(&trust.domain, trust.reference).await;
     Distrust => |registry, it| registry.distrust(&it.domain, &it.kind, &it.measurement).await;
+    ShowPolicy => |registry, show| registry.policy(&show.0);
+    Apply => |registry, it| registry.apply(&it.domain, it.apply).await;
+    MakeTickets => |registry, it| registry.create_tickets(&it.domain, it.create).await;
+    ListTickets => |registry, list| registry.list_tickets(&list.0).await;
+    RevokeTicket => |registry, it| registry.revoke_ticket(&it.domain, &it.id).await;
     VerifyAudit => |registry, verify| registry.verify_audit(&verify.0).await;
     Import => |registry, import| registry.import(&import.domain, import.entry).await;
     SetDefault => |registry, set| registry.set_default(set.0).await;

@@ -58,7 +58,7 @@ impl Registry {
     }
 
     pub(super) fn references(&self, name: &DomainName) -> Result<Vec<admin::Reference>, AdminError> {
-        Ok(self.find(name)?.references.iter().map(describe_reference).collect())
+        Ok(self.find(name)?.trust.policy.references.iter().map(describe_reference).collect())
     }
 
     /// Reads a domain as it is stored now, and puts it before every shard.
@@ -120,7 +120,7 @@ fn describe(domain: &Domain) -> admin::Domain {
         policy_not_after: seconds(domain.policy.not_after()),
         policy_key_held_by: held_by.to_owned(),
         broker_certificate_not_after: domain.leaf.not_after,
-        references: domain.references.len(),
+        references: domain.trust.policy.references.len(),
         created: domain.created,
     }
 }
@@ -132,5 +132,6 @@ pub(super) fn describe_reference(value: &ReferenceValue) -> admin::Reference {
         measurement: value.measurement().to_string(),
         label: value.label().map(str::to_owned),
         roots: value.roots().iter().map(root).collect(),
+        expires: value.expires(),
     }
 }

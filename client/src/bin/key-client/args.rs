@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use claviger_attest::KeyAlgorithm;
-use claviger_client::cli::{Manual, Output, StateArgs, clock, formats};
-use claviger_client::{Address, Collector};
+use claviger_client::cli::{Failure, Manual, Output, StateArgs, clock, formats};
+use claviger_client::{Address, Collector, LaunchTicket};
 use claviger_proto::format::Format;
 use claviger_proto::{DomainName, EntryType, Version};
 use claviger_store::SlotSpec;
@@ -100,6 +100,8 @@ pub(crate) struct EnrollArgs {
     /// The kind of the machine's new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value = "p256")]
     pub(crate) key: KeyAlgorithm,
+    #[command(flatten)]
+    pub(crate) ticket: TicketArgs,
     /// Enroll anew over an enrolment that is there; retrieved entries are kept
     #[arg(long)]
     pub(crate) replace: bool,
@@ -127,6 +129,8 @@ pub(crate) struct RenewArgs {
     /// The kind of the new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096; without it, that of the old one
     #[arg(long, value_name = "ALGORITHM", conflicts_with = "keep_key")]
     pub(crate) key: Option<KeyAlgorithm>,
+    #[command(flatten)]
+    pub(crate) ticket: TicketArgs,
     /// Keep the key that is there
     #[arg(long)]
     pub(crate) keep_key: bool,
@@ -251,6 +255,25 @@ pub(crate) struct RetrieveArgs {
         requires = "out"
     )]
     pub(crate) format: Format,
+}
+
+/// The launch ticket, which is in a file and never on a command line.
+#[derive(Args)]
+pub(crate) struct TicketArgs {
+    /// A file (mode 0600) with the launch ticket that the domain's owner made for this machine, good once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ticket_file: Option<PathBuf>,
+}
+
+impl TicketArgs {
+    /// Reads it, if one is named.
+    pub(crate) fn read(&self) -> Result<Option<LaunchTicket>, Failure> {
+        self.ticket_file
+            .as_deref()
+            .map(LaunchTicket::read)
+            .transpose()
+            .map_err(|error| Failure::new(error.code(), error.exit_status(), error.to_string(), error.next()))
+    }
 }
 
 /// Where the broker and this machine's state are.

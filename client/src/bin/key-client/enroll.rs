@@ -12,6 +12,12 @@ struct Enrolled {
     domain: String,
     /// What the broker attested, lowercase hex.
     measurement: Option<String>,
+    /// Which machine it is, hex, where the domain knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    /// What the domain's owner calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_label: Option<String>,
     /// SHA-256 of the admission certificate, hex.
     certificate_fingerprint: String,
     /// Its end, seconds since 1970.
@@ -24,6 +30,8 @@ impl Enrolled {
         Self {
             domain: identity.domain().to_string(),
             measurement: peer.measurement().map(ToString::to_string),
+            instance: peer.instance().map(hex::encode),
+            instance_label: peer.instance_label().map(str::to_owned),
             certificate_fingerprint: hex::encode(peer.fingerprint()),
             not_after: clock::seconds(peer.not_after()),
         }
@@ -33,8 +41,11 @@ impl Enrolled {
 impl Report for Enrolled {
     fn text(&self) -> String {
         let measurement = self.measurement.as_deref().unwrap_or("unknown");
+        let label = self.instance_label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
+        let instance =
+            self.instance.as_ref().map(|id| format!("\n  instance {id}{label}")).unwrap_or_default();
         format!(
-            "enrolled in domain {}\n  measurement {measurement}\n  certificate {}, valid until {}",
+            "enrolled in domain {}\n  measurement {measurement}{instance}\n  certificate {}, valid until {}",
             self.domain,
             self.certificate_fingerprint,
             clock::text(self.not_after)
@@ -52,8 +63,14 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
         return Err(Error::from(StateError::Exists { dir: args.state.state_dir.clone() }).into());
     }
     let new_slot = args.state.new_slot(args.key_slot.as_ref())?;
-    let enrollment =
-        Enrollment { domain: &args.domain, policy: &policy, collector: &args.evidence, algorithm: args.key };
+    let ticket = args.ticket.read()?;
+    let enrollment = Enrollment {
+        domain: &args.domain,
+        policy: &policy,
+        collector: &args.evidence,
+        ticket: ticket.as_ref(),
+        algorithm: args.key,
+    };
     let admitted = enroll(&args.admission, &enrollment, &Options::default()).await?;
     match &new_slot {
         Some(slot) => lock.create_with_identity(Some(slot), &admitted.identity, clock::now()),

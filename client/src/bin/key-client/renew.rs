@@ -73,7 +73,8 @@ pub(crate) async fn run(args: &RenewArgs, mode: OutputMode) -> Result<(), Failur
             RenewedKey::New(SigningKey::from_private(old.key()).map_err(Error::from)?.algorithm())
         }
     };
-    let renewal = Renewal { identity: &old, collector: &args.evidence, key };
+    let ticket = args.ticket.read()?;
+    let renewal = Renewal { identity: &old, collector: &args.evidence, ticket: ticket.as_ref(), key };
     let new = renew(&args.admission, &renewal, &Options::default()).await?.identity;
     let lock = state.lock().map_err(Error::from)?;
     lock.renew_identity(&old, &new, clock::now()).map_err(Error::from)?;

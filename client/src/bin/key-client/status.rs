@@ -34,6 +34,12 @@ struct Certificate {
     /// Its subject names what is measured; lowercase hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     measurement: Option<String>,
+    /// Which machine it is, hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    /// What the domain's owner calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_label: Option<String>,
     /// Seconds since 1970.
     not_before: i64,
     not_after: i64,
@@ -44,6 +50,8 @@ impl Certificate {
         Self {
             fingerprint: hex::encode(policy.fingerprint()),
             measurement: None,
+            instance: None,
+            instance_label: None,
             not_before: clock::seconds(policy.not_before()),
             not_after: clock::seconds(policy.not_after()),
         }
@@ -53,6 +61,8 @@ impl Certificate {
         Self {
             fingerprint: hex::encode(facts.fingerprint),
             measurement: facts.measurement.map(|measurement| measurement.to_string()),
+            instance: facts.instance.as_ref().map(hex::encode),
+            instance_label: facts.instance_label.clone(),
             not_before: clock::seconds(facts.not_before),
             not_after: clock::seconds(facts.not_after),
         }
@@ -75,6 +85,8 @@ impl Report for Status {
         if let Some(own) = &self.certificate {
             lines.push(format!("  own certificate {}\n    {}", own.fingerprint, own.dates()));
             lines.push(format!("    measurement {}", own.measurement.as_deref().unwrap_or("unknown")));
+            let label = own.instance_label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
+            lines.extend(own.instance.as_ref().map(|id| format!("    instance {id}{label}")));
         }
         lines.extend(self.due.map(|due| format!("    due for renewal from {}", clock::text(due))));
         lines.push(format!("  key slots: {}", self.slots.join(", ")));

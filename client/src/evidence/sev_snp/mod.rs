@@ -51,10 +51,14 @@ impl SevSnp {
         }
     }
 
-    /// Has the processor sign a binding. The report is looked at only for being one, and of this binding: what it says
+    /// Has the processor sign a binding, and with it what the machine itself has to say. The report is looked at only for being one, and of this binding: what it says
     /// is the broker's to judge.
-    pub async fn collect(&self, binding: &[u8; 64]) -> Result<EvidencePackage, EvidenceError> {
-        let asked = snp_report_data(binding, None);
+    pub async fn collect(
+        &self,
+        binding: &[u8; 64],
+        user_data: Option<&[u8]>,
+    ) -> Result<EvidencePackage, EvidenceError> {
+        let asked = snp_report_data(binding, user_data);
         let collected = match self {
             Self::Device => device::collect(&asked),
             Self::Tsm(path) => tsm::collect(path, &asked),
@@ -62,7 +66,7 @@ impl SevSnp {
         }?;
         check(&collected.report, &asked).map_err(|what| Fault::Report { place: self.to_string(), what })?;
         let certificates = Some(collected.certificates.as_slice()).filter(|table| !table.is_empty());
-        Ok(snp_package(&collected.report, certificates, None))
+        Ok(snp_package(&collected.report, certificates, user_data))
     }
 }
 

@@ -4,6 +4,7 @@ mod crash;
 mod exclusive;
 mod identity;
 mod impostors;
+mod instances;
 mod load;
 mod names;
 mod secrets;

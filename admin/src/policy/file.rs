@@ -1,0 +1,147 @@
+//! Policy files: read, with the line of what is wrong; and written.
+
+use std::path::Path;
+
+use claviger_attest::{PolicyFile, PolicyFileError, TrustPolicy};
+use claviger_client::cli::certificates::MAX_FILE;
+use claviger_client::cli::{Failure, input};
+use claviger_proto::ErrorCode;
+use claviger_proto::key::read_public;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use toml::Spanned;
+
+/// Largest policy file, in bytes: more than a broker keeps.
+const MAX_POLICY: usize = 1 << 20;
+
+const PEM: &str = "-----BEGIN ";
+
+/// Reads a policy file, with the roots that it names in it, and checks it as a whole.
+pub(super) fn load(path: &Path) -> Result<(PolicyFile, TrustPolicy), Failure> {
+    let bytes = input::read(path, MAX_POLICY)?;
+    let text = std::str::from_utf8(bytes.expose()).map_err(|_| refused(path, None, "it isn't text"))?;
+    let mut file: PolicyFile = toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| line_at(text, span.start));
+        refused(path, line, error.message().trim_end())
+    })?;
+    let lines = entry_lines(text);
+    file.read_roots(|at, root| {
+        read_root(path, root).map_err(|why| refused(path, lines.get(at).copied(), &format!("a root {why}")))
+    })?;
+    let policy = TrustPolicy::from_file(file.clone()).map_err(|PolicyFileError { entry, fault }| {
+        refused(path, entry.and_then(|at| lines.get(at).copied()), &fault.to_string())
+    })?;
+    Ok((file, policy))
+}
+
+/// A root is PEM, or the file of a key beside the policy's; of either only the public half is sent.
+fn read_root(policy: &Path, root: &str) -> Result<String, String> {
+    if root.trim_start().starts_with(PEM) {
+        let key = read_public(root.as_bytes()).map_err(|error| format!("can't be used: {error}"))?;
+        return Ok(key.to_pem());
+    }
+    let path = policy.parent().unwrap_or(Path::new("")).join(root);
+    let named = |why: &str| format!("is neither PEM nor a key file ({}): {why}", path.display());
+    let bytes = input::read(&path, MAX_FILE).map_err(|failure| named(failure.message()))?;
+    let key = read_public(bytes.expose()).map_err(|error| named(&error.to_string()))?;
+    Ok(key.to_pem())
+}
+
+/// The lines at which `[[measurement]]`s begin.
+fn entry_lines(text: &str) -> Vec<usize> {
+    #[derive(Deserialize)]
+    struct Places {
+        #[serde(default)]
+        measurement: Vec<Spanned<IgnoredAny>>,
+    }
+    let places = toml::from_str::<Places>(text).map(|places| places.measurement).unwrap_or_default();
+    places.iter().map(|place| line_at(text, place.span().start)).collect()
+}
+
+fn line_at(text: &str, byte: usize) -> usize {
+    text.as_bytes().iter().take(byte).filter(|byte| **byte == b'\n').count() + 1
+}
+
+fn refused(path: &Path, line: Option<usize>, why: &str) -> Failure {
+    let line = line.map(|line| format!(" line {line}")).unwrap_or_default();
+    let message = format!("the policy {}{line}: {why}", input::shown(path));
+    Failure::coded(ErrorCode::Refused, message, "correct the file and try again; nothing was changed")
+}
+
+/// The text of a file.
+pub(super) fn text(file: &PolicyFile) -> String {
+    toml::to_string_pretty(file).expect("a policy file is tables of plain data")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::fs;
+
+    use claviger_attest::{KeyAlgorithm, SigningKey};
+
+    use super::*;
+
+    fn read(dir: &Path, text: &str) -> Result<(PolicyFile, TrustPolicy), Failure> {
+        fs::write(dir.join("policy.toml"), text).unwrap();
+        load(&dir.join("policy.toml"))
+    }
+
+    fn entry(more: &str) -> String {
+        format!("[[measurement]]\nkind = \"simulated-enclave\"\nvalue = \"{}\"\n{more}\n", "ab".repeat(32))
+    }
+
+    #[test]
+    fn a_root_may_be_a_file_of_either_half_and_only_the_public_one_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
+        let private = key.to_private().unwrap().to_pem();
+        fs::write(dir.path().join("root.pem"), private.as_bytes()).unwrap();
+        for root in [
+            "\"root.pem\"".to_owned(),
+            format!("'''\n{}'''", *private),
+            format!("'''{}'''", key.public().to_pem()),
+        ] {
+            let (file, policy) =
+                read(dir.path(), &format!("format = 1\n{}", entry(&format!("roots = [{root}]")))).unwrap();
+            assert!(policy.references.iter().next().unwrap().has_root(key.public()));
+            assert!(!text(&file).contains("PRIVATE"));
+            let (_, again) = read(dir.path(), &text(&file)).unwrap();
+            assert_eq!(again, policy);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("other"), "no key").unwrap();
+        let good = entry("label = \"web\"\nroots = [\"root.pem\"]");
+        let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
+        fs::write(dir.path().join("root.pem"), key.public().to_pem()).unwrap();
+        for (text, line, word) in [
+            ("format = 1\nother = 2\n".to_owned(), " line 2:", "unknown field `other`"),
+            ("format = 2\n".to_owned(), ":", "format is 2"),
+            ("format = \n".to_owned(), " line 1:", ""),
+            (
+                format!("format = 1\n\n{}", entry("roots = [\"other\"]")),
+                " line 3:",
+                "neither PEM nor a key file",
+            ),
+            (format!("format = 1\n\n{}", entry("roots = [\"absent\"]")), " line 3:", "absent"),
+            (format!("format = 1\n{good}{good}"), " line 7:", "the same as measurement 1"),
+            (format!("format = 1\n{good}expires = \"soon\"\n"), " line 2:", "RFC 3339"),
+            (format!("format = 1\n{}", entry("vmpl = 300")), " line 5:", "300"),
+            ("format = 1\n[sev-snp]\nsmt = 1\n".to_owned(), " line 3:", "smt"),
+            ("format = 1\n[instance]\ndemand = \"disk\"\n".to_owned(), " line 3:", "demand is"),
+            ("format = 1\n[instance]\ndemand = \"chip\"\n".to_owned(), ":", "lists no chips"),
+        ] {
+            let failure = read(dir.path(), &text).unwrap_err();
+            let message = failure.message();
+            assert!(
+                message.contains(&format!("policy.toml{line}")) && message.contains(word),
+                "{message}\n{text}"
+            );
+            assert_eq!(failure.exit_status(), 3);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The policy file: applied, shown, compared; and what it does to machines.
+
+use std::time::{Duration, SystemTime};
+
+use claviger_tests::broker::Broker;
+use claviger_tests::fleet::{Fleet, Machine, retrieve, store};
+use claviger_tests::programs::command;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+struct World {
+    broker: Broker,
+    fleet: Fleet,
+    machine: Machine,
+}
+
+impl World {
+    fn new() -> Self {
+        let broker = Broker::start();
+        let fleet = Fleet::create(&broker, "fleet", "members");
+        let machine = fleet.machine("vm");
+        Self { broker, fleet, machine }
+    }
+
+    fn entry(&self, more: &str) -> String {
+        let root = self.machine.root.display().to_string();
+        let value = &self.machine.measurement;
+        format!(
+            "[[measurement]]\nkind = \"simulated-enclave\"\nvalue = {value:?}\nroots = [{root:?}]\n{more}\n"
+        )
+    }
+
+    fn apply(&self, text: &str, more: &str) -> claviger_tests::programs::Run {
+        let file = self.broker.file("policy.toml", format!("format = 1\n{text}"));
+        self.broker.admin("policy apply --domain fleet").arg(file).args(more).run()
+    }
+}
+
+#[test]
+fn what_is_shown_and_applied_again_is_no_change_and_nobody_overwrites_another() {
+    let world = World::new();
+    let text = world.entry("label = \"web\"\nexpires = \"2099-01-01T00:00:00Z\"")
+        + "[sev-snp]\nminimum-guest-svn = 3\n";
+    let checked = world.apply(&text, "--dry-run").ok();
+    assert_eq!((&checked["changed"], &checked["revision"]), (&true.into(), &0.into()));
+    assert_eq!(
+        world.broker.admin("trust list --domain fleet").run().ok()["references"],
+        serde_json::json!([])
+    );
+    let applied = world.apply(&text, "--if-revision 0").ok();
+    assert_eq!((&applied["changed"], &applied["revision"]), (&true.into(), &1.into()));
+    assert_eq!(world.apply(&text, "").ok()["revision"], 1);
+
+    let shown = world.broker.admin("policy show --domain fleet").run_text();
+    let file = world.broker.file("shown.toml", shown.stdout());
+    let again = world.broker.admin("policy apply --domain fleet").arg(&file).run().ok();
+    assert_eq!((&again["changed"], &again["revision"]), (&false.into(), &1.into()));
+    let diff = world.broker.admin("policy diff --domain fleet").arg(&file).run().ok();
+    assert_eq!(diff["changes"], serde_json::json!([]));
+
+    // Another owner, by the other command.
+    let trust = world.broker.admin("trust add --domain fleet --kind simulated-enclave --label deployment");
+    trust.with("--measurement", &world.machine.measurement).run().ok();
+    world
+        .apply(&text, "--if-revision 1")
+        .failed(5)
+        .is("conflict")
+        .says(&["revision 2, not 1", "policy show"]);
+    let diff = world.broker.admin("policy diff --domain fleet").arg(&file).run().ok();
+    let change = &diff["changes"][0];
+    assert!(
+        change["at"].as_str().unwrap().ends_with("(deployment)") && change["after"].is_null(),
+        "{change}"
+    );
+    let json = world.broker.admin("policy show --domain fleet").run().ok();
+    assert_eq!((&json["revision"], &json["milan"]), (&2.into(), &"refused".into()));
+    assert_eq!(json["policy"]["sev-snp"]["minimum-guest-svn"], 3);
+    // It outlives the process, and its changes are in the trail.
+    let mut broker = world.broker;
+    broker.stop();
+    broker.serve();
+    assert_eq!(broker.admin("policy show --domain fleet").run().ok(), json);
+    assert!(world.fleet.verify_audit(&broker) >= 3);
+}
+
+#[test]
+fn an_expired_reference_value_admits_and_renews_nobody_and_members_stay_members() {
+    let world = World::new();
+    let soon = SystemTime::now() + Duration::from_secs(8);
+    let text = OffsetDateTime::from(soon).replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap();
+    world.apply(&world.entry(&format!("expires = {text:?}")), "").ok();
+    world.fleet.enroll(&world.broker, &world.machine).run().ok();
+    store(&world.broker, &world.machine.state, "a", b"kept").run().ok();
+    std::thread::sleep(soon.duration_since(SystemTime::now()).unwrap_or_default());
+    let again =
+        Machine { state: world.machine.state.with_file_name("again"), ..world.fleet.machine("other") };
+    let again = Machine { platform: world.machine.platform.clone(), ..again };
+    world.fleet.enroll(&world.broker, &again).run().failed(6).says(&["it has expired"]);
+    let evidence = format!("simulated-enclave:{}", world.machine.platform.display());
+    let renew = command("key-client").arg("renew").with("--admission", world.broker.admission.to_string());
+    renew.with("--evidence", evidence).with("--state-dir", &world.machine.state).run().failed(6);
+    retrieve(&world.broker, &world.machine.state, "a")
+        .args("--out -")
+        .run_text()
+        .code()
+        .filter(|code| *code == 0)
+        .unwrap();
+    let warned = world.apply(&world.entry(&format!("expires = {text:?}")), "").ok();
+    assert!(warned["warnings"][0].as_str().unwrap().contains("has expired"));
+}
