@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 
-use crate::{acl, audit, domain, entry, identity, policy, policy_key, sealing, simulated, ticket, trust};
+use crate::{
+    acl, audit, domain, entry, identity, measure, policy, policy_key, sealing, simulated, ticket, trust,
+};
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
 /// access rules and audit on a broker.
@@ -38,6 +40,9 @@ pub(crate) enum Command {
     /// Make a domain's policy key and certificate (offline)
     #[command(subcommand)]
     PolicyKey(policy_key::PolicyKey),
+    /// Calculate measurements before there is a machine (offline)
+    #[command(subcommand)]
+    Measure(measure::Measure),
     /// Make a simulated platform to try things out (offline)
     #[command(subcommand)]
     Simulated(simulated::Simulated),

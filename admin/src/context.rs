@@ -1,5 +1,6 @@
 //! What every command is given.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use claviger_client::cli::{Failure, OutputMode, Report, Spinner};
@@ -20,6 +21,19 @@ impl Context {
     /// Tells a result.
     pub(crate) fn tell(&self, report: &impl Report) -> Result<(), Failure> {
         self.mode.tell(report)
+    }
+
+    /// Prints text for another program, alone on standard output; who asked for JSON has the result on standard error.
+    pub(crate) fn print_beside(&self, text: &str, report: &impl Report) -> Result<(), Failure> {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
+            let message = format!("standard output can't be written to: {error}");
+            Failure::new("output", 1, message, "check where the output goes")
+        })?;
+        match self.mode {
+            OutputMode::Text => Ok(()),
+            OutputMode::Json => self.mode.tell_aside(report),
+        }
     }
 
     /// A sign that this is under way, until it is dropped.

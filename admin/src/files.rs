@@ -1,6 +1,7 @@
 //! New files, several at once: all of them or none.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use claviger_client::cli::Failure;
@@ -32,6 +33,16 @@ pub(crate) fn write_all_new(dir: &Path, files: &[NewFile<'_>]) -> Result<(), Fai
         }
     }
     Ok(())
+}
+
+/// Makes one file that anybody may read; what is there isn't replaced.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    match write_new_public(path, bytes) {
+        Err(error) if error.kind() == Some(io::ErrorKind::AlreadyExists) => {
+            Err(exists(path).with_next("choose another file; what is there isn't replaced"))
+        }
+        written => Ok(written?),
+    }
 }
 
 fn exists(path: &Path) -> Failure {

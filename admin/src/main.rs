@@ -10,6 +10,7 @@ mod entry;
 mod files;
 mod identity;
 mod keys;
+mod measure;
 mod policy;
 mod policy_key;
 mod sealing;
@@ -47,6 +48,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::PolicyKey(command) => policy_key::run(context, &command)?,
+        Command::Measure(command) => measure::run(context, &command)?,
         Command::Simulated(command) => simulated::run(context, &command)?,
         Command::Domain(command) => domain::run(context, &command).await?,
         Command::Policy(command) => policy::run(context, &command).await?,

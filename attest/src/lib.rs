@@ -14,6 +14,7 @@ pub mod fakes;
 mod instance;
 mod key;
 mod kind;
+pub mod measure;
 mod measurement;
 mod new_key;
 mod possession;

@@ -10,7 +10,7 @@ use claviger_proto::limits::MAX_ADMISSION_FRAME;
 use claviger_proto::trust::{EvidencePackage, NONCE, TrustRequest, TrustResponse};
 use rustls_pki_types::UnixTime;
 
-use crate::error::{Error, ProtocolFault};
+use crate::error::{Error, Phase, ProtocolFault};
 use crate::evidence::Collector;
 use crate::tls;
 use crate::wire::Wire;
@@ -69,6 +69,25 @@ pub(crate) fn bind(
         exporter: &exporter,
     };
     Ok(binding.digest())
+}
+
+/// Collects evidence while the channel that it is bound to stays open: when the broker ends that, there is no use for it.
+pub(crate) async fn collect(
+    wire: &mut Wire,
+    collector: &Collector,
+    key: &PublicKey,
+    binding: &[u8; 64],
+    user_data: Option<&[u8]>,
+    now: UnixTime,
+) -> Result<EvidencePackage, Error> {
+    tokio::select! {
+        biased;
+        evidence = collector.collect(key, binding, user_data, now) => Ok(evidence?),
+        () = wire.ended() => Err(match collector.given_up() {
+            Some(error) => error.into(),
+            None => Error::Closed { address: wire.address().clone(), phase: Phase::Answer },
+        }),
+    }
 }
 
 /// The message that submits evidence.

@@ -5,7 +5,7 @@ use claviger_proto::DomainName;
 use claviger_proto::trust::PURPOSE_AUTHENTICATION;
 
 use crate::address::Address;
-use crate::admission::{bind, challenge, check, request, submit};
+use crate::admission::{bind, challenge, check, collect, request, submit};
 use crate::channel::Options;
 use crate::error::Error;
 use crate::evidence::Collector;
@@ -56,7 +56,7 @@ pub async fn enroll(
     let binding = bind(&wire, Purpose::Enroll, enrollment.policy, &leaf, key.public(), &nonce)?;
     let said = enrollment.ticket.map(LaunchTicket::user_data);
     let said = said.as_deref().map(Vec::as_slice);
-    let evidence = enrollment.collector.collect(key.public(), &binding, said, now)?;
+    let evidence = collect(&mut wire, enrollment.collector, key.public(), &binding, said, now).await?;
     let request = request(PURPOSE_AUTHENTICATION, enrollment.collector, evidence);
     let certificate = submit(&mut wire, &request).await?;
     let peer = check(&wire, enrollment.domain, enrollment.policy, &certificate, &key, now)?;

@@ -20,6 +20,7 @@
 //! - [`trace`]: what is negotiated, verified and decided on the way to a broker, step by step.
 //! - [`cryptstore`]: what a machine keeps: its identity, retrieved secrets, keys of its own.
 //! - [`state`]: the directory in which it lies sealed.
+//! - [`endorsements`]: certificates of chips' keys, for who verifies evidence.
 //! - [`cli`]: what the command lines of this project share.
 //!
 //! Every wait has a limit ([`Timeouts`]), and every [`Error`] says whose fault it is and what to do next.
@@ -29,6 +30,7 @@ mod admission;
 mod channel;
 pub mod cli;
 pub mod cryptstore;
+pub mod endorsements;
 mod enroll;
 mod error;
 pub mod evidence;

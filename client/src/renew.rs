@@ -5,7 +5,7 @@ use claviger_proto::trust::{KeyToCertify, PURPOSE_RENEWAL};
 use rustls_pki_types::UnixTime;
 
 use crate::address::Address;
-use crate::admission::{bind, challenge, check, request, submit};
+use crate::admission::{bind, challenge, check, collect, request, submit};
 use crate::channel::Options;
 use crate::enroll::Admitted;
 use crate::error::Error;
@@ -56,7 +56,7 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     let binding = bind(&wire, Purpose::Renew, &policy, old.certificate(), key.public(), &nonce)?;
     let said = renewal.ticket.map(LaunchTicket::user_data);
     let said = said.as_deref().map(Vec::as_slice);
-    let evidence = renewal.collector.collect(key.public(), &binding, said, now)?;
+    let evidence = collect(&mut wire, renewal.collector, key.public(), &binding, said, now).await?;
     let mut request = request(PURPOSE_RENEWAL, renewal.collector, evidence);
     let proof = prove_possession(&key, &binding)?;
     request.new_key = Some(KeyToCertify { spki: key.public().spki_der().to_vec(), proof });

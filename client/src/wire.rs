@@ -91,6 +91,12 @@ impl Wire {
         }
     }
 
+    /// Waits until the other end ends the connection, or says something that nobody asked for, which nothing can follow.
+    pub(crate) async fn ended(&mut self) {
+        // How it ended says nothing more.
+        let _ = self.stream.read(&mut [0; 1]).await;
+    }
+
     /// An error about what the broker said.
     pub(crate) fn fault(&self, fault: impl Into<ProtocolFault>) -> Error {
         Error::Protocol { address: self.address.clone(), fault: fault.into() }

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use claviger_attest::measure::{BootHashes, Firmware, GuestFeatures, SnpLaunch, VcpuType};
 use claviger_attest::{
     AdmissionExtension, BrokerMeasurements, EvidenceKind, Expected, Measurement, PolicyCertificate,
     ReferenceValue, ReferenceValues, Role, verify, verify_agent, verify_broker,
@@ -90,5 +91,25 @@ pub fn policy_certificate(data: &[u8]) {
     if let Ok(policy) = PolicyCertificate::from_der(data) {
         assert_eq!(policy.der(), data);
         assert!(PublicKey::from_spki_der(policy.spki_der()).is_ok());
+    }
+}
+
+/// The end of a firmware image, where all of it is that is read. What is accepted is measured, and a kernel only
+/// where it changes the measurement.
+pub fn firmware(data: &[u8]) {
+    let mut image = vec![0; data.len().next_multiple_of(4096)];
+    let start = image.len() - data.len();
+    image[start..].copy_from_slice(data);
+    let Ok(firmware) = Firmware::parse(&image) else { return };
+    let boot = BootHashes::new([1; 32], None, None).expect("no command line is one");
+    let epyc: VcpuType = "EPYC".parse().expect("a type");
+    let measured = |boot| {
+        let launch = SnpLaunch::new(&firmware, boot)?;
+        launch.measurement(2, epyc, GuestFeatures::default())
+    };
+    let plain = measured(None).expect("firmware that was read is measured");
+    if let Ok(with_kernel) = measured(Some(&boot)) {
+        assert!(firmware.measures_kernel());
+        assert_ne!(with_kernel, plain);
     }
 }

@@ -20,6 +20,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("entry", wire::entry),
     ("evidence", attestation::evidence),
     ("export", storage::export),
+    ("firmware", attestation::firmware),
     ("formats", keys::formats),
     ("frame", wire::frame),
     ("key_certificate", keys::certificate),

@@ -1,5 +1,6 @@
 //! Evidence collectors: what this machine's platform signs about it.
 
+pub mod sev_snp;
 pub mod simulated_enclave;
 
 use std::fmt;
@@ -12,14 +13,17 @@ use claviger_proto::trust::EvidencePackage;
 use rustls_pki_types::UnixTime;
 
 use crate::files::FileError;
+pub use sev_snp::SevSnp;
 pub use simulated_enclave::SimulatedEnclave;
 
-/// Where evidence comes from. As text: `simulated-enclave:DIR`.
+/// Where evidence comes from. As text: `simulated-enclave:DIR`, `sev-snp:device`, `sev-snp:tsm[=PATH]`, `sev-snp:DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Collector {
     /// A simulated platform's files. For trying things out: whoever has the files can prove anything.
     SimulatedEnclave(SimulatedEnclave),
+    /// AMD SEV-SNP.
+    SevSnp(SevSnp),
 }
 
 impl Collector {
@@ -27,12 +31,15 @@ impl Collector {
     pub fn kind(&self) -> EvidenceKind {
         match self {
             Self::SimulatedEnclave(_) => EvidenceKind::SimulatedEnclave,
+            Self::SevSnp(_) => EvidenceKind::SevSnp,
         }
     }
 
     /// Has the platform sign that `key` lives in this machine, bound to one channel and challenge; and with it what the
     /// machine itself has to say, a serialized [`claviger_proto::evidence::EvidenceUserData`].
-    pub fn collect(
+    ///
+    /// Where the evidence is given by hand this waits for it; it may be dropped at any time.
+    pub async fn collect(
         &self,
         key: &PublicKey,
         binding: &[u8; 64],
@@ -41,6 +48,16 @@ impl Collector {
     ) -> Result<EvidencePackage, EvidenceError> {
         match self {
             Self::SimulatedEnclave(platform) => platform.collect(key, binding, user_data, now),
+            // The binding has the key in it.
+            Self::SevSnp(source) => source.collect(binding, user_data).await,
+        }
+    }
+
+    /// Why there is no evidence when the broker ended the channel before it came; `None` for what nobody waits for.
+    pub(crate) fn given_up(&self) -> Option<EvidenceError> {
+        match self {
+            Self::SimulatedEnclave(_) => None,
+            Self::SevSnp(source) => sev_snp::given_up(source).map(EvidenceError::SevSnp),
         }
     }
 }
@@ -53,6 +70,7 @@ impl FromStr for Collector {
         match kind.parse().map_err(|_| EvidenceError::Collector)? {
             EvidenceKind::SimulatedEnclave if place.is_empty() => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave => Ok(Self::SimulatedEnclave(SimulatedEnclave::new(place))),
+            EvidenceKind::SevSnp => SevSnp::parse(place).map(Self::SevSnp).ok_or(EvidenceError::Collector),
         }
     }
 }
@@ -61,6 +79,7 @@ impl fmt::Display for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SimulatedEnclave(platform) => write!(f, "{}:{}", self.kind(), platform.path().display()),
+            Self::SevSnp(source) => write!(f, "{}:{source}", self.kind()),
         }
     }
 }
@@ -70,7 +89,9 @@ impl fmt::Display for Collector {
 #[non_exhaustive]
 pub enum EvidenceError {
     /// Not the name of a place where evidence comes from.
-    #[error("evidence comes from simulated-enclave:DIR")]
+    #[error(
+        "evidence comes from sev-snp:device, sev-snp:tsm, sev-snp:tsm=PATH, sev-snp:DIR or simulated-enclave:DIR"
+    )]
     Collector,
     /// A file of the platform can't be read.
     #[error(transparent)]
@@ -83,6 +104,9 @@ pub enum EvidenceError {
         /// Why.
         fault: simulated_enclave::Fault,
     },
+    /// There is no report of an SEV-SNP machine.
+    #[error(transparent)]
+    SevSnp(#[from] sev_snp::Fault),
 }
 
 impl EvidenceError {
@@ -101,6 +125,7 @@ impl EvidenceError {
         match self {
             Self::Collector => "name it as KIND:WHERE".into(),
             Self::File(error) => error.next().into(),
+            Self::SevSnp(fault) => fault.next().into(),
             Self::Simulated { .. } => "make a platform with: key-admin simulated init DIR".into(),
         }
     }

@@ -11,6 +11,7 @@ mod ed25519;
 mod entries;
 mod formats;
 mod imports;
+mod measure;
 mod operations;
 mod policy;
 mod quickstart;

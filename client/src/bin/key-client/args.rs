@@ -89,7 +89,7 @@ pub(crate) struct EnrollArgs {
     /// The broker's admission address
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admission: Address,
-    /// Where the evidence comes from: simulated-enclave:DIR
+    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, simulated-enclave:DIR
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Collector,
     #[command(flatten)]
@@ -121,7 +121,7 @@ pub(crate) struct RenewArgs {
     /// The broker's admission address
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admission: Address,
-    /// Where the evidence comes from: simulated-enclave:DIR
+    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, simulated-enclave:DIR
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Collector,
     #[command(flatten)]

@@ -1,0 +1,29 @@
+//! Why there is no endorsement.
+
+use std::time::Duration;
+
+/// Why a certificate isn't to be had. Whoever asked can't be verified now; nobody else is held up by it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndorsementError {
+    /// The service doesn't know such a chip at such a TCB.
+    #[error("AMD's key distribution service knows no such chip at this TCB")]
+    Missing,
+    /// The service isn't asked, and no folder has it.
+    #[error("no folder has this chip's certificate, and no key distribution service is configured")]
+    Offline,
+    /// The service doesn't answer, or not with a certificate.
+    #[error("the key distribution service can't be used now ({why}); it is asked again in {} s", retry.as_secs().max(1))]
+    Unavailable {
+        /// What it answered, or why it didn't.
+        why: String,
+        /// Until it is asked again.
+        retry: Duration,
+    },
+    /// Who asks has had as many fetched as it may for now.
+    #[error("too many unknown chips were asked for from here; try again later")]
+    OverBudget,
+    /// More is being fetched than may be at once.
+    #[error("too many certificates are being fetched; try again in a moment")]
+    Busy,
+}
