@@ -14,6 +14,7 @@ mod kind;
 mod measurement;
 mod new_key;
 mod possession;
+mod proofs;
 mod reference;
 mod role;
 
@@ -21,16 +22,19 @@ pub use attested::{Attested, Expected, verify};
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
 pub use cert::{
     ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BrokerMeasurements,
-    CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, self_signed_agent, self_signed_policy,
-    verify_agent, verify_broker,
+    CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, Principal, PrincipalName, Principals,
+    TrustedPrincipal, self_signed_agent, self_signed_policy, sign_as_principal, verify_agent, verify_broker,
 };
 pub use digest::{sha256, sha384};
-pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
+pub use error::{
+    AttestError, CertificateError, IssueError, KeyError, PolicyError, PrincipalError, ReferenceError,
+};
 pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;
 pub use kind::simulated_enclave::SimulatedPlatform;
 pub use measurement::Measurement;
 pub use new_key::{NewKey, NewKeyError};
 pub use possession::{check_possession, prove_possession};
+pub use proofs::{Moment, Proofs, Standing};
 pub use reference::{ReferenceValue, ReferenceValues};
 pub use role::Role;

@@ -6,6 +6,7 @@ mod facts;
 mod issue;
 mod peer;
 mod policy;
+mod principal;
 mod template;
 mod view;
 
@@ -17,6 +18,7 @@ pub use facts::CertificateFacts;
 pub use issue::{ADMISSION_DAYS, AdmissionIssuer, CLOCK_SKEW, Issuer, self_signed_agent, self_signed_policy};
 pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker};
 pub use policy::PolicyCertificate;
+pub use principal::{Principal, PrincipalName, Principals, TrustedPrincipal, sign_as_principal};
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
 use webpki::aws_lc_rs as algs;
