@@ -188,7 +188,7 @@ impl From<CertificateError> for PrincipalError {
 impl PrincipalError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
-        ErrorCode::CertificateRefused
+        ErrorCode::Refused
     }
 }
 

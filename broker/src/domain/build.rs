@@ -14,7 +14,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 
 use super::tls::{self, AgentVerifier, ServerIdentity, TlsError};
-use super::{Domain, Leaf, references};
+use super::{Access, Domain, Leaf, references};
 use crate::storage::Storage;
 
 /// How long the broker's own certificate in a domain is good for, in days; renewed with a third left.
@@ -53,6 +53,8 @@ pub enum BuildFault {
     Tls(#[from] TlsError),
     #[error("its reference values are not readable: {0}")]
     References(#[from] serde_json::Error),
+    #[error("its access rules are not readable: {0}")]
+    Access(serde_json::Error),
 }
 
 /// Issues the broker its own certificate under a policy key that it holds: P-256, role broker.
@@ -88,7 +90,8 @@ fn assemble(
     let policy = PolicyCertificate::from_der(&record.policy_certificate)?;
     let preset: Preset = record.preset.parse()?;
     let references = references::decode(&record.references)?;
-    let acl = Acl::compile(&name, preset, &labels(&references))?;
+    let access = Access::decode(&record.access).map_err(BuildFault::Access)?;
+    let acl = Acl::compile_with(&name, preset, &access.rules, &labels(&references))?;
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
     let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
     let agents = AgentVerifier::new(name.clone(), policy.clone());
@@ -103,6 +106,7 @@ fn assemble(
         policy,
         acl,
         preset,
+        access,
         references,
         issuer,
         agents,
@@ -121,7 +125,8 @@ fn issuer(
     Ok(Arc::new(Issuer::new(signing_key(key)?, policy.clone(), domain)?).into_admission())
 }
 
-fn labels(references: &ReferenceValues) -> Vec<(Measurement, String)> {
+/// What the domain calls its measurements, for access rules.
+pub(crate) fn labels(references: &ReferenceValues) -> Vec<(Measurement, String)> {
     let labelled =
         references.iter().filter_map(|value| Some((*value.measurement(), value.label()?.to_owned())));
     labelled.collect()

@@ -34,6 +34,7 @@ impl Registry {
             broker_identity: Some(issue_leaf(&issuer, now)?),
             preset: preset.to_string(),
             references: Vec::new(),
+            access: Vec::new(),
             created: seconds(now),
         };
         let audit = operator_event("domain-create");
@@ -153,7 +154,7 @@ impl Registry {
         self.update(domain, DomainChange::BrokerIdentity(identity), "broker-certificate-renew").await
     }
 
-    async fn update(
+    pub(super) async fn update(
         &self,
         domain: &Domain,
         change: DomainChange,
@@ -179,6 +180,6 @@ fn known_roots(domain: &Domain, kind: EvidenceKind) -> Vec<PublicKey> {
     roots
 }
 
-fn unhex(field: &'static str, text: &str) -> Result<Vec<u8>, AdminError> {
+pub(super) fn unhex(field: &'static str, text: &str) -> Result<Vec<u8>, AdminError> {
     hex::decode(text).map_err(|_| AdminError::Invalid(format!("{field} is not hex")))
 }

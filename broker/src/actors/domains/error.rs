@@ -1,7 +1,9 @@
 //! Why an admin call fails.
 
 use claviger_acl::Denied;
-use claviger_attest::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
+use claviger_attest::{
+    AttestError, CertificateError, IssueError, KeyError, PolicyError, PrincipalError, ReferenceError,
+};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::{DomainName, ParseError};
 use claviger_store::{DataDirError, StoreError, audit::AuditError};
@@ -19,6 +21,9 @@ pub enum AdminError {
     /// There is no such reference value.
     #[error("this measurement is not trusted in {0}, so there is nothing to remove")]
     NoReference(DomainName),
+    /// There is no such principal.
+    #[error("this principal is not known in {0}; `key-admin principal list` shows those who are")]
+    NoPrincipal(DomainName),
     /// The name is taken.
     #[error("there is a domain {0} already; delete it first, or choose another name")]
     Taken(DomainName),
@@ -67,7 +72,7 @@ impl AdminError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NoDomain(_) | Self::NoReference(_) => ErrorCode::NotFound,
+            Self::NoDomain(_) | Self::NoReference(_) | Self::NoPrincipal(_) => ErrorCode::NotFound,
             Self::Taken(_) | Self::Shared(_) | Self::NotSealed => ErrorCode::Conflict,
             Self::Invalid(_) => ErrorCode::Refused,
             Self::Denied(denied) => denied.code(),
@@ -92,5 +97,14 @@ macro_rules! invalid {
     )*};
 }
 
-invalid!(ParseError, PolicyError, CertificateError, IssueError, KeyError, ReferenceError, AttestError);
+invalid!(
+    ParseError,
+    PolicyError,
+    CertificateError,
+    IssueError,
+    KeyError,
+    ReferenceError,
+    AttestError,
+    PrincipalError
+);
 invalid!(claviger_acl::AclError);
