@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 
-use crate::{acl, audit, domain, entry, identity, policy_key, sealing, simulated, trust};
+use crate::{acl, audit, domain, entry, identity, policy_key, principal, sealing, simulated, trust};
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
 /// access rules and audit on a broker.
@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// Say who may do what in a domain
     #[command(subcommand)]
     Acl(acl::Acl),
+    /// Say whom a domain knows as principals, for access rules
+    #[command(subcommand)]
+    Principal(principal::PrincipalCommand),
     /// Sign a machine's certificate with the policy key, on the owner's word (offline)
     #[command(subcommand)]
     Identity(identity::Identity),

@@ -1,6 +1,7 @@
 //! key-admin: domains, trust, access rules, identities and audit of a Claviger broker.
 
 mod acl;
+mod acl_rules;
 mod api;
 mod args;
 mod audit;
@@ -11,6 +12,7 @@ mod files;
 mod identity;
 mod keys;
 mod policy_key;
+mod principal;
 mod sealing;
 mod simulated;
 mod status;
@@ -49,6 +51,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Domain(command) => domain::run(context, &command).await?,
         Command::Trust(command) => trust::run(context, &command).await?,
         Command::Acl(command) => acl::run(context, &command).await?,
+        Command::Principal(command) => principal::run(context, &command).await?,
         Command::Identity(command) => identity::run(context, &command)?,
         Command::Audit(command) => return audit::run(context, &command).await,
         Command::Entry(command) => entry::run(context, &command).await?,

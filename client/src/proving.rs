@@ -1,6 +1,7 @@
 //! Answering a broker's challenge on an open channel: fresh evidence of this machine, or who is behind it.
 
-use claviger_attest::{KeyError, PolicyCertificate, Purpose, SigningKey, sign_as_principal};
+use claviger_attest::{PolicyCertificate, Purpose, SigningKey, sign_as_principal};
+use claviger_proto::ParseError;
 use claviger_proto::key::{Certificate, PrivateKey, PublicKey};
 use claviger_proto::key_service::{Challenge, Credentials, FreshEvidence, Needs, Proof};
 use rustls_pki_types::UnixTime;
@@ -23,10 +24,10 @@ impl PrincipalKey {
     /// Joins them. `chain` is certificates in DER, the principal's own first; the key is that one's, or this fails.
     pub fn new(chain: Vec<Vec<u8>>, key: &PrivateKey) -> Result<Self, Error> {
         let key = SigningKey::from_private(key)?;
-        let own = chain.first().ok_or(claviger_proto::ParseError::Missing("certificate"))?;
+        let own = chain.first().ok_or(ParseError::Missing("certificate"))?;
         let public = Certificate::from_der(own)?.public_key()?;
         if !key.public().same_numbers(&public) {
-            return Err(Error::NewKey(KeyError::Rejected.into()));
+            return Err(ParseError::Key("it isn't the certificate's").into());
         }
         Ok(Self { chain, key, public })
     }
