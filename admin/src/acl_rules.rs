@@ -29,7 +29,7 @@ Examples:
   key-admin acl rules set --domain fleet rules.csv
   echo 'p, member, fleet, disks/**, retrieve, deny, unless fresh-within 5m' \\
       | key-admin acl rules set --domain fleet -
-  key-admin acl rules set --domain fleet /dev/null
+  key-admin acl rules set --domain fleet - </dev/null
 
 A line is `p, SUBJECT, DOMAIN, RESOURCE, ACTION, EFFECT[, CONDITION]`. SUBJECT: member, measurement:HEX,
 fingerprint:HEX, label:NAME, role:NAME. RESOURCE: a name, in which * stands for one segment, and ** at the end for all

@@ -23,7 +23,8 @@ pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
 pub use cert::{
     ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BrokerMeasurements,
     CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, Principal, PrincipalName, Principals,
-    TrustedPrincipal, self_signed_agent, self_signed_policy, sign_as_principal, verify_agent, verify_broker,
+    TrustedPrincipal, certificate_spki, self_signed_agent, self_signed_policy, sign_as_principal,
+    verify_agent, verify_broker,
 };
 pub use digest::{sha256, sha384};
 pub use error::{

@@ -5,7 +5,6 @@ use claviger_attest::{
     verify_agent,
 };
 use claviger_proto::DomainName;
-use claviger_proto::key::PublicKey;
 use claviger_proto::limits::MAX_ADMISSION_FRAME;
 use claviger_proto::trust::{EvidencePackage, NONCE, TrustRequest, TrustResponse};
 use rustls_pki_types::UnixTime;
@@ -43,13 +42,13 @@ async fn receive(wire: &mut Wire, message: Option<&[u8]>) -> Result<TrustRespons
 }
 
 /// What the evidence has to carry, so that it is worth nothing on any other channel (`docs/protocol.md`, binding).
-/// `leaf` is this end's on the channel, `key` the one that it is about besides the channel's, if any.
+/// `leaf` is this end's on the channel, `spki` the key that it is about besides the channel's, if any.
 pub(crate) fn bind(
     wire: &Wire,
     purpose: Purpose,
     policy: &PolicyCertificate,
     leaf: &[u8],
-    key: Option<&PublicKey>,
+    spki: Option<&[u8]>,
     nonce: &[u8; NONCE],
 ) -> Result<[u8; 64], Error> {
     let connection = wire.tls();
@@ -58,7 +57,7 @@ pub(crate) fn bind(
     let exporter = connection
         .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
         .map_err(|source| Error::Tls { address: wire.address().clone(), source })?;
-    let spki = key.map(|key| sha384(key.spki_der()));
+    let spki = spki.map(sha384);
     let binding = Binding {
         role: Role::Agent,
         purpose,

@@ -50,7 +50,8 @@ pub async fn enroll(
     let session = Session::self_signed(trust, &leaf, key.pkcs8_der(), &options.time)?;
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;
-    let binding = bind(&wire, Purpose::Enroll, enrollment.policy, &leaf, Some(key.public()), &nonce)?;
+    let binding =
+        bind(&wire, Purpose::Enroll, enrollment.policy, &leaf, Some(key.public().spki_der()), &nonce)?;
     let evidence = enrollment.collector.collect(key.public(), &binding, now)?;
     let request = request(PURPOSE_AUTHENTICATION, enrollment.collector, evidence);
     let certificate = submit(&mut wire, &request).await?;

@@ -1,8 +1,8 @@
 //! Answering a broker's challenge on an open channel: fresh evidence of this machine, or who is behind it.
 
-use claviger_attest::{PolicyCertificate, Purpose, SigningKey, sign_as_principal};
+use claviger_attest::{PolicyCertificate, Purpose, SigningKey, certificate_spki, sign_as_principal};
 use claviger_proto::ParseError;
-use claviger_proto::key::{Certificate, PrivateKey, PublicKey};
+use claviger_proto::key::{PrivateKey, PublicKey};
 use claviger_proto::key_service::{Challenge, Credentials, FreshEvidence, Needs, Proof};
 use rustls_pki_types::UnixTime;
 
@@ -17,7 +17,8 @@ use crate::wire::Wire;
 pub struct PrincipalKey {
     chain: Vec<Vec<u8>>,
     key: SigningKey,
-    public: PublicKey,
+    /// As the certificate has it, byte for byte.
+    spki: Vec<u8>,
 }
 
 impl PrincipalKey {
@@ -25,11 +26,11 @@ impl PrincipalKey {
     pub fn new(chain: Vec<Vec<u8>>, key: &PrivateKey) -> Result<Self, Error> {
         let key = SigningKey::from_private(key)?;
         let own = chain.first().ok_or(ParseError::Missing("certificate"))?;
-        let public = Certificate::from_der(own)?.public_key()?;
-        if !key.public().same_numbers(&public) {
+        let spki = certificate_spki(own).map_err(|_| ParseError::Certificate("it isn't one of version 3"))?;
+        if !key.public().same_numbers(&PublicKey::from_spki_der(&spki)?) {
             return Err(ParseError::Key("it isn't the certificate's").into());
         }
-        Ok(Self { chain, key, public })
+        Ok(Self { chain, key, spki })
     }
 }
 
@@ -71,12 +72,11 @@ impl Prover {
         needs: Needs,
         now: UnixTime,
     ) -> Result<Option<Proof>, Error> {
-        let bind = |purpose, of: Option<&PublicKey>| {
-            bind(wire, purpose, &self.policy, &self.leaf, of, &challenge.nonce)
-        };
+        let bind =
+            |purpose, of: Option<&[u8]>| bind(wire, purpose, &self.policy, &self.leaf, of, &challenge.nonce);
         match (&self.principal, &self.collector) {
             (Some(principal), _) if needs.principal => {
-                let binding = bind(Purpose::Principal, Some(&principal.public))?;
+                let binding = bind(Purpose::Principal, Some(&principal.spki))?;
                 let signature = sign_as_principal(&principal.key, &binding)?;
                 Ok(Some(Proof::Principal(Credentials { chain: principal.chain.clone(), signature })))
             }

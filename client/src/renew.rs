@@ -50,7 +50,8 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     let session = Session::admitted(trust, old.certificate(), old.key().pkcs8_der(), &options.time)?;
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;
-    let binding = bind(&wire, Purpose::Renew, &policy, old.certificate(), Some(key.public()), &nonce)?;
+    let binding =
+        bind(&wire, Purpose::Renew, &policy, old.certificate(), Some(key.public().spki_der()), &nonce)?;
     let evidence = renewal.collector.collect(key.public(), &binding, now)?;
     let mut request = request(PURPOSE_RENEWAL, renewal.collector, evidence);
     let proof = prove_possession(&key, &binding)?;

@@ -1,9 +1,8 @@
 //! What an answer to a challenge has to be bound to: this channel, and nothing else.
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use claviger_attest::{Binding, EXPORTER_LEN, Purpose, Role, exporter_label, sha384};
+use claviger_attest::{Binding, EXPORTER_LEN, Purpose, Role, certificate_spki, exporter_label, sha384};
 use claviger_proto::trust::NONCE;
-use rustls::pki_types::CertificateDer;
 
 use super::handshake::Channel;
 
@@ -16,12 +15,7 @@ pub fn nonce() -> Option<[u8; NONCE]> {
 
 /// The key of the peer on this channel, SPKI DER.
 pub fn channels_key(channel: &Channel) -> Option<Vec<u8>> {
-    spki(channel.leaf()?)
-}
-
-/// The key that a certificate names, SPKI DER.
-pub fn spki(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
-    Some(webpki::EndEntityCert::try_from(certificate).ok()?.subject_public_key_info().to_vec())
+    certificate_spki(channel.leaf()?).ok()
 }
 
 /// What an answer on this channel has to be bound to. The nonce is the connection's state and is used once, so what is

@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_attest::{Moment, Peer, Proofs, Purpose};
+use claviger_attest::{Moment, Peer, Proofs, Purpose, certificate_spki};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key_service::{Challenge, Needs, Outcome, Proof, Refusal};
 use claviger_proto::trust::NONCE;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::UnixTime;
 use tokio::time::timeout;
 
 use super::Shard;
-use super::binding::{bind, channels_key, nonce, spki};
+use super::binding::{bind, channels_key, nonce};
 use super::handshake::Channel;
 use crate::actors::attestor::{Judge, Judged, Rejected};
 use crate::actors::audit;
@@ -175,8 +175,7 @@ fn judgement(
         Proof::Freshness(_) => (Purpose::Freshness, None),
         Proof::Principal(credentials) => {
             let leaf = credentials.chain.first().ok_or_else(unread)?;
-            let spki = spki(&CertificateDer::from(leaf.as_slice())).ok_or_else(unread)?;
-            (Purpose::Principal, Some(spki))
+            (Purpose::Principal, Some(certificate_spki(leaf).map_err(|_| unread())?))
         }
     };
     let internal = || refused(ErrorCode::Unavailable, "the broker failed on this proof");

@@ -12,6 +12,7 @@ mod entries;
 mod formats;
 mod imports;
 mod operations;
+mod proving;
 mod quickstart;
 mod refusals;
 mod renewal;
