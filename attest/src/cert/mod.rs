@@ -7,6 +7,7 @@ mod issue;
 mod peer;
 mod policy;
 mod principal;
+mod principal_name;
 mod template;
 mod view;
 
@@ -18,7 +19,8 @@ pub use facts::{CertificateFacts, certificate_spki};
 pub use issue::{ADMISSION_DAYS, AdmissionIssuer, CLOCK_SKEW, Issuer, self_signed_agent, self_signed_policy};
 pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker};
 pub use policy::PolicyCertificate;
-pub use principal::{Principal, PrincipalName, Principals, TrustedPrincipal, sign_as_principal};
+pub use principal::{Principal, Principals, TrustedPrincipal, sign_as_principal};
+pub use principal_name::PrincipalName;
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
 use webpki::aws_lc_rs as algs;

@@ -1,8 +1,5 @@
 //! Principals: who a domain's owner says is behind a machine, known by certificates of the owner's own choice.
 
-use std::fmt;
-use std::str::FromStr;
-
 use claviger_proto::LvWriter;
 use claviger_proto::key::PublicKey;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -11,6 +8,7 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::extensions::{BasicConstraints, ExtendedKeyUsage};
 use x509_parser::prelude::FromDer as _;
 
+use super::principal_name::PrincipalName;
 use super::template::{BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE};
 use super::view::View;
 use super::{Outside, SIGNATURES, Validity};
@@ -19,53 +17,8 @@ use crate::error::{CertificateError, KeyError, PrincipalError};
 use crate::key::{KeyAlgorithm, SigningKey};
 use crate::possession::check_signature;
 
-/// Longest name of a principal, in bytes: it is shown in one line of a table.
-const MAX_NAME: usize = 64;
-
 /// Most certificates in a chain: a leaf, three authorities between, and the trusted one.
 const MAX_CHAIN: usize = 5;
-
-/// A principal's name: 1 to 64 of `[A-Za-z0-9._-]`, compared whole, byte by byte.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PrincipalName(String);
-
-impl PrincipalName {
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for PrincipalName {
-    type Err = PrincipalError;
-
-    fn from_str(text: &str) -> Result<Self, PrincipalError> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let whole = (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(allowed);
-        if whole { Ok(Self(text.to_owned())) } else { Err(PrincipalError::Name) }
-    }
-}
-
-impl fmt::Display for PrincipalName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for PrincipalName {
-    type Error = PrincipalError;
-
-    fn try_from(text: String) -> Result<Self, PrincipalError> {
-        text.parse()
-    }
-}
-
-impl From<PrincipalName> for String {
-    fn from(name: PrincipalName) -> Self {
-        name.0
-    }
-}
 
 /// A certificate by which a domain knows a principal: its own, or that of an authority under which a certificate
 /// whose common name is the principal's name stands for it.
