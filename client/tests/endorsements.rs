@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use claviger_attest::{ChipId, SnpProduct};
-use claviger_client::endorsements::{Budget, EndorsementError, Endorser, Kds, Settings, Vcek};
+use claviger_client::endorsements::{Budget, EndorsementError, Endorser, Kds, Place, Settings, Vcek};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -82,7 +82,7 @@ fn kds(url: &str) -> Kds {
 }
 
 async fn get(endorser: &Endorser, chip: u8) -> Result<Vec<u8>, EndorsementError> {
-    endorser.get(&vcek(chip), "fleet").await
+    endorser.get(&vcek(chip), "fleet").await.map(|found| found.certificate)
 }
 
 #[tokio::test]
@@ -197,4 +197,37 @@ async fn what_is_no_certificate_is_neither_given_nor_kept() {
         assert!(matches!(get(&endorser, 1).await, Err(EndorsementError::Unavailable { .. })));
     }
     assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn it_says_where_a_certificate_was_and_takes_other_settings() {
+    let (service, cache) = (Service::start().await, tempfile::tempdir().unwrap());
+    let settings = Settings { cache: Some(cache.path().to_owned()), ..service.settings() };
+    let place = |endorser: Endorser, chip| async move {
+        endorser.get(&vcek(chip), "fleet").await.map(|found| found.place)
+    };
+    let endorser = Endorser::new(Settings { kds: None, ..settings.clone() });
+    assert_eq!(place(endorser.clone(), 1).await, Err(EndorsementError::Offline));
+    endorser.set(settings.clone());
+    let (one, other) = tokio::join!(place(endorser.clone(), 1), place(endorser.clone(), 1));
+    assert_eq!((one, other), (Ok(Place::Service), Ok(Place::Shared)));
+    assert_eq!(place(endorser, 1).await, Ok(Place::Memory));
+    assert_eq!(place(Endorser::new(settings), 1).await, Ok(Place::Folder));
+}
+
+#[tokio::test]
+async fn t45_what_has_verified_is_not_forgotten_for_another_s_evidence() {
+    let service = Service::start().await;
+    let endorser = Endorser::new(service.settings());
+    for chip in [1, 2] {
+        assert_eq!(get(&endorser, chip).await.unwrap(), DER);
+    }
+    endorser.proven(&vcek(1), DER);
+    endorser.proven(&vcek(2), b"another");
+    endorser.forget(&vcek(1));
+    endorser.forget(&vcek(2));
+    for chip in [1, 2] {
+        assert_eq!(get(&endorser, chip).await.unwrap(), DER);
+    }
+    assert_eq!(service.asked(), 3, "one of the two was fetched again");
 }

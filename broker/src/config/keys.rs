@@ -86,6 +86,26 @@ const OUTER: &[Outer] = &[
         Err("\"fleet\""),
         "The domain of a channel that names none. Without it, the only domain.",
     ),
+    outer(
+        "vcek_dirs",
+        When::Reload,
+        Ok("[]"),
+        "Folders with certificates of chips' keys for evidence that comes without: vcek/CHIP/TCB.der, or as Trustee's \
+         offline store has them. Files put there count at once.",
+    ),
+    outer(
+        "kds_url",
+        When::Reload,
+        Ok("\"https://kdsintf.amd.com\""),
+        "The key distribution service that is asked for the others: AMD's, or a mirror of it. What it gives is held \
+         against AMD's roots, so http:// will do. Empty, and none is ever asked.",
+    ),
+    outer(
+        "kds_roots",
+        When::Reload,
+        Ok("\"/etc/ssl/certs/ca-certificates.crt\""),
+        "The certificates (PEM) by which an https:// service's own is judged.",
+    ),
     outer("shards", When::Start, Err("2"), "How many cores serve, 1 to 1024. Without it, all."),
     outer(
         "log_format",

@@ -149,6 +149,17 @@ limits! {
     evidence: Duration, "evidence_ms" = 30_000, 1 => HOUR, Reload;
     /// For what is under way when the broker is told to stop.
     drain: Duration, "drain_ms" = 10_000, 1 => HOUR, Reload;
+    /// Certificates of chips' keys that one domain's evidence may have fetched in the time below: work that only
+    /// the word of who asks makes necessary.
+    certificate_fetches: u32, "certificate_fetches" = 30, 1 => 1 << 20, Reload;
+    /// That time.
+    certificate_fetches_within: Duration, "certificate_fetches_within_ms" = 600_000, 1_000 => 24 * HOUR, Reload;
+    /// How long the service's word counts that it has no such certificate: a new chip's may come late.
+    certificate_missing: Duration, "certificate_missing_ms" = 600_000, 1_000 => 24 * HOUR, Reload;
+    /// For one fetch, from name resolution to the last byte.
+    certificate_fetch: Duration, "certificate_fetch_ms" = 10_000, 1 => HOUR, Reload;
+    /// Pause after a fetch that failed; doubles with each that follows, up to 64 times.
+    certificate_pause: Duration, "certificate_pause_ms" = 2_000, 1 => HOUR, Reload;
     /// How long an audit record may lie in the kernel before fdatasync.
     audit_sync: Duration, "audit_sync_ms" = 1_000, 1 => HOUR, Start;
 }

@@ -64,6 +64,9 @@ impl Config {
         let now = Self {
             limits: self.limits.reloaded(&new.limits),
             default_domain: new.default_domain.clone(),
+            vcek_dirs: new.vcek_dirs.clone(),
+            kds_url: new.kds_url.clone(),
+            kds_roots: new.kds_roots.clone(),
             log_filter: new.log_filter.clone(),
             ..self.clone()
         };

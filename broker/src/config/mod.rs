@@ -1,5 +1,6 @@
 //! Configuration: flag > environment > file > default; an unknown key is an error; no port is bound yet.
 
+mod endorsements;
 mod keys;
 mod limits;
 mod live;
@@ -12,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use claviger_client::endorsements::Kds;
 use claviger_proto::DomainName;
 use serde::Deserialize;
 
@@ -42,6 +44,12 @@ pub struct Config {
     pub passphrase_file: Option<PathBuf>,
     /// The domain of a channel that names none.
     pub default_domain: Option<DomainName>,
+    /// Folders with certificates of chips' keys.
+    pub vcek_dirs: Vec<PathBuf>,
+    /// Who is asked for the others; empty for nobody.
+    pub kds_url: String,
+    /// What an `https` service's certificate is judged by, PEM.
+    pub kds_roots: PathBuf,
     /// How many shards; one per core when absent.
     pub shards: usize,
     /// How logs are written.
@@ -129,6 +137,9 @@ struct File {
     admin_socket: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
     default_domain: Option<DomainName>,
+    vcek_dirs: Vec<PathBuf>,
+    kds_url: Option<String>,
+    kds_roots: Option<PathBuf>,
     shards: Option<usize>,
     log_format: Option<LogFormat>,
     log_filter: Option<String>,
@@ -198,6 +209,9 @@ impl Config {
             path(&self.admin_socket),
             self.passphrase_file.as_deref().map(path).unwrap_or_default(),
             self.default_domain.as_ref().map(ToString::to_string).unwrap_or_default(),
+            self.vcek_dirs.iter().map(|dir| path(dir)).collect::<Vec<_>>().join(" "),
+            self.kds_url.clone(),
+            path(&self.kds_roots),
             self.shards.to_string(),
             format!("{:?}", self.log_format).to_lowercase(),
             self.log_filter.clone(),
@@ -228,6 +242,9 @@ fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
         data_dir,
         passphrase_file: flags.passphrase_file.or(file.passphrase_file),
         default_domain: file.default_domain,
+        vcek_dirs: file.vcek_dirs,
+        kds_url: file.kds_url.unwrap_or_else(|| Kds::AMD.to_owned()),
+        kds_roots: file.kds_roots.unwrap_or_else(|| Kds::SYSTEM_ROOTS.into()),
         shards: file.shards.unwrap_or(cores),
         log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
         log_filter: flags.log_filter.or(file.log_filter).unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
@@ -255,7 +272,8 @@ impl Config {
             }
             taken.push((key, address));
         }
-        self.limits.validate()
+        self.limits.validate()?;
+        self.endorsements().map(|_| ())
     }
 }
 

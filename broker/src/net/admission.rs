@@ -20,9 +20,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Shard;
 use super::binding::{bind, channels_key, nonce};
+use super::evidence::{Examined, examine};
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
-use crate::actors::attestor::{Admit, Admitted, Pending, Rejected, ToCertify, report};
+use crate::actors::attestor::{Admit, Admitted, Claim, Pending, Rejected, ToCertify, issuer, report};
 use crate::actors::audit::{admission_event, seconds, ticket_event};
 use crate::config::Limits;
 use crate::domain::Domain;
@@ -210,29 +211,46 @@ async fn converse(
     };
     let binding =
         bind(channel, &nonce, wants.purpose(), Some(key.spki())).ok_or(Ended::Gone("no binding"))?;
-    // Only evidence that has come holds a place, and waits for it as long as it took itself: agents that are
-    // silent keep nobody out.
-    let place = timeout_at(Instant::now() + limits.evidence, shard.permits.admissions.acquire()).await;
-    let Ok(Ok(_place)) = place else {
-        let busy = "too many admissions are under way; try again in a second";
-        return Err(Ended::Refused(Refusal::new(ErrorCode::Busy, busy)));
-    };
-    let domain = current(channel, shard)?;
-    let submitted = request.submitted_evidence_type;
-    let admit = Admit { domain: Arc::clone(&domain), submitted, evidence, binding, key, now };
-    let answer = shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));
-    redeem(answer, &domain, ticket_event(id, source), now).await.map_err(|rejected| {
+    let claim =
+        Claim { submitted: request.submitted_evidence_type, evidence, binding, spki: key.spki().to_vec() };
+    let by = By { channel, source, shard, id };
+    by.decide(claim, key).await.map_err(|rejected| {
         tracing::info!(%id, domain = %channel.domain.name, %rejected, "evidence is refused");
-        (&rejected).into()
+        match rejected {
+            Rejected::DomainGone => Ended::Gone("the domain is gone"),
+            other => (&other).into(),
+        }
     })
 }
 
-/// The domain as it is now: what it trusts may have changed while the evidence was on its way.
-fn current(channel: &Channel, shard: &Shard) -> Result<Arc<Domain>, Ended> {
-    let domains = shard.view.domains();
-    let now = domains.get(&channel.domain.name);
-    let same = now.filter(|now| now.keys.generation() == channel.domain.keys.generation());
-    same.cloned().ok_or(Ended::Gone("the domain is gone"))
+/// Who asks to be admitted, and where.
+struct By<'a> {
+    channel: &'a Channel,
+    source: SocketAddr,
+    shard: &'a Shard,
+    id: RequestId,
+}
+
+impl By<'_> {
+    async fn decide(&self, claim: Claim, key: ToCertify) -> Result<Admitted, Rejected> {
+        let (binding, limit) = (claim.binding, self.channel.limits.evidence);
+        let Examined { domain, evidence, place } =
+            examine(claim, || self.current(), limit, self.id, self.shard).await?;
+        let now = UnixTime::now();
+        let admit = Admit { domain: Arc::clone(&domain), evidence, binding, key, now };
+        let answer = self.shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));
+        let admitted = redeem(answer, &domain, ticket_event(self.id, self.source), now).await;
+        drop(place);
+        admitted
+    }
+
+    /// The domain as it is now, in which somebody signs admissions.
+    fn current(&self) -> Result<Arc<Domain>, Rejected> {
+        let domains = self.shard.view.domains();
+        let domain = domains.current(&self.channel.domain).ok_or(Rejected::DomainGone)?;
+        issuer(domain, UnixTime::now())?;
+        Ok(Arc::clone(domain))
+    }
 }
 
 /// Has the launch ticket spent that an admission is for, if it is for one; what is no good is reported.

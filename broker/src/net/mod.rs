@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod admission;
 pub mod binding;
+pub mod evidence;
 pub mod frame_io;
 pub mod handshake;
 pub mod listener;
@@ -16,6 +17,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use actix::Addr;
+use claviger_client::endorsements::Endorser;
 use tokio::sync::watch;
 
 use crate::actors::acl::View;
@@ -40,6 +42,8 @@ pub struct Shard {
     pub router: Addr<Router>,
     /// Takes admissions.
     pub attestor: Addr<Attestor>,
+    /// Finds certificates of chips' keys.
+    pub endorser: Endorser,
     /// The shard's audit segments.
     pub segments: Segments,
     /// What is counted at the edge.

@@ -3,19 +3,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use claviger_attest::{Moment, Peer, Proofs, Purpose, certificate_spki};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key_service::{Challenge, Needs, Outcome, Proof, Refusal};
 use claviger_proto::trust::NONCE;
 use rustls::pki_types::UnixTime;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::Shard;
 use super::binding::{bind, channels_key, nonce};
+use super::evidence::{examine, place};
 use super::handshake::Channel;
-use crate::actors::attestor::{Judge, Judged, Rejected};
+use crate::actors::attestor::{Answer, Claim, Judge, Judged, Rejected};
 use crate::actors::audit;
 use crate::domain::Domain;
 use crate::request_id::RequestId;
@@ -76,7 +76,7 @@ impl Proving {
         let kind = proof.kind();
         // Used up by the first answer, whatever becomes of that.
         let outstanding = self.outstanding.take();
-        let judged = self.judge(proof, outstanding, by).await;
+        let judged = self.judge(proof, outstanding, id, by).await;
         let (result, name, reason) = match &judged {
             Ok((_, names)) => ("ok", names.clone(), None),
             Err(unproven) => (unproven.refusal.code.as_str(), None, Some(unproven.reason.clone())),
@@ -106,6 +106,7 @@ impl Proving {
         &self,
         proof: Proof,
         outstanding: Option<Outstanding>,
+        id: RequestId,
         by: &Answerer<'_>,
     ) -> Result<(Proofs, Option<String>), Unproven> {
         let Outstanding { nonce, made } = outstanding.ok_or_else(|| {
@@ -119,9 +120,7 @@ impl Proving {
             let why = "the challenge was answered too late; ask again, and answer sooner";
             return Err(refused(ErrorCode::Deadline, why));
         }
-        let domain = current(by)?;
-        let judge = judgement(proof, &nonce, domain, by.channel)?;
-        let judged = attest(judge, limit, by.shard).await?;
+        let judged = attest(proof, &nonce, id, by).await?;
         let mut proofs = self.proofs.as_deref().cloned().unwrap_or_default();
         match judged {
             Judged::Machine(attested) => {
@@ -153,48 +152,56 @@ pub fn now() -> Moment {
 }
 
 /// The domain as it is now, in which the peer is a member still.
-fn current(by: &Answerer<'_>) -> Result<Arc<Domain>, Unproven> {
+fn current(by: &Answerer<'_>) -> Result<Arc<Domain>, Rejected> {
     let domains = by.shard.view.domains();
-    let Some(domain) = domains.current(&by.channel.domain) else {
-        return Err(refused(ErrorCode::CertificateRefused, "this domain is no longer served here"));
-    };
+    let domain = domains.current(&by.channel.domain).ok_or(Rejected::DomainGone)?;
     let now = UnixTime::now();
-    let dates = domain.policy.check_dates(now).and_then(|()| by.peer.check_dates(now));
-    dates.map_err(|error| refused(ErrorCode::CertificateRefused, &error.to_string()))?;
+    domain.policy.check_dates(now).and_then(|()| by.peer.check_dates(now))?;
     Ok(Arc::clone(domain))
 }
 
-fn judgement(
+/// Has an attestor judge, for it is public-key work; as at admission, there are only so many places for that.
+async fn attest(
     proof: Proof,
     nonce: &[u8; NONCE],
-    domain: Arc<Domain>,
-    channel: &Channel,
-) -> Result<Judge, Unproven> {
-    let unread = || refused(ErrorCode::Malformed, "the principal's certificate can't be read");
-    let (purpose, of) = match &proof {
-        Proof::Freshness(_) => (Purpose::Freshness, None),
+    id: RequestId,
+    by: &Answerer<'_>,
+) -> Result<Judged, Unproven> {
+    let internal = || refused(ErrorCode::Unavailable, "the broker failed on this proof");
+    let binding = |purpose, of: Option<&[u8]>| bind(by.channel, nonce, purpose, of).ok_or_else(internal);
+    let limit = by.channel.limits.evidence;
+    let (domain, answer, _place) = match proof {
+        Proof::Freshness(fresh) => {
+            let claim = Claim {
+                submitted: fresh.submitted,
+                evidence: fresh.evidence,
+                binding: binding(Purpose::Freshness, None)?,
+                spki: channels_key(by.channel).ok_or_else(internal)?,
+            };
+            let examined = examine(claim, || current(by), limit, id, by.shard).await?;
+            (examined.domain, Answer::Fresh(Box::new(examined.evidence)), examined.place)
+        }
         Proof::Principal(credentials) => {
+            let unread = || refused(ErrorCode::Malformed, "the principal's certificate can't be read");
             let leaf = credentials.chain.first().ok_or_else(unread)?;
-            (Purpose::Principal, Some(certificate_spki(leaf).map_err(|_| unread())?))
+            let of = certificate_spki(leaf).map_err(|_| unread())?;
+            let binding = binding(Purpose::Principal, Some(&of))?;
+            let place = place(by.shard, Instant::now() + limit).await?;
+            (current(by)?, Answer::Principal(credentials, binding), place)
         }
     };
-    let internal = || refused(ErrorCode::Unavailable, "the broker failed on this proof");
-    let binding = bind(channel, nonce, purpose, of.as_deref()).ok_or_else(internal)?;
-    let spki = channels_key(channel).ok_or_else(internal)?;
-    Ok(Judge { domain, proof, binding, spki, now: UnixTime::now() })
-}
-
-/// Has an attestor judge, for it is public-key work; as at admission, there are only so many places for that.
-async fn attest(judge: Judge, limit: Duration, shard: &Shard) -> Result<Judged, Unproven> {
-    let Ok(Ok(_place)) = timeout(limit, shard.permits.admissions.acquire()).await else {
-        return Err(refused(ErrorCode::Busy, "too much evidence is under way; try again in a second"));
-    };
-    let judged = shard.attestor.send(judge).await.unwrap_or(Err(Rejected::Internal));
-    judged.map_err(|rejected| (&rejected).into())
+    let judge = Judge { domain, answer, now: UnixTime::now() };
+    Ok(by.shard.attestor.send(judge).await.unwrap_or(Err(Rejected::Internal))?)
 }
 
 fn refused(code: ErrorCode, why: &str) -> Unproven {
     Unproven { refusal: Refusal::new(code, why), reason: why.to_owned() }
+}
+
+impl From<Rejected> for Unproven {
+    fn from(rejected: Rejected) -> Self {
+        (&rejected).into()
+    }
 }
 
 impl From<&Rejected> for Unproven {

@@ -28,6 +28,10 @@ fn describe() {
     describe_counter!("claviger_requests_total", "Requests of the key service, by kind and outcome");
     describe_counter!("claviger_admissions_total", "Admissions, by result");
     describe_counter!("claviger_tickets_refused_total", "Launch tickets refused, by what is wrong with them");
+    describe_counter!(
+        "claviger_endorsements_total",
+        "Chips' certificates that evidence needed, by where they were or why not"
+    );
     describe_counter!("claviger_proofs_total", "Answers to challenges on open channels, by kind and result");
     describe_counter!("claviger_connections_total", "Connections taken, by listener");
     describe_counter!("claviger_connections_refused_total", "Connections refused, by the limit");
@@ -59,6 +63,10 @@ fn begin() {
     }
     for fault in ["unknown", "expired", "revoked", "used"] {
         counter!("claviger_tickets_refused_total", "fault" => fault).absolute(0);
+    }
+    for result in ["known", "folder", "fetched", "shared", "missing", "offline", "unavailable", "over-budget"]
+    {
+        counter!("claviger_endorsements_total", "result" => result).absolute(0);
     }
     counter!("claviger_certificates_refused_total").absolute(0);
     counter!("claviger_audit_sync_failures_total").absolute(0);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
+use claviger_client::endorsements::Endorser;
 use tokio::sync::{oneshot, watch};
 
 use crate::actors::acl::{AclActor, View};
@@ -30,6 +31,8 @@ pub struct Shared {
     pub permits: Permits,
     /// The attestors.
     pub attestor: Addr<Attestor>,
+    /// Finds certificates of chips' keys.
+    pub endorser: Endorser,
     /// Random, the same for all shards of a process.
     pub start: u32,
     /// Turns true when the broker drains.
@@ -88,6 +91,7 @@ fn run(
         view,
         router,
         attestor: shared.attestor,
+        endorser: shared.endorser,
         segments,
         meters: Rc::default(),
         ids: Rc::new(RequestIds::new(shared.start, index)),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use actix::{Actor as _, Addr, SyncArbiter};
 use actix_web::dev::ServerHandle;
+use claviger_client::endorsements::Endorser;
 use claviger_proto::admin::State;
 use claviger_store::DataDir;
 use claviger_store::slot::Passphrase;
@@ -16,7 +17,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::time::{timeout, timeout_at};
 
-use crate::actors::attestor::Attestor;
+use crate::actors::attestor::{Attestor, Verifier};
 use crate::actors::domains::{CheckpointAll, DomainsActor, SetDefault};
 use crate::actors::keeper::{Close, Drain, Keeper, Standing};
 use crate::admin_api::{self, Admin};
@@ -54,6 +55,7 @@ pub struct Broker {
     config: Config,
     live: Live,
     permits: Permits,
+    endorser: Endorser,
     drain: watch::Sender<bool>,
     shards: Vec<RunningShard>,
     servers: Vec<ServerHandle>,
@@ -130,11 +132,14 @@ impl Broker {
             None => None,
         };
         let permits = Permits::new(&config.limits);
+        let endorser = endorser(&config)?;
+        let verifier = Verifier::new(endorser.clone());
         let (drain, draining) = watch::channel(false);
         let shared = Shared {
             live: live.clone(),
             permits: permits.clone(),
-            attestor: SyncArbiter::start(config.shards, || Attestor),
+            attestor: SyncArbiter::start(config.shards, move || Attestor(verifier.clone())),
+            endorser: endorser.clone(),
             start: random_start()?,
             draining,
         };
@@ -166,6 +171,7 @@ impl Broker {
             config,
             live,
             permits,
+            endorser,
             drain,
             shards,
             servers,
@@ -196,6 +202,10 @@ impl Broker {
         let (now, changed) = self.config.reloaded(new);
         self.live.reload(&now);
         self.permits.set(&now.limits);
+        // It was checked when it was read; a folder that went since then is told at the next reading.
+        if let Ok(settings) = now.endorsements() {
+            self.endorser.set(settings);
+        }
         if let Some(domains) = self.domains() {
             // One that is gone ended with the broker, or was sealed; who unseals it takes the new one.
             let _ = domains.send(SetDefault(now.default_domain.clone())).await;
@@ -280,6 +290,16 @@ fn metrics_recorder() -> Option<PrometheusHandle> {
         }
     });
     Some(handle)
+}
+
+/// Finds certificates of chips' keys.
+fn endorser(config: &Config) -> Result<Endorser, StartError> {
+    let settings = config.endorsements()?;
+    if settings.kds.is_none() && !config.kds_url.is_empty() {
+        let roots = config.kds_roots.display();
+        tracing::warn!(%roots, "no certificates to judge AMD's key distribution service by: it isn't asked");
+    }
+    Ok(Endorser::new(settings))
 }
 
 /// Key files on mounts of secrets often can be read by a group, so this isn't refused.

@@ -55,15 +55,55 @@ impl Default for Settings {
 pub struct Endorser(Arc<Inner>);
 
 struct Inner {
-    settings: Settings,
+    settings: Mutex<Arc<Settings>>,
     state: Mutex<State>,
+}
+
+/// A certificate, and where it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The certificate, DER; nobody has verified it.
+    pub certificate: Vec<u8>,
+    /// Where it was.
+    pub place: Place,
+}
+
+/// Where a certificate was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It was known.
+    Memory,
+    /// In a folder, or in the cache.
+    Folder,
+    /// The service gave it.
+    Service,
+    /// The service gave it to somebody who asked for the same at the same time.
+    Shared,
+}
+
+impl Place {
+    /// A word for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "known",
+            Self::Folder => "folder",
+            Self::Service => "fetched",
+            Self::Shared => "shared",
+        }
+    }
 }
 
 type Outcome = Result<Vec<u8>, EndorsementError>;
 
+struct Known {
+    certificate: Vec<u8>,
+    /// Whether evidence verified with it.
+    proven: bool,
+}
+
 #[derive(Default)]
 struct State {
-    known: HashMap<Vcek, Vec<u8>>,
+    known: HashMap<Vcek, Known>,
     missing: HashMap<Vcek, Instant>,
     in_flight: HashMap<Vcek, watch::Receiver<Option<Outcome>>>,
     spending: Spending,
@@ -74,63 +114,88 @@ struct State {
 impl Endorser {
     /// One with these settings, and nothing known yet.
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(Inner { settings, state: Mutex::default() }))
+        Self(Arc::new(Inner { settings: Mutex::new(Arc::new(settings)), state: Mutex::default() }))
+    }
+
+    /// Has these settings count from now on; what is known stays known, and what is under way goes on as it began.
+    pub fn set(&self, settings: Settings) {
+        *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// The certificate, for evidence of `source` (a domain, an address), whose budget a fetch costs. Who is known is answered
     /// without the service; of many that ask for one at once, one fetch is made.
-    pub async fn get(&self, vcek: &Vcek, source: &str) -> Outcome {
+    pub async fn get(&self, vcek: &Vcek, source: &str) -> Result<Found, EndorsementError> {
+        let found = |place| move |certificate| Found { certificate, place };
         if let Some(known) = self.0.state().known.get(vcek) {
-            return Ok(known.clone());
+            return Ok(found(Place::Memory)(known.certificate.clone()));
         }
-        if let Some(kept) = self.look(vcek, folder::exact).await {
+        let settings = self.0.settings();
+        if let Some(kept) = look(&settings, vcek, folder::exact).await {
             self.0.state().know(vcek, &kept);
-            return Ok(kept);
+            return Ok(found(Place::Folder)(kept));
         }
-        let refusal = match self.fetched(vcek, source).await {
-            Ok(certificate) => return Ok(certificate),
+        let refusal = match self.fetched(vcek, source, &settings).await {
+            Ok(fetched) => return Ok(fetched),
             Err(refusal) => refusal,
         };
         // It may be of another TCB, so it comes last; the verifier sees.
-        self.look(vcek, folder::of_some_tcb).await.ok_or(refusal)
+        look(&settings, vcek, folder::of_some_tcb).await.map(found(Place::Folder)).ok_or(refusal)
     }
 
-    /// Forgets a certificate that didn't verify, so that it is fetched anew, within the budget.
+    /// Takes down that evidence verified with this certificate.
+    pub fn proven(&self, vcek: &Vcek, certificate: &[u8]) {
+        if let Some(known) = self.0.state().known.get_mut(vcek) {
+            known.proven |= known.certificate == certificate;
+        }
+    }
+
+    /// Forgets a certificate that didn't verify, so that it is fetched anew, within the budget. One with which evidence has
+    /// verified stays: then it is the evidence that is wrong, or who demands what it can't satisfy, and what is known of one
+    /// machine isn't for another, or another domain, to take away.
     pub fn forget(&self, vcek: &Vcek) {
-        self.0.state().known.remove(vcek);
-        if let Some(cache) = &self.0.settings.cache {
+        let mut state = self.0.state();
+        if state.known.get(vcek).is_some_and(|known| known.proven) {
+            return;
+        }
+        state.known.remove(vcek);
+        if let Some(cache) = &self.0.settings().cache {
             // What can't be removed is read again, and doesn't verify again.
             let _ = folder::forget(cache, vcek);
         }
     }
 
-    /// Reads files, on a thread that may wait for a disk.
-    async fn look(
+    async fn fetched(
         &self,
         vcek: &Vcek,
-        find: fn(&std::path::Path, &Vcek) -> Option<Vec<u8>>,
-    ) -> Option<Vec<u8>> {
-        let (inner, vcek) = (self.0.clone(), *vcek);
-        let looking = tokio::task::spawn_blocking(move || {
-            let settings = &inner.settings;
-            settings.folders.iter().chain(&settings.cache).find_map(|root| find(root, &vcek))
-        });
-        looking.await.ok().flatten()
-    }
-
-    async fn fetched(&self, vcek: &Vcek, source: &str) -> Outcome {
-        let Some(kds) = &self.0.settings.kds else { return Err(EndorsementError::Offline) };
-        let mut outcome = match self.0.state().next_step(vcek, source, &self.0.settings)? {
-            Step::Wait(outcome) => outcome,
+        source: &str,
+        settings: &Arc<Settings>,
+    ) -> Result<Found, EndorsementError> {
+        let Some(kds) = &settings.kds else { return Err(EndorsementError::Offline) };
+        let (mut outcome, place) = match self.0.state().next_step(vcek, source, settings)? {
+            Step::Wait(outcome) => (outcome, Place::Shared),
             Step::Fetch(tell, outcome) => {
                 // On a task of its own: who asked may go, others wait for it.
                 tokio::spawn(fetch(self.0.clone(), kds.clone(), *vcek, tell));
-                outcome
+                (outcome, Place::Service)
             }
         };
         let told = outcome.wait_for(Option::is_some).await;
-        told.ok().and_then(|told| told.clone()).unwrap_or(Err(EndorsementError::Busy))
+        let told = told.ok().and_then(|told| told.clone()).unwrap_or(Err(EndorsementError::Busy));
+        told.map(|certificate| Found { certificate, place })
     }
+}
+
+/// Reads files, on a thread that may wait for a disk.
+async fn look(
+    settings: &Arc<Settings>,
+    vcek: &Vcek,
+    find: fn(&std::path::Path, &Vcek) -> Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let (settings, vcek) = (Arc::clone(settings), *vcek);
+    let looking = tokio::task::spawn_blocking(move || {
+        settings.folders.iter().chain(&settings.cache).find_map(|root| find(root, &vcek))
+    });
+    looking.await.ok().flatten()
 }
 
 /// What is to be done for who asks.
@@ -144,6 +209,10 @@ impl Inner {
         // No invariant spans two of its fields.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl State {
@@ -153,7 +222,7 @@ impl State {
         {
             self.known.remove(&some);
         }
-        self.known.insert(*vcek, certificate.to_vec());
+        self.known.insert(*vcek, Known { certificate: certificate.to_vec(), proven: false });
     }
 
     /// Cheapest first; the budget is touched only where a fetch follows.
@@ -213,8 +282,9 @@ impl State {
 
 async fn fetch(inner: Arc<Inner>, kds: Kds, vcek: Vcek, tell: watch::Sender<Option<Outcome>>) {
     let fetched = kds.fetch(&vcek).await;
-    let outcome = inner.state().settle(&vcek, fetched, &inner.settings);
-    if let (Ok(certificate), Some(cache)) = (outcome.clone(), inner.settings.cache.clone()) {
+    let settings = inner.settings();
+    let outcome = inner.state().settle(&vcek, fetched, &settings);
+    if let (Ok(certificate), Some(cache)) = (outcome.clone(), settings.cache.clone()) {
         // Who can't write it has it in memory; the next start fetches it again.
         let kept = tokio::task::spawn_blocking(move || folder::keep(&cache, &vcek, &certificate));
         drop(kept.await);

@@ -26,4 +26,21 @@ pub enum EndorsementError {
     /// More is being fetched than may be at once.
     #[error("too many certificates are being fetched; try again in a moment")]
     Busy,
+    /// It took too long for whoever asked; it may be there at the next try.
+    #[error("the certificate didn't come in time")]
+    Late,
+}
+
+impl EndorsementError {
+    /// A word for logs and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Offline => "offline",
+            Self::Unavailable { .. } => "unavailable",
+            Self::OverBudget => "over-budget",
+            Self::Busy => "busy",
+            Self::Late => "late",
+        }
+    }
 }

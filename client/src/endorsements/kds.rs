@@ -21,9 +21,6 @@ use tokio_rustls::TlsConnector;
 
 use super::{MAX_CERTIFICATE, Vcek, is_one_der};
 
-/// One fetch, from name resolution to the last byte.
-const FETCH: Duration = Duration::from_secs(10);
-
 /// Where certificates are fetched from.
 #[derive(Clone)]
 pub struct Kds {
@@ -32,6 +29,7 @@ pub struct Kds {
     /// Before `/vcek/…`, without a slash at its end.
     path: String,
     tls: Option<TlsConnector>,
+    timeout: Duration,
 }
 
 /// A service that can't be one.
@@ -60,6 +58,8 @@ pub(super) enum NotFetched {
 impl Kds {
     /// AMD's own.
     pub const AMD: &str = "https://kdsintf.amd.com";
+    /// One fetch, from name resolution to the last byte, when nothing else is said.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
     /// Where systems have the roots that an `https` service's certificate is judged by.
     pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -78,12 +78,18 @@ impl Kds {
             _ => return Err(KdsError::Url),
         };
         let (port, path) = (uri.port_u16().unwrap_or(usual), uri.path().trim_end_matches('/').to_owned());
-        Ok(Self { host, port, path, tls })
+        Ok(Self { host, port, path, tls, timeout: Self::TIMEOUT })
+    }
+
+    /// The same, given up after another time.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Fetches a certificate.
     pub(super) async fn fetch(&self, vcek: &Vcek) -> Result<Vec<u8>, NotFetched> {
-        match timeout(FETCH, self.exchange(vcek)).await {
+        match timeout(self.timeout, self.exchange(vcek)).await {
             Ok(fetched) => fetched,
             Err(_) => Err(later("it didn't answer in time")),
         }

@@ -10,10 +10,12 @@ mod error;
 mod folder;
 mod kds;
 
+use std::fmt;
+
 use claviger_attest::{ChipId, EndorsementNeeded, SnpProduct, SnpSigner};
 
 pub use budget::Budget;
-pub use endorser::{Endorser, Settings};
+pub use endorser::{Endorser, Found, Place, Settings};
 pub use error::EndorsementError;
 pub use kds::{Kds, KdsError};
 
@@ -64,6 +66,12 @@ impl Vcek {
                 vec![("bl", bl), ("tee", tee), ("snp", snp), ("ucode", ucode), ("fmc", fmc)]
             }
         }
+    }
+}
+
+impl fmt::Display for Vcek {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.product, self.chip_hex(), self.tcb_hex())
     }
 }
 

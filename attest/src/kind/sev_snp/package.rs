@@ -118,6 +118,7 @@ pub(in crate::kind) fn screen(
         report,
     };
     judge_report(&pending.case(&pending.material), &mut Judge::strict())?;
+    pending.check_chip_list()?;
     Ok(pending)
 }
 
@@ -139,6 +140,17 @@ impl Pending {
             listed: Some(true),
             vmpls: Some(&self.vmpls),
             report_data: Some(&self.report_data),
+        }
+    }
+
+    /// Ahead of the rule itself, which is about what a certificate proves: none is looked for, for a chip that isn't listed
+    /// by the report's own word.
+    fn check_chip_list(&self) -> Result<(), Broken> {
+        match (self.report.chip_id(), &self.demands.chips) {
+            (Some(chip), Some(listed)) if !listed.contains(&chip) => {
+                Err(Broken { rule: SnpRule::Chip, why: format!("the domain doesn't list the chip {chip}") })
+            }
+            _ => Ok(()),
         }
     }
 

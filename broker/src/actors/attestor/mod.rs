@@ -1,16 +1,17 @@
-//! Attestors do the slow public-key work of admission, on threads of their own.
+//! Attestors do the slow public-key work of admission, on threads of their own. Evidence comes to them twice: to be
+//! screened, which costs no signature, and, when what it lacks was found, to be verified. They never wait for a network.
+
+mod evidence;
+mod rejected;
 
 use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, SyncContext};
 use claviger_attest::{
-    AttestError, Attested, Expected, IssueError, Measurement, Peer, Principal, PrincipalError,
-    check_possession, sha256, verify,
+    AdmissionIssuer, Attested, Measurement, Peer, Principal, Screened, check_possession, sha256,
 };
-use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PublicKey;
-use claviger_proto::key_service::{Proof, Refusal};
-use claviger_proto::trust::EvidencePackage;
+use claviger_proto::key_service::Credentials;
 use claviger_store::{
     AuditFacts, Command, Done, StoreError, Ticket, TicketChange, TicketFault, TicketId, Tickets,
 };
@@ -20,17 +21,18 @@ use crate::actors::audit::seconds;
 use crate::domain::Domain;
 use crate::runtime::panics;
 
-/// Verify this evidence and, if it holds, admit the key it names.
+pub use evidence::{Claim, Endorsed, Screen, Verifier};
+pub use rejected::Rejected;
+
+/// Verify this evidence and, if it holds, admit the key that it was screened for.
 #[derive(Message)]
 #[rtype(result = "Result<Pending, Rejected>")]
 pub struct Admit {
     /// Whose policy counts.
     pub domain: Arc<Domain>,
-    /// The type that the evidence is submitted as.
-    pub submitted: String,
     /// What was submitted.
-    pub evidence: EvidencePackage,
-    /// What the evidence has to be bound to.
+    pub evidence: Endorsed,
+    /// What the evidence is bound to.
     pub binding: [u8; 64],
     /// The only key that may be certified.
     pub key: ToCertify,
@@ -45,13 +47,17 @@ pub struct Judge {
     /// Whose policy counts.
     pub domain: Arc<Domain>,
     /// The answer.
-    pub proof: Proof,
-    /// What it has to be bound to.
-    pub binding: [u8; 64],
-    /// The channel's own key, SPKI DER, which evidence has to be about.
-    pub spki: Vec<u8>,
+    pub answer: Answer,
     /// Now.
     pub now: UnixTime,
+}
+
+/// An answer to a challenge.
+pub enum Answer {
+    /// Evidence, screened for this challenge.
+    Fresh(Box<Endorsed>),
+    /// Somebody's credentials, and what their signature has to be bound to.
+    Principal(Credentials, [u8; 64]),
 }
 
 /// What an answer proves.
@@ -147,74 +153,27 @@ pub struct Admitted {
     pub measurement: Measurement,
 }
 
-/// Why one wasn't.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Rejected {
-    /// The domain's policy key isn't here.
-    #[error(
-        "the domain's owner keeps its policy key and signs admissions itself; ask the owner for a certificate"
-    )]
-    NoIssuer,
-    /// The policy certificate can't be relied on now.
-    #[error(transparent)]
-    Certificate(#[from] claviger_attest::CertificateError),
-    /// The evidence doesn't hold.
-    #[error(transparent)]
-    Evidence(#[from] AttestError),
-    /// The launch ticket that it brought is no good.
-    #[error("{fault}")]
-    Ticket {
-        /// Which.
-        id: TicketId,
-        /// Why.
-        fault: TicketFault,
-    },
-    /// Tickets can't be read or written.
-    #[error("the broker's store failed; nothing was changed; try again later")]
-    Store(#[from] StoreError),
-    /// The credentials don't hold.
-    #[error(transparent)]
-    Principal(#[from] PrincipalError),
-    /// The certificate couldn't be made.
-    #[error("the admission certificate could not be made")]
-    Signing(#[from] IssueError),
-    /// A fault of ours, on this evidence.
-    #[error("the broker failed on this evidence; nothing was changed")]
-    Internal,
-}
-
-impl From<&Rejected> for Refusal {
-    fn from(rejected: &Rejected) -> Self {
-        let code = match rejected {
-            Rejected::NoIssuer => ErrorCode::Refused,
-            Rejected::Certificate(_) => ErrorCode::CertificateRefused,
-            Rejected::Evidence(_) | Rejected::Ticket { .. } => ErrorCode::AttestationRefused,
-            Rejected::Principal(error) => error.code(),
-            Rejected::Signing(_) | Rejected::Store(_) | Rejected::Internal => ErrorCode::Unavailable,
-        };
-        // The log has the whole of it.
-        let message = match rejected {
-            Rejected::Evidence(error) => error.for_peer(),
-            other => other.to_string(),
-        };
-        Self::new(code, message)
-    }
-}
-
-/// One of the attestors.
-pub struct Attestor;
+/// One of the attestors. All share what they verify with.
+pub struct Attestor(pub Verifier);
 
 impl Actor for Attestor {
     type Context = SyncContext<Self>;
+}
+
+impl Handler<Screen> for Attestor {
+    type Result = Result<Screened, Rejected>;
+
+    fn handle(&mut self, screen: Screen, _: &mut SyncContext<Self>) -> Self::Result {
+        // A SyncArbiter never replaces a thread that panicked.
+        panics::contain("attestor", || screen.run()).unwrap_or(Err(Rejected::Internal))
+    }
 }
 
 impl Handler<Admit> for Attestor {
     type Result = Result<Pending, Rejected>;
 
     fn handle(&mut self, admit: Admit, _: &mut SyncContext<Self>) -> Self::Result {
-        // A SyncArbiter never replaces a thread that panicked.
-        panics::contain("attestor", || self::admit(&admit)).unwrap_or(Err(Rejected::Internal))
+        panics::contain("attestor", || self::admit(&self.0, admit)).unwrap_or(Err(Rejected::Internal))
     }
 }
 
@@ -222,34 +181,31 @@ impl Handler<Judge> for Attestor {
     type Result = Result<Judged, Rejected>;
 
     fn handle(&mut self, judge: Judge, _: &mut SyncContext<Self>) -> Self::Result {
-        panics::contain("attestor", || self::judge(&judge)).unwrap_or(Err(Rejected::Internal))
+        panics::contain("attestor", || self::judge(&self.0, judge)).unwrap_or(Err(Rejected::Internal))
     }
 }
 
-fn judge(judge: &Judge) -> Result<Judged, Rejected> {
-    let Judge { domain, proof, binding, spki, now } = judge;
-    match proof {
-        Proof::Freshness(fresh) => {
-            let expected = Expected { binding, spki };
-            let references = &domain.trust.policy.references;
-            let attested = verify(&fresh.submitted, &fresh.evidence, references, &expected, *now)?;
-            Ok(Judged::Machine(Box::new(attested)))
-        }
-        Proof::Principal(credentials) => {
-            let known = &domain.access.principals;
-            let found = known.prove(&credentials.chain, binding, &credentials.signature, *now)?;
-            Ok(Judged::Principals(found))
+fn judge(verifier: &Verifier, judge: Judge) -> Result<Judged, Rejected> {
+    match judge.answer {
+        Answer::Fresh(evidence) => Ok(Judged::Machine(Box::new(verifier.verify(*evidence, judge.now)?))),
+        Answer::Principal(Credentials { chain, signature }, binding) => {
+            let known = &judge.domain.access.principals;
+            Ok(Judged::Principals(known.prove(&chain, &binding, &signature, judge.now)?))
         }
     }
 }
 
-fn admit(admit: &Admit) -> Result<Pending, Rejected> {
-    let trust = &admit.domain.trust.policy;
-    let issuer = admit.domain.issuer.as_ref().ok_or(Rejected::NoIssuer)?;
-    admit.domain.policy.check_dates(admit.now)?;
-    let expected = Expected { binding: &admit.binding, spki: admit.key.spki() };
-    let attested = verify(&admit.submitted, &admit.evidence, &trust.references, &expected, admit.now)?;
-    let machine = trust.identify(attested, admit.key.renews())?;
+/// Who signs admissions here, if anybody does now: to be asked before any work.
+pub fn issuer(domain: &Domain, now: UnixTime) -> Result<&AdmissionIssuer, Rejected> {
+    let issuer = domain.issuer.as_ref().ok_or(Rejected::NoIssuer)?;
+    domain.policy.check_dates(now)?;
+    Ok(issuer)
+}
+
+fn admit(verifier: &Verifier, admit: Admit) -> Result<Pending, Rejected> {
+    let issuer = issuer(&admit.domain, admit.now)?;
+    let attested = verifier.verify(admit.evidence, admit.now)?;
+    let machine = admit.domain.trust.policy.identify(attested, admit.key.renews())?;
     // Last, for it is a signature that only what is trusted may cost.
     if let ToCertify::New { key, proof, .. } = &admit.key {
         check_possession(key, &admit.binding, proof)?;

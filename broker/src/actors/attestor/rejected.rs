@@ -1,0 +1,92 @@
+//! Why evidence, or another proof, isn't taken.
+
+use claviger_attest::{AttestError, IssueError, PrincipalError};
+use claviger_client::endorsements::EndorsementError;
+use claviger_proto::error::ErrorCode;
+use claviger_proto::key_service::Refusal;
+use claviger_store::{StoreError, TicketFault, TicketId};
+
+/// Why one wasn't.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejected {
+    /// The domain's policy key isn't here.
+    #[error(
+        "the domain's owner keeps its policy key and signs admissions itself; ask the owner for a certificate"
+    )]
+    NoIssuer,
+    /// The policy certificate can't be relied on now.
+    #[error(transparent)]
+    Certificate(#[from] claviger_attest::CertificateError),
+    /// The evidence doesn't hold.
+    #[error(transparent)]
+    Evidence(#[from] AttestError),
+    /// The certificate of its chip's key came neither with it nor from elsewhere.
+    #[error("no certificate of the chip's key: {0}")]
+    Endorsement(#[from] EndorsementError),
+    /// The launch ticket that it brought is no good.
+    #[error("{fault}")]
+    Ticket {
+        /// Which.
+        id: TicketId,
+        /// Why.
+        fault: TicketFault,
+    },
+    /// Tickets can't be read or written.
+    #[error("the broker's store failed; nothing was changed; try again later")]
+    Store(#[from] StoreError),
+    /// The credentials don't hold.
+    #[error(transparent)]
+    Principal(#[from] PrincipalError),
+    /// The certificate couldn't be made.
+    #[error("the admission certificate could not be made")]
+    Signing(#[from] IssueError),
+    /// There is no place for it.
+    #[error("too much evidence is under way; try again in a second")]
+    Busy,
+    /// The domain went meanwhile.
+    #[error("this domain is no longer served here")]
+    DomainGone,
+    /// A fault of ours, on this evidence.
+    #[error("the broker failed on this evidence; nothing was changed")]
+    Internal,
+}
+
+impl From<&Rejected> for Refusal {
+    fn from(rejected: &Rejected) -> Self {
+        let code = match rejected {
+            Rejected::NoIssuer => ErrorCode::Refused,
+            Rejected::Certificate(_) | Rejected::DomainGone => ErrorCode::CertificateRefused,
+            Rejected::Evidence(_) | Rejected::Ticket { .. } => ErrorCode::AttestationRefused,
+            Rejected::Principal(error) => error.code(),
+            Rejected::Endorsement(error) => code_of(error),
+            Rejected::Busy => ErrorCode::Busy,
+            Rejected::Signing(_) | Rejected::Store(_) | Rejected::Internal => ErrorCode::Unavailable,
+        };
+        // The log has the whole of it.
+        let message = match rejected {
+            Rejected::Evidence(error) => error.for_peer(),
+            Rejected::Endorsement(_) if code == ErrorCode::AttestationRefused => {
+                "the broker has no certificate of this machine's chip; its host should give it with the report, or the \
+                 broker's operator puts it into a folder"
+                    .to_owned()
+            }
+            Rejected::Endorsement(_) => {
+                "the certificate of this machine's chip can't be had now; try again in a minute, or bring it with the \
+                 evidence"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        };
+        Self::new(code, message)
+    }
+}
+
+/// What will be no better at the next try is a refusal.
+fn code_of(error: &EndorsementError) -> ErrorCode {
+    match error {
+        EndorsementError::Missing | EndorsementError::Offline => ErrorCode::AttestationRefused,
+        EndorsementError::OverBudget | EndorsementError::Busy => ErrorCode::Busy,
+        _ => ErrorCode::Unavailable,
+    }
+}

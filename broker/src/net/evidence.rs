@@ -1,0 +1,98 @@
+//! The way of evidence, from admission or from an open channel: screened, endorsed, and then verified by whoever has a use
+//! for it. A place among the attestors is held only while one of them works; waiting for the network holds none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger_attest::Screened;
+use claviger_client::endorsements::{EndorsementError, Vcek};
+use rustls::pki_types::UnixTime;
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+
+use super::Shard;
+use crate::actors::attestor::{Claim, Endorsed, Rejected, Screen};
+use crate::domain::Domain;
+use crate::request_id::RequestId;
+
+/// Evidence that is ready to be verified.
+pub struct Examined<'a> {
+    /// The domain that it was screened by.
+    pub domain: Arc<Domain>,
+    /// The evidence, with what it needs.
+    pub evidence: Endorsed,
+    /// A place among the attestors, to be kept until it is verified.
+    pub place: SemaphorePermit<'a>,
+}
+
+/// Has evidence screened, and finds the certificate that it lacks. `current` gives the domain as it is now: what it
+/// trusts may change while something is on its way.
+pub async fn examine(
+    claim: Claim,
+    current: impl Fn() -> Result<Arc<Domain>, Rejected>,
+    limit: Duration,
+    id: RequestId,
+    shard: &Shard,
+) -> Result<Examined<'_>, Rejected> {
+    let (claim, end) = (Arc::new(claim), Instant::now() + limit);
+    // Only evidence that has come holds a place, and waits for it as long as it took itself: agents that are
+    // silent keep nobody out.
+    let place = place(shard, end).await?;
+    let domain = current()?;
+    let screened = screen(&domain, &claim, shard).await?;
+    let vceks = screened.needs().map(|needed| Vcek::needed(&needed)).unwrap_or_default();
+    if vceks.is_empty() {
+        // It has all, or nothing can be found: then a rule will say what is missing.
+        return Ok(Examined { domain, evidence: Endorsed { screened, found: None }, place });
+    }
+    drop(place);
+    let found = find(&vceks, &domain, end, id, shard).await?;
+    let place = self::place(shard, end).await?;
+    let now = current()?;
+    let screened = if Arc::ptr_eq(&now, &domain) { screened } else { screen(&now, &claim, shard).await? };
+    Ok(Examined { domain: now, evidence: Endorsed { screened, found: Some(found) }, place })
+}
+
+/// A place among the attestors.
+pub async fn place(shard: &Shard, end: Instant) -> Result<SemaphorePermit<'_>, Rejected> {
+    match timeout_at(end, shard.permits.admissions.acquire()).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => Err(Rejected::Busy),
+    }
+}
+
+async fn screen(domain: &Arc<Domain>, claim: &Arc<Claim>, shard: &Shard) -> Result<Screened, Rejected> {
+    let screen = Screen { domain: Arc::clone(domain), claim: Arc::clone(claim), now: UnixTime::now() };
+    shard.attestor.send(screen).await.unwrap_or(Err(Rejected::Internal))
+}
+
+/// The first of these certificates that there is.
+async fn find(
+    vceks: &[Vcek],
+    domain: &Domain,
+    end: Instant,
+    id: RequestId,
+    shard: &Shard,
+) -> Result<(Vcek, Vec<u8>), Rejected> {
+    let mut last = EndorsementError::Missing;
+    for vcek in vceks {
+        let asked = timeout_at(end, shard.endorser.get(vcek, domain.name.as_str())).await;
+        let found = asked.unwrap_or(Err(EndorsementError::Late));
+        let result = found.as_ref().map_or_else(EndorsementError::as_str, |found| found.place.as_str());
+        metrics::counter!("claviger_endorsements_total", "result" => result).increment(1);
+        match found {
+            Ok(found) => {
+                tracing::info!(%id, domain = %domain.name, %vcek, result, "a chip's certificate is found");
+                return Ok((*vcek, found.certificate));
+            }
+            Err(error) => {
+                tracing::warn!(%id, domain = %domain.name, %vcek, result, %error, "no certificate of a chip");
+                // What may be had later says more than that there is none of another product.
+                if last == EndorsementError::Missing {
+                    last = error;
+                }
+            }
+        }
+    }
+    Err(last.into())
+}
