@@ -3,8 +3,8 @@
 use std::fs;
 
 use claviger_attest::{
-    Binding, EXPORTER_LEN, KeyAlgorithm, Purpose, Role, SigningKey, SimulatedPlatform, exporter_label,
-    prove_possession, self_signed_agent, sha384,
+    Binding, EXPORTER_LEN, EvidenceKind, KeyAlgorithm, Purpose, Role, SigningKey, SimulatedPlatform,
+    exporter_label, prove_possession, self_signed_agent, sha384,
 };
 use claviger_proto::Secret;
 use claviger_proto::key::PrivateKey;
@@ -138,11 +138,17 @@ fn message(evidence: EvidencePackage, purpose: &str) -> TrustRequest {
     TrustRequest {
         requesting_enclave_tag: "requesting-enclave".to_owned(),
         providing_enclave_tag: "providing-enclave".to_owned(),
-        submitted_evidence_type: "vse-attestation-package".to_owned(),
+        submitted_evidence_type: submitted_type(&evidence).to_owned(),
         purpose: purpose.to_owned(),
         support: Some(evidence),
         new_key: None,
     }
+}
+
+/// The type that evidence of its kind is submitted as.
+pub fn submitted_type(evidence: &EvidencePackage) -> &'static str {
+    let kind = evidence.enclave_type.parse::<EvidenceKind>();
+    kind.map_or("vse-attestation-package", EvidenceKind::submitted_evidence_type)
 }
 
 impl Machine {

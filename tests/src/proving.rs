@@ -9,6 +9,7 @@ use claviger_proto::Secret;
 use claviger_proto::key::PrivateKey;
 use claviger_proto::trust::EvidencePackage;
 
+use crate::admission::submitted_type;
 use crate::broker::Broker;
 use crate::certificate::pem;
 use crate::channel::{Channel, Credentials};
@@ -166,7 +167,7 @@ pub fn freshness(evidence: &EvidencePackage) -> Vec<u8> {
     let package = evidence.items.iter().fold(package, |package, item| {
         package.bytes(3, Writer::new().bytes(1, &item.evidence_type).bytes(2, &item.serialized).done())
     });
-    let message = Writer::new().bytes(2, "freshness").bytes(108, "vse-attestation-package");
+    let message = Writer::new().bytes(2, "freshness").bytes(108, submitted_type(evidence));
     message.bytes(109, package.done()).done()
 }
 

@@ -22,6 +22,7 @@ mod requests;
 mod scenario;
 mod sealing;
 mod slots;
+mod snp;
 mod status;
 mod stock;
 mod threats;
