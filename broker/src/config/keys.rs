@@ -91,7 +91,8 @@ const OUTER: &[Outer] = &[
         When::Reload,
         Ok("[]"),
         "Folders with certificates of chips' keys for evidence that comes without: vcek/CHIP/TCB.der, or as Trustee's \
-         offline store has them. Files put there count at once.",
+         offline store has them; files put there count at once. Beside it ask*.pem, asvk*.pem (or .der), read again at SIGHUP \
+         only.",
     ),
     outer(
         "kds_url",

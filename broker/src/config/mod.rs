@@ -273,7 +273,8 @@ impl Config {
             taken.push((key, address));
         }
         self.limits.validate()?;
-        self.endorsements().map(|_| ())
+        self.endorsements()?;
+        self.authorities().map(|_| ())
     }
 }
 

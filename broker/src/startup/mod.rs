@@ -56,6 +56,7 @@ pub struct Broker {
     live: Live,
     permits: Permits,
     endorser: Endorser,
+    verifier: Verifier,
     drain: watch::Sender<bool>,
     shards: Vec<RunningShard>,
     servers: Vec<ServerHandle>,
@@ -134,11 +135,13 @@ impl Broker {
         let permits = Permits::new(&config.limits);
         let endorser = endorser(&config)?;
         let verifier = Verifier::new(endorser.clone());
+        verifier.set_authorities(config.authorities()?);
+        let attestors = verifier.clone();
         let (drain, draining) = watch::channel(false);
         let shared = Shared {
             live: live.clone(),
             permits: permits.clone(),
-            attestor: SyncArbiter::start(config.shards, move || Attestor(verifier.clone())),
+            attestor: SyncArbiter::start(config.shards, move || Attestor(attestors.clone())),
             endorser: endorser.clone(),
             start: random_start()?,
             draining,
@@ -172,6 +175,7 @@ impl Broker {
             live,
             permits,
             endorser,
+            verifier,
             drain,
             shards,
             servers,
@@ -203,8 +207,9 @@ impl Broker {
         self.live.reload(&now);
         self.permits.set(&now.limits);
         // It was checked when it was read; a folder that went since then is told at the next reading.
-        if let Ok(settings) = now.endorsements() {
+        if let (Ok(settings), Ok(authorities)) = (now.endorsements(), now.authorities()) {
             self.endorser.set(settings);
+            self.verifier.set_authorities(authorities);
         }
         if let Some(domains) = self.domains() {
             // One that is gone ended with the broker, or was sealed; who unseals it takes the new one.

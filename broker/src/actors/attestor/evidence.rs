@@ -9,6 +9,7 @@ use claviger_attest::{
 };
 use claviger_client::endorsements::{Endorser, Vcek};
 use claviger_proto::trust::EvidencePackage;
+use parking_lot::RwLock;
 use rustls::pki_types::UnixTime;
 
 use super::Rejected;
@@ -60,24 +61,31 @@ pub struct Endorsed {
 pub struct Verifier {
     chains: Arc<SnpChainCache>,
     endorser: Endorser,
+    /// Certificates above those of chips' keys, for all evidence.
+    authorities: Arc<RwLock<Arc<[Vec<u8>]>>>,
 }
 
 impl Verifier {
     /// One that knows no chain yet; `endorser` is told which of its certificates are any good.
     pub fn new(endorser: Endorser) -> Self {
-        Self { chains: Arc::new(SnpChainCache::new()), endorser }
+        Self { chains: Arc::new(SnpChainCache::new()), endorser, authorities: Arc::default() }
+    }
+
+    /// Has these certificates of ASKs and ASVKs (DER) stand beside all evidence from now on.
+    pub fn set_authorities(&self, authorities: Vec<Vec<u8>>) {
+        *self.authorities.write() = authorities.into();
     }
 
     /// Verifies the signatures, up to a root that counts.
     pub(super) fn verify(&self, endorsed: Endorsed, now: UnixTime) -> Result<Attested, AttestError> {
         let Endorsed { screened, found } = endorsed;
-        let (vcek, certificates) = found.map(|(vcek, certificate)| (vcek, [certificate])).unzip();
-        let certificates = certificates.as_ref().map_or(&[][..], |one: &[Vec<u8>; 1]| one);
-        let endorsements = Endorsements { certificates, crls: &[], cache: Some(&self.chains) };
+        let mut certificates = self.authorities.read().to_vec();
+        certificates.extend(found.as_ref().map(|(_, certificate)| certificate.clone()));
+        let endorsements = Endorsements { certificates: &certificates, crls: &[], cache: Some(&self.chains) };
         let result = screened.verify(&endorsements, now);
-        match (&result, vcek, certificates) {
-            (Ok(_), Some(vcek), [certificate]) => self.endorser.proven(&vcek, certificate),
-            (Err(error), Some(vcek), _) if blames_certificate(error) => self.endorser.forget(&vcek),
+        match (&result, &found) {
+            (Ok(_), Some((vcek, certificate))) => self.endorser.proven(vcek, certificate),
+            (Err(error), Some((vcek, _))) if blames_certificate(error) => self.endorser.forget(vcek),
             _ => {}
         }
         result

@@ -16,10 +16,7 @@ fn a_machine_enrols_renews_and_gets_its_secret_on_fresh_evidence() {
         let run = claviger_tests::programs::command("key-client").arg("status");
         run.with("--state-dir", &machine.state).run().ok()["certificate"][what].clone()
     };
-    assert_eq!(
-        (status("evidence"), status("measurement")),
-        ("sev-snp".into(), platform.measurement().into())
-    );
+    assert_eq!(status("measurement"), platform.measurement());
     store(broker, &machine.state, "disks/a", b"secret").run().ok();
     let before = status("fingerprint");
     world.renew(&machine).run().ok();

@@ -61,6 +61,16 @@ fn a_certificate_comes_with_the_evidence_or_from_a_folder() {
     world.enrolled("by-hand");
     world.enrolled("again");
     assert_eq!((world.looked("folder"), world.looked("known")), (1, 1));
+    // A host that gives nothing at all: the ASK comes from the folder, too (row 26: the named root has signed it).
+    world.platform.change(|shape| shape.table.clear());
+    world.enroll(&world.machine("bare")).run().failed(6);
+    let [_, ask, _] = world.platform.fake().chain(SnpSigner::Vcek);
+    fs::write(dir.join("ask-genoa.der"), ask).unwrap();
+    let World { mut broker, fleet, platform } = world;
+    broker.stop();
+    broker.serve();
+    let world = World { broker, fleet, platform };
+    world.enrolled("bare");
 }
 
 #[test]
@@ -181,10 +191,9 @@ fn t45_a_service_that_hangs_holds_up_who_needs_it_and_no_other() {
 #[test]
 fn t45_a_poisoned_cache_is_mended_and_a_good_one_not_taken_away() {
     let (kds, world) = served("");
-    let other = FakePlatform::of(claviger_attest::SnpProduct::Genoa);
-    let mut foreign = other.vek_certificate(SnpSigner::Vcek);
-    foreign.spki = other.other.public().spki_der().to_vec();
-    kds.answer(Answers::Certificate(foreign.sign(&other.other)));
+    let fake = world.platform.fake();
+    let foreign = fake.vek_certificate(SnpSigner::Vcek).sign(&fake.asvk);
+    kds.answer(Answers::Certificate(foreign));
     world.enroll(&world.machine("vm")).run().failed(6);
     assert!(world.broker.log().contains("vek-signature"), "{}", world.broker.log());
     kds.answer(Answers::Certificate(vcek(&world.platform)));

@@ -87,7 +87,7 @@ fn t25_a_milan_is_taken_by_a_list_of_chips_or_a_waiver_alone() {
     let mut world = World::new();
     world.platform = SnpPlatform::start(SnpProduct::Milan);
     world.apply("");
-    refused(&world, "chip", |_| {});
+    refused(&world, "product-allowed", |_| {});
     let own = hex::encode([0xc1; 64]);
     world.apply(&format!("[sev-snp]\nchips = [{:?}]", hex::encode([1; 64])));
     refused(&world, "chip", |_| {});
