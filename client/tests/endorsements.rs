@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use claviger_attest::{ChipId, SnpProduct};
-use claviger_client::endorsements::{Budget, EndorsementError, Endorser, Kds, Place, Settings, Vcek};
+use claviger_client::endorsements::{Budget, EndorsementError, Endorser, Kds, Place, Settings, Source, Vcek};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// What is taken for a certificate here.
 const DER: &[u8] = &[0x30, 0x81, 3, 1, 2, 3];
+
+const FLEET: Source<'_> =
+    Source { domain: "fleet", address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
 
 fn vcek(chip: u8) -> Vcek {
     Vcek::new(SnpProduct::Milan, ChipId::new([chip; 64]).unwrap(), [2, 0, 0, 0, 0, 0, 6, 115])
@@ -82,7 +85,7 @@ fn kds(url: &str) -> Kds {
 }
 
 async fn get(endorser: &Endorser, chip: u8) -> Result<Vec<u8>, EndorsementError> {
-    endorser.get(&vcek(chip), "fleet").await.map(|found| found.certificate)
+    endorser.get(&vcek(chip), FLEET).await.map(|found| found.certificate)
 }
 
 #[tokio::test]
@@ -162,7 +165,10 @@ async fn t45_a_source_over_its_budget_makes_no_more_work() {
     assert!(get(&endorser, 1).await.is_ok() && get(&endorser, 2).await.is_ok());
     assert_eq!(get(&endorser, 3).await, Err(EndorsementError::OverBudget));
     assert!(get(&endorser, 1).await.is_ok(), "who is known costs nothing");
-    assert!(endorser.get(&vcek(3), "another").await.is_ok(), "another source has its own");
+    assert!(
+        endorser.get(&vcek(3), Source { domain: "another", ..FLEET }).await.is_ok(),
+        "another source has its own"
+    );
     assert_eq!(service.asked(), 3);
 }
 
@@ -204,7 +210,7 @@ async fn it_says_where_a_certificate_was_and_takes_other_settings() {
     let (service, cache) = (Service::start().await, tempfile::tempdir().unwrap());
     let settings = Settings { cache: Some(cache.path().to_owned()), ..service.settings() };
     let place = |endorser: Endorser, chip| async move {
-        endorser.get(&vcek(chip), "fleet").await.map(|found| found.place)
+        endorser.get(&vcek(chip), FLEET).await.map(|found| found.place)
     };
     let endorser = Endorser::new(Settings { kds: None, ..settings.clone() });
     assert_eq!(place(endorser.clone(), 1).await, Err(EndorsementError::Offline));

@@ -39,11 +39,13 @@ impl Config {
             },
         };
         let limits = &self.limits;
+        let budget = |fetches| Budget { fetches, within: limits.certificate_fetches_within };
         Ok(Settings {
             folders: self.vcek_dirs.clone(),
             cache: Some(self.data_dir.join(CACHE)),
             kds,
-            budget: Budget { fetches: limits.certificate_fetches, within: limits.certificate_fetches_within },
+            budget: budget(limits.certificate_fetches),
+            address_budget: budget(limits.certificate_fetches_per_address),
             missing_for: limits.certificate_missing,
             pause: limits.certificate_pause,
         })

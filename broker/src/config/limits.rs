@@ -152,6 +152,8 @@ limits! {
     /// Certificates of chips' keys that one domain's evidence may have fetched in the time below: work that only
     /// the word of who asks makes necessary.
     certificate_fetches: u32, "certificate_fetches" = 30, 1 => 1 << 20, Reload;
+    /// The same from one address (IPv6: one /64 network): one host can't spend a domain's alone.
+    certificate_fetches_per_address: u32, "certificate_fetches_per_address" = 15, 1 => 1 << 20, Reload;
     /// That time.
     certificate_fetches_within: Duration, "certificate_fetches_within_ms" = 600_000, 1_000 => 24 * HOUR, Reload;
     /// How long the service's word counts that it has no such certificate: a new chip's may come late.

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Shard;
 use super::binding::{bind, channels_key, nonce};
-use super::evidence::{Examined, examine};
+use super::evidence::{Asker, Examined, examine};
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
 use crate::actors::attestor::{Admit, Admitted, Claim, Pending, Rejected, ToCertify, issuer, report};
@@ -234,8 +234,9 @@ struct By<'a> {
 impl By<'_> {
     async fn decide(&self, claim: Claim, key: ToCertify) -> Result<Admitted, Rejected> {
         let (binding, limit) = (claim.binding, self.channel.limits.evidence);
+        let asker = Asker { id: self.id, source: self.source };
         let Examined { domain, evidence, place } =
-            examine(claim, || self.current(), limit, self.id, self.shard).await?;
+            examine(claim, || self.current(), limit, asker, self.shard).await?;
         let now = UnixTime::now();
         let admit = Admit { domain: Arc::clone(&domain), evidence, binding, key, now };
         let answer = self.shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));

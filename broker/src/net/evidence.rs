@@ -1,16 +1,18 @@
 //! The way of evidence, from admission or from an open channel: screened, endorsed, and then verified by whoever has a use
 //! for it. A place among the attestors is held only while one of them works; waiting for the network holds none.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_attest::Screened;
-use claviger_client::endorsements::{EndorsementError, Vcek};
+use claviger_client::endorsements::{EndorsementError, Source, Vcek};
 use rustls::pki_types::UnixTime;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::Shard;
+use super::rate::network;
 use crate::actors::attestor::{Claim, Endorsed, Rejected, Screen};
 use crate::domain::Domain;
 use crate::request_id::RequestId;
@@ -25,13 +27,22 @@ pub struct Examined<'a> {
     pub place: SemaphorePermit<'a>,
 }
 
+/// Whose evidence it is, as the log and budgets have it.
+#[derive(Clone, Copy)]
+pub struct Asker {
+    /// The request.
+    pub id: RequestId,
+    /// Where it comes from.
+    pub source: SocketAddr,
+}
+
 /// Has evidence screened, and finds the certificate that it lacks. `current` gives the domain as it is now: what it
 /// trusts may change while something is on its way.
 pub async fn examine(
     claim: Claim,
     current: impl Fn() -> Result<Arc<Domain>, Rejected>,
     limit: Duration,
-    id: RequestId,
+    by: Asker,
     shard: &Shard,
 ) -> Result<Examined<'_>, Rejected> {
     let (claim, end) = (Arc::new(claim), Instant::now() + limit);
@@ -46,7 +57,7 @@ pub async fn examine(
         return Ok(Examined { domain, evidence: Endorsed { screened, found: None }, place });
     }
     drop(place);
-    let found = find(&vceks, &domain, end, id, shard).await?;
+    let found = find(&vceks, &domain, end, by, shard).await?;
     let place = self::place(shard, end).await?;
     let now = current()?;
     let screened = if Arc::ptr_eq(&now, &domain) { screened } else { screen(&now, &claim, shard).await? };
@@ -71,12 +82,14 @@ async fn find(
     vceks: &[Vcek],
     domain: &Domain,
     end: Instant,
-    id: RequestId,
+    by: Asker,
     shard: &Shard,
 ) -> Result<(Vcek, Vec<u8>), Rejected> {
+    let Asker { id, source } = by;
+    let source = Source { domain: domain.name.as_str(), address: network(source.ip()) };
     let mut last = EndorsementError::Missing;
     for vcek in vceks {
-        let asked = timeout_at(end, shard.endorser.get(vcek, domain.name.as_str())).await;
+        let asked = timeout_at(end, shard.endorser.get(vcek, source)).await;
         let found = asked.unwrap_or(Err(EndorsementError::Late));
         let result = found.as_ref().map_or_else(EndorsementError::as_str, |found| found.place.as_str());
         metrics::counter!("claviger_endorsements_total", "result" => result).increment(1);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Shard;
 use super::binding::{bind, channels_key, nonce};
-use super::evidence::{examine, place};
+use super::evidence::{Asker, examine, place};
 use super::handshake::Channel;
 use crate::actors::attestor::{Answer, Claim, Judge, Judged, Rejected};
 use crate::actors::audit;
@@ -178,7 +178,8 @@ async fn attest(
                 binding: binding(Purpose::Freshness, None)?,
                 spki: channels_key(by.channel).ok_or_else(internal)?,
             };
-            let examined = examine(claim, || current(by), limit, id, by.shard).await?;
+            let examined =
+                examine(claim, || current(by), limit, Asker { id, source: by.source }, by.shard).await?;
             (examined.domain, Answer::Fresh(Box::new(examined.evidence)), examined.place)
         }
         Proof::Principal(credentials) => {

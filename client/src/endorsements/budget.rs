@@ -26,7 +26,7 @@ const MAX_SOURCES: usize = 4096;
 
 #[derive(Debug)]
 struct Spent {
-    since: Instant,
+    until: Instant,
     fetches: u32,
 }
 
@@ -35,22 +35,27 @@ struct Spent {
 pub(super) struct Spending(HashMap<String, Spent>);
 
 impl Spending {
-    /// Whether this source may cause one more; it is counted.
-    pub(super) fn spend(&mut self, source: &str, budget: Budget, now: Instant) -> bool {
-        let over = |spent: &Spent| now.duration_since(spent.since) >= budget.within;
-        if !self.0.contains_key(source) && self.0.len() >= MAX_SOURCES {
-            self.0.retain(|_, spent| !over(spent));
-            if self.0.len() >= MAX_SOURCES {
-                return false;
+    /// Whether all of these may cause one more; it is counted for each, or for none.
+    pub(super) fn spend(&mut self, sources: &[(String, Budget)], now: Instant) -> bool {
+        if self.0.len() + sources.len() > MAX_SOURCES {
+            self.0.retain(|_, spent| spent.until > now);
+        }
+        let may = |(source, budget): &(String, Budget)| match self.0.get(source) {
+            Some(spent) => spent.until <= now || spent.fetches < budget.fetches,
+            None => self.0.len() + sources.len() <= MAX_SOURCES && budget.fetches > 0,
+        };
+        if !sources.iter().all(may) {
+            return false;
+        }
+        for (source, budget) in sources {
+            let anew = || Spent { until: now + budget.within, fetches: 0 };
+            let spent = self.0.entry(source.clone()).or_insert_with(anew);
+            if spent.until <= now {
+                *spent = anew();
             }
+            spent.fetches += 1;
         }
-        let spent = self.0.entry(source.to_owned()).or_insert(Spent { since: now, fetches: 0 });
-        if over(spent) {
-            *spent = Spent { since: now, fetches: 0 };
-        }
-        let may = spent.fetches < budget.fetches;
-        spent.fetches += u32::from(may);
-        may
+        true
     }
 }
 
@@ -58,15 +63,33 @@ impl Spending {
 mod tests {
     use super::*;
 
+    fn of(source: &str, budget: Budget) -> (String, Budget) {
+        (source.to_owned(), budget)
+    }
+
     #[test]
     fn t45_a_source_spends_its_own_budget_and_gets_it_again() {
         let (budget, start) = (Budget { fetches: 2, within: Duration::from_secs(10) }, Instant::now());
-        let at = |seconds| start + Duration::from_secs(seconds);
         let mut spending = Spending::default();
-        assert!(spending.spend("a", budget, at(0)) && spending.spend("a", budget, at(1)));
-        assert!(!spending.spend("a", budget, at(9)));
-        assert!(spending.spend("b", budget, at(9)), "another source has its own");
-        assert!(spending.spend("a", budget, at(10)));
+        let mut spend = |source: &str, seconds| {
+            spending.spend(&[of(source, budget)], start + Duration::from_secs(seconds))
+        };
+        assert!(spend("a", 0) && spend("a", 1));
+        assert!(!spend("a", 9));
+        assert!(spend("b", 9), "another source has its own");
+        assert!(spend("a", 10));
+    }
+
+    #[test]
+    fn t45_who_is_refused_by_one_budget_costs_no_other() {
+        let (many, few) =
+            (Budget { fetches: 3, ..Budget::default() }, Budget { fetches: 1, ..Budget::default() });
+        let (mut spending, now) = (Spending::default(), Instant::now());
+        let mut spend = |address: &str| spending.spend(&[of("fleet", many), of(address, few)], now);
+        assert!(spend("a"));
+        assert!((0..9).all(|_| !spend("a")));
+        assert!(spend("b") && spend("c"), "what an address may not isn't the domain's loss");
+        assert!(!spend("d"));
     }
 
     #[test]
@@ -74,9 +97,9 @@ mod tests {
         let (budget, start) = (Budget { fetches: 1, within: Duration::from_secs(10) }, Instant::now());
         let mut spending = Spending::default();
         for source in 0..MAX_SOURCES {
-            assert!(spending.spend(&source.to_string(), budget, start));
+            assert!(spending.spend(&[of(&source.to_string(), budget)], start));
         }
-        assert!(!spending.spend("one more", budget, start));
-        assert!(spending.spend("one more", budget, start + budget.within));
+        assert!(!spending.spend(&[of("one more", budget)], start));
+        assert!(spending.spend(&[of("one more", budget)], start + budget.within));
     }
 }

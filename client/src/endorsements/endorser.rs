@@ -1,6 +1,7 @@
 //! One place to ask: folders, the cache, the service.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,8 +30,10 @@ pub struct Settings {
     pub cache: Option<PathBuf>,
     /// The service, if one is to be asked.
     pub kds: Option<Kds>,
-    /// What one source may have fetched.
+    /// What one domain may have fetched.
     pub budget: Budget,
+    /// What one address may, of that: it can't spend all of it alone.
+    pub address_budget: Budget,
     /// How long the service's word that it has none counts. 10 minutes: a new chip's certificate may come late.
     pub missing_for: Duration,
     /// The pause after a fetch that failed; it doubles with each that follows, up to 64 times.
@@ -44,6 +47,7 @@ impl Default for Settings {
             cache: None,
             kds: None,
             budget: Budget::default(),
+            address_budget: Budget { fetches: 15, ..Budget::default() },
             missing_for: Duration::from_mins(10),
             pause: Duration::from_secs(2),
         }
@@ -57,6 +61,25 @@ pub struct Endorser(Arc<Inner>);
 struct Inner {
     settings: Mutex<Arc<Settings>>,
     state: Mutex<State>,
+}
+
+/// For whose evidence a certificate is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source<'a> {
+    /// The domain.
+    pub domain: &'a str,
+    /// Where it comes from.
+    pub address: IpAddr,
+}
+
+impl Source<'_> {
+    fn budgets(&self, settings: &Settings) -> [(String, Budget); 2] {
+        let Self { domain, address } = self;
+        [
+            (format!("domain {domain}"), settings.budget),
+            (format!("address {address}"), settings.address_budget),
+        ]
+    }
 }
 
 /// A certificate, and where it was.
@@ -122,9 +145,9 @@ impl Endorser {
         *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
-    /// The certificate, for evidence of `source` (a domain, an address), whose budget a fetch costs. Who is known is answered
+    /// The certificate, for evidence of `source`, whose budgets a fetch costs. Who is known is answered
     /// without the service; of many that ask for one at once, one fetch is made.
-    pub async fn get(&self, vcek: &Vcek, source: &str) -> Result<Found, EndorsementError> {
+    pub async fn get(&self, vcek: &Vcek, source: Source<'_>) -> Result<Found, EndorsementError> {
         let found = |place| move |certificate| Found { certificate, place };
         if let Some(known) = self.0.state().known.get(vcek) {
             return Ok(found(Place::Memory)(known.certificate.clone()));
@@ -167,7 +190,7 @@ impl Endorser {
     async fn fetched(
         &self,
         vcek: &Vcek,
-        source: &str,
+        source: Source<'_>,
         settings: &Arc<Settings>,
     ) -> Result<Found, EndorsementError> {
         let Some(kds) = &settings.kds else { return Err(EndorsementError::Offline) };
@@ -229,7 +252,7 @@ impl State {
     fn next_step(
         &mut self,
         vcek: &Vcek,
-        source: &str,
+        source: Source<'_>,
         settings: &Settings,
     ) -> Result<Step, EndorsementError> {
         let now = Instant::now();
@@ -247,7 +270,7 @@ impl State {
         if self.in_flight.len() >= MAX_IN_FLIGHT {
             return Err(EndorsementError::Busy);
         }
-        if !self.spending.spend(source, settings.budget, now) {
+        if !self.spending.spend(&source.budgets(settings), now) {
             return Err(EndorsementError::OverBudget);
         }
         let (tell, outcome) = watch::channel(None);

@@ -15,7 +15,7 @@ use std::fmt;
 use claviger_attest::{ChipId, EndorsementNeeded, SnpProduct, SnpSigner};
 
 pub use budget::Budget;
-pub use endorser::{Endorser, Found, Place, Settings};
+pub use endorser::{Endorser, Found, Place, Settings, Source};
 pub use error::EndorsementError;
 pub use kds::{Kds, KdsError};
 

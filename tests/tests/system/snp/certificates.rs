@@ -159,6 +159,15 @@ fn t45_forged_chips_cost_their_domain_s_budget_and_nobody_else() {
 }
 
 #[test]
+fn t45_one_address_does_not_spend_its_domain_s_budget_alone() {
+    let (kds, world) = served("[limits]\ncertificate_fetches_per_address = 1\n");
+    world.enrolled("known");
+    world.platform.change(|shape| shape.report.chip_id = chip(1));
+    world.enroll(&world.machine("vm")).run().failed(8).is("busy");
+    assert_eq!((kds.asked().len(), world.looked("over-budget")), (1, 1));
+}
+
+#[test]
 fn t45_that_there_is_no_such_chip_is_remembered() {
     let (kds, world) = served("");
     kds.answer(Answers::Status("404 Not Found"));
