@@ -73,6 +73,7 @@ impl Domain {
             }),
             preset: "members".to_owned(),
             references: Vec::new(),
+            access: Vec::new(),
             created: now,
         };
         let audit = AuditFacts { time: now, action: "domain-create".into(), ..AuditFacts::default() };

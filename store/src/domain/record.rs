@@ -31,6 +31,8 @@ pub struct DomainRecord {
     pub preset: String,
     /// The reference values, as the broker serializes them.
     pub references: Vec<u8>,
+    /// The owner's own access rules and the principals that they speak of, as the broker serializes them.
+    pub access: Vec<u8>,
     /// When it was created, seconds since 1970.
     pub created: i64,
 }
@@ -65,6 +67,8 @@ pub(crate) struct DomainBody {
     /// At which serial the broker's own key was put; 0 when there is none.
     #[prost(uint32, tag = "8")]
     pub(crate) broker_key_serial: u32,
+    #[prost(bytes = "vec", tag = "12")]
+    pub(crate) access: Vec<u8>,
 }
 
 /// Loads the body of a domain's record.
@@ -89,6 +93,7 @@ pub(crate) fn load(engine: &AnyEngine, keys: &DomainKeys) -> Result<DomainRecord
         broker_identity: broker_key.map(|key| BrokerIdentity { certificate, key }),
         preset: body.preset,
         references: body.references,
+        access: body.access,
         created: body.created,
     })
 }

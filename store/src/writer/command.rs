@@ -133,6 +133,8 @@ pub enum DomainChange {
     Preset(String),
     /// Other reference values.
     References(Vec<u8>),
+    /// Other access rules of the owner's own, or principals.
+    Access(Vec<u8>),
     /// Another certificate of the broker's own.
     BrokerIdentity(BrokerIdentity),
 }

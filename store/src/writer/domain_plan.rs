@@ -95,6 +95,7 @@ impl DomainPlan {
         match update.change {
             DomainChange::Preset(preset) => body.preset = preset,
             DomainChange::References(references) => body.references = references,
+            DomainChange::Access(access) => body.access = access,
             DomainChange::BrokerIdentity(identity) => {
                 self.put.push(put_key(&self.keys, KeyOf::Broker, body.serial, &identity.key)?);
                 body.broker_certificate = identity.certificate;
