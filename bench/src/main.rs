@@ -98,8 +98,12 @@ mod tests {
     #[test]
     fn rounds_and_seconds_have_limits() {
         let parse = |line: &str| Args::try_parse_from(line.split(' '));
-        for good in ["b start", "b start --rounds 1 --seconds 0.1", "b start --policy-key p256 --output json", "b snp --rounds 1 --output json"]
-        {
+        for good in [
+            "b start",
+            "b start --rounds 1 --seconds 0.1",
+            "b start --policy-key p256 --output json",
+            "b snp --rounds 1 --output json",
+        ] {
             assert!(parse(good).is_ok(), "{good}");
         }
         for bad in ["--rounds 0", "--seconds 0", "--seconds nan", "--seconds -1", "--policy-key p521"] {

@@ -203,7 +203,11 @@ impl Primitive {
         let key = ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, vcek.public_key_sec1())
             .map_err(|_| BenchError::Evidence("the VCEK is no key"))?;
         let number = |at: usize| case.report[at..at + 48].iter().rev().copied();
-        Ok(Self { key, signed: &case.report[..0x2a0], signature: number(0x2a0).chain(number(0x2e8)).collect() })
+        Ok(Self {
+            key,
+            signed: &case.report[..0x2a0],
+            signature: number(0x2a0).chain(number(0x2e8)).collect(),
+        })
     }
 
     fn verify(&self) -> Result<(), BenchError> {
