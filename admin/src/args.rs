@@ -26,7 +26,8 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Exit codes:
-  0 done, 2 usage, 3 refused, 4 not found, 5 conflict, 6 evidence refused, 7 sealed, 8 unreachable, 1 other
+  0 done, 2 usage, 3 refused, 4 not found, 5 conflict, 6 evidence refused,
+  7 sealed, 8 unreachable, 1 other
 
 A domain, step by step:
   key-admin policy-key generate --domain fleet --out-dir fleet
