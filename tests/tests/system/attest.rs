@@ -212,7 +212,8 @@ fn bad_certificates_are_refused_by_their_rules() {
     verify(case.dir.path(), "--policy policy.toml --at 2030-01-01T00:00:00Z").refused("chain-validity");
     case.verify("--product turin").refused("product");
     case.write("certs/vcek.der", "no certificate");
-    case.verify("").refused("vek-present");
+    let told = case.verify("").refused("vek-present");
+    assert_eq!(told["refused_by"]["why"], "a certificate is neither DER nor PEM");
     fs::remove_dir_all(case.path("certs")).unwrap();
     fs::create_dir(case.path("certs")).unwrap();
     case.verify("").refused("vek-present");
