@@ -134,7 +134,7 @@ fn good_reports_are_accepted_in_every_version_of_every_product() {
                 (Some(product.as_str()), &version.into())
             );
             assert_eq!(told["claims"]["reported_tcb"]["parts"]["microcode"], 219);
-            let chip = hex::encode(&FakePlatform::chip_id(*product));
+            let chip = hex::encode(FakePlatform::chip_id(*product));
             assert_eq!(told["proven"]["chip_id"].as_str(), Some(chip.as_str()));
         }
     }
@@ -299,6 +299,7 @@ fn files_that_cannot_be_read_are_no_verdict() {
     assert!(show.failed(3).message.contains("report-length"));
 }
 
+#[allow(clippy::print_stdout, reason = "who runs it is told what was left out")]
 fn genuine() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
     let folder = std::env::var_os("CLAVIGER_VECTORS").map_or(beside, PathBuf::from).join("genuine-snp");
