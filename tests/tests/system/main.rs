@@ -26,3 +26,4 @@ mod status;
 mod stock;
 mod threats;
 mod trace;
+mod trail;
