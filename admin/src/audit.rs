@@ -40,7 +40,7 @@ pub(crate) struct List {
     /// Of this resource only, without the domain's name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Of this kind only: store, retrieve, enroll, …
+    /// Of this kind only: store, retrieve, enroll, or another that the list shows
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
     /// That ended so only: ok, or an error code
