@@ -27,3 +27,4 @@ mod status;
 mod stock;
 mod threats;
 mod trace;
+mod trail;
