@@ -141,7 +141,7 @@ fn good_reports_are_accepted_in_every_version_of_every_product() {
 }
 
 #[test]
-fn t26_each_kind_of_bad_report_is_refused_by_its_rule() {
+fn each_kind_of_bad_report_is_refused_by_its_rule() {
     let with = |change: fn(&mut FakeReport)| {
         let case = Case::good();
         case.report(change);
