@@ -141,6 +141,17 @@ fn good_reports_are_accepted_in_every_version_of_every_product() {
 }
 
 #[test]
+fn a_hidden_chip_is_the_one_that_its_certificate_proves_and_only_if_all_holds() {
+    let case = Case::good();
+    case.report(|report| report.chip_id = [0; 64]);
+    let told = case.verify("").accepted();
+    assert_eq!(told["claims"]["chip_id"], Value::Null);
+    assert_eq!(told["proven"]["chip_id"].as_str(), Some("c1".repeat(64).as_str()));
+    case.report(|report| (report.chip_id, report.policy) = ([0; 64], report.policy | 1 << 19));
+    assert_eq!(case.verify("").refused("debug")["proven"]["chip_id"], Value::Null);
+}
+
+#[test]
 fn each_kind_of_bad_report_is_refused_by_its_rule() {
     let with = |change: fn(&mut FakeReport)| {
         let case = Case::good();
