@@ -165,6 +165,15 @@ impl Endorser {
         look(&settings, vcek, folder::of_some_tcb).await.map(found(Place::Folder)).ok_or(refusal)
     }
 
+    /// The certificate from folders and cache alone; at no TCB in particular, where none says that it is of this one.
+    pub async fn kept(&self, vcek: &Vcek) -> Option<Vec<u8>> {
+        let settings = self.0.settings();
+        match look(&settings, vcek, folder::exact).await {
+            Some(exact) => Some(exact),
+            None => look(&settings, vcek, folder::of_some_tcb).await,
+        }
+    }
+
     /// Takes down that evidence verified with this certificate.
     pub fn proven(&self, vcek: &Vcek, certificate: &[u8]) {
         if let Some(known) = self.0.state().known.get_mut(vcek) {
