@@ -24,9 +24,9 @@ mod role;
 pub use attested::{Attested, EndorsementNeeded, Endorsements, Expected, Screened, screen, verify};
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
 pub use cert::{
-    ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BrokerMeasurements,
-    CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, self_signed_agent, self_signed_policy,
-    verify_agent, verify_broker,
+    ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BROKER_DAYS, BrokerIssuer,
+    BrokerMeasurements, CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, self_signed_agent,
+    self_signed_policy, verify_agent, verify_broker,
 };
 pub use digest::{sha256, sha384};
 pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
@@ -48,6 +48,7 @@ pub use measurement::Measurement;
 pub use new_key::{NewKey, NewKeyError};
 pub use possession::{check_possession, prove_possession};
 pub use reference::{
-    MilanRule, PolicyFault, PolicyFile, PolicyFileError, ReferenceValue, ReferenceValues, TrustPolicy,
+    BrokerValue, ListedBroker, MilanRule, PolicyFault, PolicyFile, PolicyFileError, PolicyTable,
+    ReferenceValue, ReferenceValues, TrustPolicy,
 };
 pub use role::Role;
