@@ -74,6 +74,7 @@ impl Domain {
             preset: "members".to_owned(),
             references: Vec::new(),
             created: now,
+            home: None,
         };
         let audit = AuditFacts { time: now, action: "domain-create".into(), ..AuditFacts::default() };
         let create = Command::CreateDomain(NewDomain { name: self.name.clone(), record, audit });

@@ -116,6 +116,7 @@ fn new_domain(writer: &mut Writer, name: &DomainName) -> Arc<DomainKeys> {
         preset: "members".to_owned(),
         references: Vec::new(),
         created: NOW,
+        home: None,
     };
     let new = NewDomain { name: name.clone(), record, audit: facts() };
     match writer.commit(vec![Command::CreateDomain(new)]).pop() {

@@ -80,6 +80,7 @@ pub(crate) fn record() -> DomainRecord {
         preset: "members".to_owned(),
         references: b"references".to_vec(),
         created: NOW,
+        home: None,
     }
 }
 

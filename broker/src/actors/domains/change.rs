@@ -35,6 +35,7 @@ impl Registry {
             preset: preset.to_string(),
             references: Vec::new(),
             created: seconds(now),
+            home: None,
         };
         let audit = operator_event("domain-create");
         let create = Command::CreateDomain(NewDomain { name: name.clone(), record, audit });

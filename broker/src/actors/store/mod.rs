@@ -205,6 +205,7 @@ mod tests {
             preset: "closed".to_owned(),
             references: Vec::new(),
             created: 0,
+            home: None,
         };
         let name = name.parse().expect("a name");
         Command::CreateDomain(NewDomain { name, record, audit: AuditFacts::default() })
