@@ -1,9 +1,9 @@
 //! A domain's access rules, and the decision.
 
-use claviger_attest::{Measurement, Peer, Role};
+use claviger_attest::{Measurement, Peer, Role, Standing};
 use claviger_proto::{DomainName, ResourceName};
 
-use crate::index::Index;
+use crate::index::{Index, Verdict};
 use crate::oracle::Oracle;
 use crate::policy::Policy;
 use crate::{AclError, Action, Denied, Permit, Preset};
@@ -37,10 +37,37 @@ impl Acl {
         Ok(Self { index: Index::build(&policy), policy })
     }
 
-    /// Decides whether the peer may do this. Reserved names are refused before any rule is looked at.
+    /// The rules of a preset, and the owner's own after them.
+    pub fn compile_with(
+        domain: &DomainName,
+        preset: Preset,
+        rules: &str,
+        labels: &[(Measurement, String)],
+    ) -> Result<Self, AclError> {
+        // Apart first, so that an error counts lines as the owner does.
+        Policy::parse(domain, rules, &[])?;
+        let text = [&preset.policy(domain), rules].concat();
+        Self::compile_policy(domain, &text, labels)
+    }
+
+    /// Decides whether the peer may do this, on a channel where it proved nothing. Reserved names are refused before
+    /// any rule is looked at.
     ///
     /// Whether the peer's certificate is within its dates is checked apart, for it depends on the time.
     pub fn decide(&self, peer: &Peer, action: Action, name: &ResourceName) -> Result<Permit, Denied> {
+        self.decide_on(peer, &Standing::default(), action, name)
+    }
+
+    /// The same for a peer of this standing on its channel.
+    ///
+    /// [`Denied::NeedsProof`] is decided by rules alone, never by what exists.
+    pub fn decide_on(
+        &self,
+        peer: &Peer,
+        standing: &Standing<'_>,
+        action: Action,
+        name: &ResourceName,
+    ) -> Result<Permit, Denied> {
         let domain = self.policy.domain();
         if peer.domain() != domain {
             return Err(Denied::ForeignDomain);
@@ -51,10 +78,10 @@ impl Acl {
         if name.is_reserved_in(domain) {
             return Err(Denied::ReservedName);
         }
-        if self.index.allows(peer, action, name) {
-            Ok(Permit::new(domain.clone(), name.clone(), action))
-        } else {
-            Err(Denied::NotAllowed)
+        match self.index.decide(peer, standing, action, name) {
+            Verdict::Allowed => Ok(Permit::new(domain.clone(), name.clone(), action)),
+            Verdict::Lacks(needs) => Err(Denied::NeedsProof(needs)),
+            Verdict::Denied => Err(Denied::NotAllowed),
         }
     }
 

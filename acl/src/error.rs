@@ -31,7 +31,9 @@ pub enum AclError {
 #[non_exhaustive]
 pub enum LineError {
     /// Neither a rule nor a role.
-    #[error("a line is `p, SUBJECT, DOMAIN, RESOURCE, ACTION, EFFECT` or `g, SUBJECT, role:NAME, DOMAIN`")]
+    #[error(
+        "a line is `p, SUBJECT, DOMAIN, RESOURCE, ACTION, EFFECT[, CONDITION]` or `g, SUBJECT, role:NAME, DOMAIN`"
+    )]
     Shape,
     /// Not a subject.
     #[error(
@@ -54,6 +56,12 @@ pub enum LineError {
     /// Not an action.
     #[error("an action is store, retrieve, list, versions, delete, destroy or rotate")]
     Action,
+    /// Not a condition, or one that the effect can't have.
+    #[error(
+        "a condition is `if …` after allow, `unless …` after deny, of `fresh-within TIME` (1s to 30d), \
+         `principal NAME`, or both joined by `and`"
+    )]
+    Condition,
     /// Not an effect.
     #[error("an effect is allow or deny")]
     Effect,

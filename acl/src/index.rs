@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use claviger_attest::{Measurement, Peer};
+use claviger_attest::{Measurement, Peer, Standing};
 use claviger_proto::ResourceName;
+use claviger_proto::key_service::Needs;
 
 use crate::Action;
+use crate::condition::Condition;
 use crate::pattern::{Piece, is_id};
 use crate::policy::{Effect, Policy, Rule, closure};
 use crate::subject::Subject;
@@ -48,6 +50,22 @@ struct Grants([Grant; Action::ALL.len()]);
 struct Grant {
     allow: BTreeSet<Id>,
     deny: BTreeSet<Id>,
+    /// Rules with conditions. Few policies have any, and then few nodes.
+    conditional: Vec<Conditional>,
+}
+
+struct Conditional {
+    id: Id,
+    effect: Effect,
+    condition: Condition,
+}
+
+/// What the rules come to.
+pub(crate) enum Verdict {
+    Allowed,
+    /// It would be allowed, were this proven as well.
+    Lacks(Needs),
+    Denied,
 }
 
 impl Index {
@@ -80,7 +98,13 @@ impl Index {
     }
 
     /// Whether a rule allows it and none denies it.
-    pub(crate) fn allows(&self, peer: &Peer, action: Action, name: &ResourceName) -> bool {
+    pub(crate) fn decide(
+        &self,
+        peer: &Peer,
+        standing: &Standing<'_>,
+        action: Action,
+        name: &ResourceName,
+    ) -> Verdict {
         let by_measurement = peer.measurement().and_then(|m| self.measurements.get(m));
         let by_fingerprint = self.fingerprints.get(peer.fingerprint());
         let instance = peer.instance();
@@ -89,11 +113,18 @@ impl Index {
         let by_instance_label = peer.instance_label().and_then(|label| self.instance_labels.get(label));
         let also = [by_measurement, by_fingerprint, by_instance, by_instance_label];
         let [measurement, fingerprint, own, label] = also.map(|ids| ids.map_or(&[][..], AsRef::as_ref));
-        let asker = [&*self.member, measurement, fingerprint, own, label];
-        let mut question =
-            Question { asker, instance, action: action.number(), allowed: false, denied: false };
+        let mut question = Question {
+            asker: [&*self.member, measurement, fingerprint, own, label],
+            instance,
+            standing,
+            action: action.number(),
+            allowed: false,
+            denied: false,
+            wanting: None,
+            held_back: Needs::default(),
+        };
         self.root.ask(name.as_str(), &mut question);
-        question.allowed && !question.denied
+        question.verdict()
     }
 }
 
@@ -101,9 +132,42 @@ impl Index {
 struct Question<'a> {
     asker: [&'a [Id]; 5],
     instance: Option<&'a [u8]>,
+    standing: &'a Standing<'a>,
     action: usize,
     allowed: bool,
     denied: bool,
+    /// What rules that would allow it ask for, if there are any.
+    wanting: Option<Needs>,
+    /// What rules that deny it would give way to.
+    held_back: Needs,
+}
+
+impl Question<'_> {
+    fn is_asked_by(&self, id: Id) -> bool {
+        self.asker.iter().copied().flatten().any(|own| *own == id)
+    }
+
+    fn ask(&mut self, rule: &Conditional) {
+        if !self.is_asked_by(rule.id) {
+            return;
+        }
+        let lacks = rule.condition.lacks(self.standing);
+        match rule.effect {
+            Effect::Allow if lacks.is_empty() => self.allowed = true,
+            Effect::Allow => self.wanting = Some(self.wanting.unwrap_or_default().and(lacks)),
+            Effect::Deny => self.held_back = self.held_back.and(lacks),
+        }
+    }
+
+    /// Only what a proof could turn is said to lack one.
+    fn verdict(&self) -> Verdict {
+        match (self.denied, self.allowed, self.wanting) {
+            (true, ..) | (false, false, None) => Verdict::Denied,
+            (false, true, _) if self.held_back.is_empty() => Verdict::Allowed,
+            (false, true, _) => Verdict::Lacks(self.held_back),
+            (false, false, Some(wanting)) => Verdict::Lacks(wanting.and(self.held_back)),
+        }
+    }
 }
 
 impl Node {
@@ -142,6 +206,11 @@ impl Node {
 impl Grants {
     fn add(&mut self, rule: &Rule, id: Id) {
         let grant = &mut self.0[rule.action.number()];
+        if !rule.condition.is_empty() {
+            let (effect, condition) = (rule.effect, rule.condition.clone());
+            grant.conditional.push(Conditional { id, effect, condition });
+            return;
+        }
         match rule.effect {
             Effect::Allow => grant.allow.insert(id),
             Effect::Deny => grant.deny.insert(id),
@@ -156,5 +225,8 @@ impl Grants {
         let (denied, allowed) = (names(&grant.deny), names(&grant.allow));
         question.denied |= denied;
         question.allowed |= allowed;
+        for rule in &grant.conditional {
+            question.ask(rule);
+        }
     }
 }

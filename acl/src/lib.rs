@@ -6,6 +6,7 @@
 
 mod acl;
 mod action;
+mod condition;
 mod error;
 mod index;
 mod oracle;

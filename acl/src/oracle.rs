@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use casbin::function_map::{OperatorFunction, dynamic_to_str};
 use casbin::{CoreApi as _, DefaultModel, Enforcer, MgmtApi as _, StringAdapter};
-use claviger_attest::Peer;
+use claviger_attest::{Peer, Standing};
 use claviger_proto::ResourceName;
 use serde::Serialize;
 
 use crate::pattern::matches;
-use crate::policy::Policy;
+use crate::policy::{Policy, takes_part};
 use crate::subject::Subject;
 use crate::{AclError, Action};
 
@@ -24,7 +24,7 @@ const MODEL: &str = r#"
 r = sub, dom, obj, act
 
 [policy_definition]
-p = sub, dom, obj, act, eft
+p = sub, dom, obj, act, eft, cond
 
 [role_definition]
 g = _, _, _
@@ -33,7 +33,7 @@ g = _, _, _
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 
 [matchers]
-m = r.dom == p.dom && r.act == p.act && resourceMatch(r.obj, p.obj, r.sub.instance_id) && (g("member", p.sub, r.dom) || g(r.sub.measurement, p.sub, r.dom) || g(r.sub.fingerprint, p.sub, r.dom) || g(r.sub.instance, p.sub, r.dom) || g(r.sub.instance_label, p.sub, r.dom))
+m = r.dom == p.dom && r.act == p.act && resourceMatch(r.obj, p.obj, r.sub.instance_id) && takesPart(p.cond, r.sub.age, r.sub.principals) && (g("member", p.sub, r.dom) || g(r.sub.measurement, p.sub, r.dom) || g(r.sub.fingerprint, p.sub, r.dom) || g(r.sub.instance, p.sub, r.dom) || g(r.sub.instance_label, p.sub, r.dom))
 "#;
 
 /// A policy as casbin holds it. Slow, and right by definition: for tests, and for explaining a decision.
@@ -48,6 +48,10 @@ struct Asker {
     instance_label: String,
     /// In hex alone, as it is in names.
     instance_id: String,
+    /// Of its fresh evidence, in nanoseconds; nothing where there is none.
+    age: String,
+    /// Those that proved themselves, each with a comma after it.
+    principals: String,
 }
 
 impl Oracle {
@@ -66,6 +70,14 @@ impl Oracle {
                 matches(&pattern, &name, &instance).into()
             }),
         );
+        enforcer.add_function(
+            "takesPart",
+            OperatorFunction::Arg3(|condition, age, principals| {
+                let [condition, age, principals] =
+                    [condition, age, principals].map(|value| dynamic_to_str(&value).into_owned());
+                takes_part(&condition, &age, &principals).into()
+            }),
+        );
         // casbin skips lines that it doesn't understand; repeated lines count once.
         let given: HashSet<&str> = text.lines().collect();
         let loaded = enforcer.get_policy().len() + enforcer.get_grouping_policy().len();
@@ -75,8 +87,15 @@ impl Oracle {
         Ok(Self(enforcer))
     }
 
-    /// What casbin says about a peer of any domain. Reserved names and roles are none of its business.
-    pub fn allows(&self, peer: &Peer, action: Action, name: &ResourceName) -> Result<bool, AclError> {
+    /// What casbin says about a peer of any domain, on a channel of this standing. Reserved names and roles are none
+    /// of its business.
+    pub fn allows(
+        &self,
+        peer: &Peer,
+        standing: &Standing<'_>,
+        action: Action,
+        name: &ResourceName,
+    ) -> Result<bool, AclError> {
         let (instance, label) = Subject::of_instance(peer);
         let text = |subject: Option<Subject>| subject.as_ref().map_or_else(String::new, ToString::to_string);
         let asker = Asker {
@@ -87,6 +106,8 @@ impl Oracle {
                 .measurement()
                 .map_or_else(String::new, |m| Subject::Measurement(*m).to_string()),
             fingerprint: Subject::Fingerprint(*peer.fingerprint()).to_string(),
+            age: standing.age().map(|age| age.as_nanos().to_string()).unwrap_or_default(),
+            principals: standing.principals().flat_map(|name| [name.as_str(), ","]).collect(),
         };
         self.0.enforce((asker, peer.domain().as_str(), name.as_str(), action.as_str())).map_err(engine)
     }

@@ -1,5 +1,6 @@
 //! The proof value of a decision, and its opposite.
 
+use claviger_proto::key_service::Needs;
 use claviger_proto::{DomainName, ErrorCode, ResourceName};
 
 use crate::Action;
@@ -43,6 +44,9 @@ pub enum Denied {
     /// The policy doesn't allow it.
     #[error("not found, or not allowed")]
     NotAllowed,
+    /// The policy allows it to who proves this on its channel, and this peer hasn't, or too long ago.
+    #[error("this needs a proof on this channel")]
+    NeedsProof(Needs),
     /// The peer belongs to another domain.
     #[error("not found, or not allowed")]
     ForeignDomain,
@@ -56,6 +60,7 @@ impl Denied {
     pub fn code(self) -> ErrorCode {
         match self {
             Self::ReservedName => ErrorCode::ReservedName,
+            Self::NeedsProof(_) => ErrorCode::ProofNeeded,
             Self::NotAllowed | Self::ForeignDomain | Self::NotAnAgent => ErrorCode::NotFound,
         }
     }

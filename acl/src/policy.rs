@@ -6,6 +6,9 @@
 //! p, member, web, **, retrieve, allow
 //! p, member, web, archive/**, retrieve, deny
 //! g, fingerprint:…, role:rotation, web
+//! # what opens disks is given only on fresh evidence, and only who is on duty destroys
+//! p, member, web, disks/**, retrieve, deny, unless fresh-within 5m
+//! p, member, web, **, destroy, allow, if principal ops and fresh-within 1h
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -14,6 +17,7 @@ use std::fmt;
 use claviger_attest::Measurement;
 use claviger_proto::DomainName;
 
+use crate::condition::Condition;
 use crate::pattern::Pattern;
 use crate::subject::Subject;
 use crate::{AclError, Action, LineError};
@@ -43,6 +47,8 @@ pub(crate) struct Rule {
     pub(crate) pattern: Pattern,
     pub(crate) action: Action,
     pub(crate) effect: Effect,
+    /// What an allow asks for, and what a deny gives way to; empty is nothing.
+    pub(crate) condition: Condition,
 }
 
 /// Whoever is `of` is also `is`.
@@ -78,12 +84,16 @@ impl Policy {
         }
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();
         match fields[..] {
-            ["p", subject, domain, resource, action, effect] => {
+            ["p", subject, domain, resource, action, effect, ref more @ ..] if more.len() <= 1 => {
+                let effect: Effect = effect.parse()?;
                 let rule = Rule {
                     subject: subject.parse()?,
                     pattern: resource.parse()?,
                     action: action.parse()?,
-                    effect: effect.parse()?,
+                    effect,
+                    condition: more
+                        .first()
+                        .map_or(Ok(Condition::default()), |text| effect.condition(text))?,
                 };
                 self.own(domain)?;
                 self.rules.push(rule);
@@ -152,6 +162,21 @@ pub(crate) fn closure<'a>(roles: &Roles<'a>, subject: &'a Subject) -> HashMap<&'
     found
 }
 
+impl Effect {
+    /// A deny gives way to what is proven; it can't begin to hold by it, for what isn't known must not let anybody in.
+    fn condition(self, text: &str) -> Result<Condition, LineError> {
+        let rest = text.strip_prefix(self.conjunction()).and_then(|rest| rest.strip_prefix(' '));
+        rest.ok_or(LineError::Condition)?.parse()
+    }
+
+    fn conjunction(self) -> &'static str {
+        match self {
+            Self::Allow => "if",
+            Self::Deny => "unless",
+        }
+    }
+}
+
 impl std::str::FromStr for Effect {
     type Err = LineError;
 
@@ -173,12 +198,33 @@ impl fmt::Display for Effect {
     }
 }
 
+/// What casbin is given where a rule has no condition; it isn't one that anybody can write.
+const ALWAYS: &str = "-";
+
+/// Whether a rule takes part, by its condition as casbin has it, and a channel's standing as text. What can't be
+/// read takes no part in allowing and takes part in denying; there is none, for the policy was parsed.
+pub(crate) fn takes_part(condition: &str, age: &str, principals: &str) -> bool {
+    let holds = |text: &str| {
+        text.parse::<Condition>().is_ok_and(|condition| condition.holds_by_text(age, principals))
+    };
+    match condition.split_once(' ') {
+        Some(("if", text)) => holds(text),
+        Some(("unless", text)) => !holds(text),
+        _ => condition == ALWAYS,
+    }
+}
+
 /// The policy in one spelling, as casbin loads it.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let domain = &self.domain;
-        for Rule { subject, pattern, action, effect } in &self.rules {
-            writeln!(f, "p, {subject}, {domain}, {pattern}, {action}, {effect}")?;
+        for Rule { subject, pattern, action, effect, condition } in &self.rules {
+            write!(f, "p, {subject}, {domain}, {pattern}, {action}, {effect}, ")?;
+            if condition.is_empty() {
+                writeln!(f, "{ALWAYS}")?;
+            } else {
+                writeln!(f, "{} {condition}", effect.conjunction())?;
+            }
         }
         for Membership { of, is } in &self.memberships {
             writeln!(f, "g, {of}, {is}, {domain}")?;

@@ -5,7 +5,7 @@
 mod common;
 
 use claviger_acl::{Acl, AclError, Action, Denied, Permit, Preset};
-use claviger_attest::Peer;
+use claviger_attest::{Peer, Standing};
 use claviger_proto::ErrorCode;
 use common::{MACHINES, agent, domain, hex, labels, measurement, name};
 
@@ -170,7 +170,10 @@ fn t12_glob_characters_in_labels_widen_nothing() {
     {
         let acl = Acl::compile(&domain("dom0"), Preset::Provisioned, &labels(&[(3, label)])).unwrap();
         assert_eq!(decide(&acl, agent(3), Action::Store, "a"), Err(Denied::NotAllowed), "{label}");
-        assert!(!acl.oracle().unwrap().allows(agent(3), Action::Store, &name("a")).unwrap(), "{label}");
+        assert!(
+            !acl.oracle().unwrap().allows(agent(3), &Standing::default(), Action::Store, &name("a")).unwrap(),
+            "{label}"
+        );
     }
 }
 
@@ -201,7 +204,12 @@ fn t13_deny_wins_in_any_order_and_at_any_level() {
                 let acl = policy(&text.replace("{action}", action.as_str()));
                 let denied = decide(&acl, agent(2), action, "web/tls/key");
                 assert_eq!(denied, Err(Denied::NotAllowed), "{text}");
-                assert!(!acl.oracle().unwrap().allows(agent(2), action, &name("web/tls/key")).unwrap());
+                assert!(
+                    !acl.oracle()
+                        .unwrap()
+                        .allows(agent(2), &Standing::default(), action, &name("web/tls/key"))
+                        .unwrap()
+                );
                 // And only where it applies.
                 let other = if action == Action::Store { Action::Retrieve } else { Action::Store };
                 assert!(decide(&acl, agent(2), other, "web/tls/key").is_err(), "nothing allows it");

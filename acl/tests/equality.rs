@@ -4,9 +4,12 @@
 
 mod common;
 
-use claviger_acl::{Acl, Action, Preset};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use claviger_acl::{Acl, Action, Denied, Preset};
 use claviger_attest::Peer;
-use common::{MACHINES, domain, hex, labels, measurement, name};
+use common::{MACHINES, Proven, domain, hex, labels, measurement, name, proven};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -30,10 +33,40 @@ fn patterns() -> impl Strategy<Value = String> {
 }
 
 fn rules() -> impl Strategy<Value = String> {
-    let effect = prop_oneof![3 => Just("allow"), 1 => Just("deny")];
-    (subjects(), patterns(), select(&Action::ALL[..]), effect).prop_map(
-        |(subject, pattern, action, effect)| format!("p, {subject}, dom0, {pattern}, {action}, {effect}\n"),
+    let effect = prop_oneof![3 => Just(("allow", "if")), 1 => Just(("deny", "unless"))];
+    let condition = prop_oneof![2 => Just(None), 1 => select(&CONDITIONS[..]).prop_map(Some)];
+    (subjects(), patterns(), select(&Action::ALL[..]), effect, condition).prop_map(
+        |(subject, pattern, action, (effect, word), condition)| {
+            let condition = condition.map(|condition| format!(", {word} {condition}")).unwrap_or_default();
+            format!("p, {subject}, dom0, {pattern}, {action}, {effect}{condition}\n")
+        },
     )
+}
+
+const CONDITIONS: [&str; 6] = [
+    "fresh-within 5m",
+    "fresh-within 1h",
+    "principal ops",
+    "principal dev",
+    "principal ops and fresh-within 5m",
+    "fresh-within 1h and principal dev",
+];
+
+/// Nothing proven, and some of what can be; the last of each proves all that the conditions ask for.
+static PROVEN: LazyLock<[Proven; 5]> = LazyLock::new(|| {
+    [
+        proven(false, &[]),
+        proven(true, &[]),
+        proven(false, &["ops"]),
+        proven(true, &["dev", "op"]),
+        proven(true, &["ops", "dev"]),
+    ]
+});
+
+/// Exactly at the limit of a rule, just past it, and at once.
+fn ages() -> impl Strategy<Value = Duration> {
+    select(&[0, 300_000_000_000, 300_000_000_001, 3_600_000_000_000, 3_600_000_000_001][..])
+        .prop_map(Duration::from_nanos)
 }
 
 fn memberships() -> impl Strategy<Value = String> {
@@ -78,15 +111,23 @@ proptest! {
         text in policies(),
         labels_given in given_labels(),
         asked in prop::collection::vec(names(), 1..6),
+        (proven, age) in (0..PROVEN.len(), ages()),
     ) {
+        let standing = PROVEN[proven].after(age);
+        let all = PROVEN.last().unwrap().after(Duration::ZERO);
         let acl = Acl::compile_policy(&domain("dom0"), &text, &labels(&labels_given)).unwrap();
         let oracle = acl.oracle().unwrap();
         for (peer, action) in peers().flat_map(|peer| Action::ALL.map(|action| (peer, action))) {
             for resource in &asked {
                 let resource = name(resource);
-                let index = acl.decide(peer, action, &resource).is_ok();
-                let casbin = oracle.allows(peer, action, &resource).unwrap();
-                prop_assert_eq!(index, casbin, "{} {} by {:?} under\n{}", action, resource, peer, text);
+                let decided = acl.decide_on(peer, &standing, action, &resource);
+                let casbin = |standing| oracle.allows(peer, standing, action, &resource).unwrap();
+                let index = decided.is_ok();
+                prop_assert_eq!(index, casbin(&standing), "{} {} by {:?} under\n{}", action, resource, peer, text);
+                // A challenge is given where, and only where, proving everything would let the peer in.
+                let challenged = matches!(decided, Err(Denied::NeedsProof(needs)) if !needs.is_empty());
+                let own = peer.domain() == &domain("dom0");
+                prop_assert_eq!(index || challenged, own && casbin(&all), "{} {} under\n{}", action, resource, text);
             }
         }
     }
@@ -101,7 +142,7 @@ proptest! {
         let given = labels(&[(2, "deployment"), (3, "web")]);
         let compile = |text: &str| Acl::compile_policy(&domain("dom0"), text, &given).unwrap();
         let before = compile(&text);
-        let after = compile(&format!("{}{text}", more.replace("allow", "deny")));
+        let after = compile(&format!("{}{text}", more.replace("allow", "deny").replace(", if ", ", unless ")));
         let reversed = compile(&text.lines().rev().collect::<Vec<_>>().join("\n"));
         for (peer, action) in peers().flat_map(|peer| Action::ALL.map(|action| (peer, action))) {
             for resource in asked.iter().map(|text| name(text)) {

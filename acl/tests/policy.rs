@@ -5,6 +5,7 @@
 mod common;
 
 use claviger_acl::{Acl, AclError, Action, LineError, Preset};
+use claviger_attest::Standing;
 use common::{agent, domain, labels, measurement, name};
 use proptest::prelude::*;
 
@@ -34,7 +35,29 @@ fn each_field_is_checked() {
     for (line, expected) in [
         ("p", LineError::Shape),
         ("p, member, dom0, a, store", LineError::Shape),
-        ("p, member, dom0, a, store, allow, more", LineError::Shape),
+        ("p, member, dom0, a, store, allow, if fresh-within 5m, more", LineError::Shape),
+        ("p, member, dom0, a, store, allow, more", LineError::Condition),
+        ("p, member, dom0, a, store, allow, -", LineError::Condition),
+        ("p, member, dom0, a, store, allow,", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if", LineError::Condition),
+        ("p, member, dom0, a, store, allow, iffresh-within 5m", LineError::Condition),
+        ("p, member, dom0, a, store, allow, fresh-within 5m", LineError::Condition),
+        ("p, member, dom0, a, store, allow, unless fresh-within 5m", LineError::Condition),
+        ("p, member, dom0, a, store, deny, if fresh-within 5m", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if fresh-within", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if fresh-within 5", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if fresh-within 0s", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if fresh-within 31d", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if fresh-within -5m", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if fresh-within +5m", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if fresh-within 5m fresh-within 5m", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if fresh-within 5m and fresh-within 6m", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if fresh-within 5m or principal ops", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if principal", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if principal *", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if principal a/b", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if principal ops and", LineError::Condition),
+        ("p, member, dom0, a, store, allow, if not principal ops", LineError::Condition),
         ("p2, member, dom0, a, store, allow", LineError::Shape),
         ("P, member, dom0, a, store, allow", LineError::Shape),
         ("g, member, role:a", LineError::Shape),
@@ -118,7 +141,9 @@ fn roles_of_roles_end_somewhere() {
     };
     let acl = compile(&chain(8)).unwrap();
     assert!(acl.decide(agent(2), Action::Retrieve, &name("a")).is_ok());
-    assert!(acl.oracle().unwrap().allows(agent(2), Action::Retrieve, &name("a")).unwrap());
+    assert!(
+        acl.oracle().unwrap().allows(agent(2), &Standing::default(), Action::Retrieve, &name("a")).unwrap()
+    );
     assert_eq!(error(&chain(9)), AclError::TooDeep(8));
     // A circle is no depth.
     let circle = "g, member, role:a, dom0\ng, role:a, role:b, dom0\ng, role:b, role:a, dom0\n\
@@ -146,7 +171,12 @@ fn t12_the_longest_and_strangest_domain_names_are_only_names() {
             assert_eq!(acl.domain(), &domain);
             // The machine is of `dom0`, whatever its measurement.
             assert!(acl.decide(agent(2), Action::Retrieve, &name("a")).is_err());
-            assert!(!acl.oracle().unwrap().allows(agent(2), Action::Retrieve, &name("a")).unwrap());
+            assert!(
+                !acl.oracle()
+                    .unwrap()
+                    .allows(agent(2), &Standing::default(), Action::Retrieve, &name("a"))
+                    .unwrap()
+            );
         }
     }
 }

@@ -5,6 +5,7 @@ use claviger_client::cli::Failure;
 use claviger_proto::DomainName;
 use claviger_proto::admin::SetPreset;
 
+use crate::acl_rules::{self, Rules};
 use crate::context::Context;
 use crate::domain::{One, path};
 
@@ -12,6 +13,9 @@ use crate::domain::{One, path};
 pub(crate) enum Acl {
     /// Put one of the ready-made rules in force
     Preset(Preset),
+    /// Rules of one's own beside the ready-made ones
+    #[command(subcommand)]
+    Rules(Rules),
 }
 
 #[derive(Args)]
@@ -56,7 +60,10 @@ impl PresetName {
 }
 
 pub(crate) async fn run(context: &Context, command: &Acl) -> Result<(), Failure> {
-    let Acl::Preset(args) = command;
+    let args = match command {
+        Acl::Preset(args) => args,
+        Acl::Rules(command) => return acl_rules::run(context, command).await,
+    };
     let request = SetPreset { preset: args.preset.as_str().to_owned() };
     let domain = context.api()?.put(&format!("{}/acl-preset", path(&args.domain)), &request).await?;
     context.tell(&One { domain, done: Some("changed") })

@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 
 use crate::{
-    acl, audit, domain, entry, identity, measure, policy, policy_key, sealing, simulated, ticket, trust,
+    acl, audit, domain, entry, identity, measure, policy, policy_key, principal, sealing, simulated, ticket,
+    trust,
 };
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     /// Say who may do what in a domain
     #[command(subcommand)]
     Acl(acl::Acl),
+    /// Say whom a domain knows as principals, for access rules
+    #[command(subcommand)]
+    Principal(principal::PrincipalCommand),
     /// Sign a machine's certificate with the policy key, on the owner's word (offline)
     #[command(subcommand)]
     Identity(identity::Identity),

@@ -1,6 +1,7 @@
 //! key-admin: domains, trust, access rules, identities and audit of a Claviger broker.
 
 mod acl;
+mod acl_rules;
 mod api;
 mod args;
 mod audit;
@@ -13,6 +14,7 @@ mod keys;
 mod measure;
 mod policy;
 mod policy_key;
+mod principal;
 mod sealing;
 mod simulated;
 mod status;
@@ -55,6 +57,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Ticket(command) => ticket::run(context, &command).await?,
         Command::Trust(command) => trust::run(context, &command).await?,
         Command::Acl(command) => acl::run(context, &command).await?,
+        Command::Principal(command) => principal::run(context, &command).await?,
         Command::Identity(command) => identity::run(context, &command)?,
         Command::Audit(command) => return audit::run(context, &command).await,
         Command::Entry(command) => entry::run(context, &command).await?,

@@ -17,6 +17,8 @@ pub enum Purpose {
     Renew,
     /// Proof, on an open channel, that the machine is here now.
     Freshness,
+    /// Proof, on an open channel, of who is behind the machine: signed by a principal's key, not by a platform.
+    Principal,
 }
 
 impl Purpose {
@@ -25,6 +27,7 @@ impl Purpose {
             Self::Enroll => b"enroll",
             Self::Renew => b"renew",
             Self::Freshness => b"freshness",
+            Self::Principal => b"principal",
         }
     }
 }
@@ -45,7 +48,8 @@ pub struct Binding<'a> {
     pub client_leaf: &'a [u8; 48],
     /// SHA-384 of the server's leaf on this channel.
     pub server_leaf: &'a [u8; 48],
-    /// SHA-384 of the SPKI of a new key to certify, where it isn't the channel's own.
+    /// SHA-384 of the SPKI of the key that it is about, where there is one besides the channel's: to certify, or a
+    /// principal's.
     pub new_spki: Option<&'a [u8; 48]>,
     /// This channel's exporter (RFC 8446 §7.5): label [`exporter_label`], context the nonce. Only a full
     /// handshake counts.

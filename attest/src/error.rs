@@ -63,6 +63,11 @@ pub enum AttestError {
     /// The evidence is tied to another channel, challenge or purpose.
     #[error("the evidence was made for another channel or challenge")]
     OtherBinding,
+    /// Fresh evidence of another machine than the channel's.
+    #[error(
+        "the evidence is of a machine that runs something else, or elsewhere, than this channel's certificate says"
+    )]
+    OtherMachine,
     /// Nobody in the domain trusts what runs there.
     #[error(
         "measurement {0} isn't trusted in this domain; its owner adds it with `key-admin trust add`, if it should be"
@@ -166,6 +171,59 @@ impl CertificateError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         ErrorCode::CertificateRefused
+    }
+}
+
+/// Credentials that make no principal of a channel, or a principal that a domain can't know so. Whose it is says
+/// each variant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrincipalError {
+    /// Not a name.
+    #[error("a principal's name is 1 to 64 of [A-Za-z0-9._-]")]
+    Name,
+    /// No certificates, or too many.
+    #[error("credentials are 1 to 5 certificates, the principal's own first")]
+    Chain,
+    /// A certificate that isn't good, the principal's own or one between it and the trusted one.
+    #[error("the principal's credentials are refused: {0}")]
+    Certificate(CertificateError),
+    /// One of them whose time hasn't come.
+    #[error("the principal's credentials aren't valid yet; check the clocks")]
+    NotYetValid,
+    /// One of them whose time is over.
+    #[error("the principal's credentials have expired; get new ones")]
+    Expired,
+    /// The certificate that the domain trusts is outside its dates. The owner's fault.
+    #[error(
+        "the certificate by which the domain knows this principal is outside its dates; its owner replaces it"
+    )]
+    Trusted,
+    /// A key that can't prove anything.
+    #[error("a principal's key is P-256, P-384, Ed25519, RSA-2048, RSA-3072 or RSA-4096")]
+    Key,
+    /// They lead to nobody whom the domain knows.
+    #[error("these credentials stand for no principal of this domain")]
+    Unknown,
+    /// The certificate's key didn't sign.
+    #[error("the principal's key didn't sign this channel's binding")]
+    Proof,
+}
+
+impl From<CertificateError> for PrincipalError {
+    fn from(error: CertificateError) -> Self {
+        match error {
+            CertificateError::NotYetValid => Self::NotYetValid,
+            CertificateError::Expired => Self::Expired,
+            error => Self::Certificate(error),
+        }
+    }
+}
+
+impl PrincipalError {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        ErrorCode::Refused
     }
 }
 

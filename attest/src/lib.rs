@@ -18,6 +18,7 @@ pub mod measure;
 mod measurement;
 mod new_key;
 mod possession;
+mod proofs;
 mod reference;
 mod role;
 
@@ -25,11 +26,14 @@ pub use attested::{Attested, EndorsementNeeded, Endorsements, Expected, Screened
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
 pub use cert::{
     ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BROKER_DAYS, BrokerIssuer,
-    BrokerMeasurements, CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, self_signed_agent,
-    self_signed_policy, verify_agent, verify_broker,
+    BrokerMeasurements, CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, Principal,
+    PrincipalName, Principals, TrustedPrincipal, certificate_spki, self_signed_agent, self_signed_policy,
+    sign_as_principal, verify_agent, verify_broker,
 };
 pub use digest::{sha256, sha384};
-pub use error::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
+pub use error::{
+    AttestError, CertificateError, IssueError, KeyError, PolicyError, PrincipalError, ReferenceError,
+};
 pub use instance::{
     IdBlock, Identified, Instance, InstanceDemand, InstanceWay, MachineClaims, TICKET, TicketId,
     is_instance_label,
@@ -47,6 +51,7 @@ pub use kind::simulated_enclave::SimulatedPlatform;
 pub use measurement::Measurement;
 pub use new_key::{NewKey, NewKeyError};
 pub use possession::{check_possession, prove_possession};
+pub use proofs::{Moment, Proofs, Standing};
 pub use reference::{
     BrokerValue, ListedBroker, MilanRule, PolicyFault, PolicyFile, PolicyFileError, PolicyTable,
     ReferenceValue, ReferenceValues, TrustPolicy,

@@ -17,17 +17,18 @@ pub fn prove_possession(key: &SigningKey, binding: &[u8; 64]) -> Result<Vec<u8>,
 
 /// Checks such a proof. A key of a kind that nothing is certified for proves nothing.
 pub fn check_possession(key: &PublicKey, binding: &[u8; 64], proof: &[u8]) -> Result<(), AttestError> {
-    let algorithm: &dyn VerificationAlgorithm = match KeyAlgorithm::of_kind(key.kind())
-        .ok_or(AttestError::Possession)?
-    {
+    check_signature(key, &message(binding), proof).map_err(|()| AttestError::Possession)
+}
+
+/// Checks what [`SigningKey::sign`] makes.
+pub(crate) fn check_signature(key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), ()> {
+    let algorithm: &dyn VerificationAlgorithm = match KeyAlgorithm::of_kind(key.kind()).ok_or(())? {
         KeyAlgorithm::P256 => &ECDSA_P256_SHA256_ASN1,
         KeyAlgorithm::P384 => &ECDSA_P384_SHA384_ASN1,
         KeyAlgorithm::Ed25519 => &ED25519,
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => &RSA_PKCS1_2048_8192_SHA256,
     };
-    UnparsedPublicKey::new(algorithm, key.spki_der())
-        .verify(&message(binding), proof)
-        .map_err(|_| AttestError::Possession)
+    UnparsedPublicKey::new(algorithm, key.spki_der()).verify(message, signature).map_err(|_| ())
 }
 
 /// A word of its own in front: what the key signs here is no certificate, no handshake and no checkpoint.

@@ -43,6 +43,7 @@ fn t01_every_part_counts() {
         Binding { role: Role::Broker, ..good },
         Binding { purpose: Purpose::Renew, ..good },
         Binding { purpose: Purpose::Freshness, ..good },
+        Binding { purpose: Purpose::Principal, ..good },
         Binding { policy_digest: &[9; 48], ..good },
         Binding { nonce: &[9; 32], ..good },
         Binding { client_leaf: &[9; 48], ..good },

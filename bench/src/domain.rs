@@ -73,6 +73,7 @@ impl Domain {
             }),
             preset: "members".to_owned(),
             references: Vec::new(),
+            access: Vec::new(),
             created: now,
             home: None,
         };

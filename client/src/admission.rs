@@ -43,13 +43,13 @@ async fn receive(wire: &mut Wire, message: Option<&[u8]>) -> Result<TrustRespons
 }
 
 /// What the evidence has to carry, so that it is worth nothing on any other channel (`docs/protocol.md`, binding).
-/// `leaf` is this end's on the channel, `key` the one to certify.
+/// `leaf` is this end's on the channel, `spki` the key that it is about besides the channel's, if any.
 pub(crate) fn bind(
     wire: &Wire,
     purpose: Purpose,
     policy: &PolicyCertificate,
     leaf: &[u8],
-    key: &PublicKey,
+    spki: Option<&[u8]>,
     nonce: &[u8; NONCE],
 ) -> Result<[u8; 64], Error> {
     let connection = wire.tls();
@@ -58,6 +58,7 @@ pub(crate) fn bind(
     let exporter = connection
         .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
         .map_err(|source| Error::Tls { address: wire.address().clone(), source })?;
+    let spki = spki.map(sha384);
     let binding = Binding {
         role: Role::Agent,
         purpose,
@@ -65,7 +66,7 @@ pub(crate) fn bind(
         nonce,
         client_leaf: &sha384(leaf),
         server_leaf: &sha384(server_leaf),
-        new_spki: Some(&sha384(key.spki_der())),
+        new_spki: spki.as_ref(),
         exporter: &exporter,
     };
     Ok(binding.digest())

@@ -53,7 +53,8 @@ pub async fn enroll(
     let session = Session::self_signed(trust, &leaf, key.pkcs8_der(), &options.time)?;
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;
-    let binding = bind(&wire, Purpose::Enroll, enrollment.policy, &leaf, key.public(), &nonce)?;
+    let spki = Some(key.public().spki_der());
+    let binding = bind(&wire, Purpose::Enroll, enrollment.policy, &leaf, spki, &nonce)?;
     let said = enrollment.ticket.map(LaunchTicket::user_data);
     let said = said.as_deref().map(Vec::as_slice);
     let evidence = collect(&mut wire, enrollment.collector, key.public(), &binding, said, now).await?;

@@ -53,7 +53,8 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     let session = Session::admitted(trust, old.certificate(), old.key().pkcs8_der(), &options.time)?;
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;
-    let binding = bind(&wire, Purpose::Renew, &policy, old.certificate(), key.public(), &nonce)?;
+    let spki = Some(key.public().spki_der());
+    let binding = bind(&wire, Purpose::Renew, &policy, old.certificate(), spki, &nonce)?;
     let said = renewal.ticket.map(LaunchTicket::user_data);
     let said = said.as_deref().map(Vec::as_slice);
     let evidence = collect(&mut wire, renewal.collector, key.public(), &binding, said, now).await?;

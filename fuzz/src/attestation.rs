@@ -6,7 +6,8 @@ use std::time::Duration;
 use claviger_attest::measure::{BootHashes, Firmware, GuestFeatures, SnpLaunch, VcpuType};
 use claviger_attest::{
     AdmissionExtension, BrokerMeasurements, EvidenceKind, Expected, Measurement, PolicyCertificate,
-    ReferenceValue, ReferenceValues, Role, verify, verify_agent, verify_broker,
+    Principals, ReferenceValue, ReferenceValues, Role, TrustedPrincipal, sha256, verify, verify_agent,
+    verify_broker,
 };
 use claviger_proto::DomainName;
 use claviger_proto::key::PublicKey;
@@ -76,6 +77,21 @@ pub fn certificate(data: &[u8]) {
     }
     if let Ok(peer) = broker {
         assert_eq!(peer.role(), Role::Broker);
+    }
+}
+
+/// A principal's certificate, in a domain that takes its own members' for a principal's: as good as it may be, it
+/// proves nothing without a signature. And one by which a domain is to know somebody.
+pub fn principal(data: &[u8]) {
+    let by = |der| "CertifierUsers".parse().and_then(|name| TrustedPrincipal::new(name, der));
+    let mut known = Principals::default();
+    known.add(by(POLICY).expect("an authority"));
+    if let Ok(trusted) = by(data) {
+        assert_eq!(*trusted.fingerprint(), sha256(data));
+        known.add(trusted);
+    }
+    for chain in [vec![data.to_vec()], vec![data.to_vec(), POLICY.to_vec()]] {
+        assert!(known.prove(&chain, &BINDING, &[], now()).is_err());
     }
 }
 

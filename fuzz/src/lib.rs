@@ -32,6 +32,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("key_x509", keys::x509),
     ("names", names::names),
     ("policy_certificate", attestation::policy_certificate),
+    ("principal", attestation::principal),
     ("request", wire::request),
     ("response", wire::response),
     ("sealed", storage::sealed),

@@ -1,10 +1,10 @@
 //! Frames and messages.
 
 use claviger_proto::key_service::{
-    Decoded, Dialect, Echo, Outcome, Refusal, Request, decode_request, decode_response, encode_response,
+    Asked, Decoded, Dialect, Echo, Outcome, Proof, Refusal, Request, decode_request, decode_response, encode_response,
 };
 use claviger_proto::trust::{TrustRequest, TrustResponse};
-use claviger_proto::{DomainName, Entry, ErrorCode, frame};
+use claviger_proto::{DomainName, Entry, ErrorCode, ParseError, frame};
 
 const REQUEST_ID: &str = "00000000000000000000000000000001";
 
@@ -39,14 +39,28 @@ fn same_entry(one: &Entry, other: &Entry) {
 
 /// A request of the key service, in a domain, in either dialect.
 pub fn request(data: &[u8]) {
-    let Decoded { request: stock, .. } = decode_request(Dialect::Stock, &domain(), data);
-    let Decoded { echo, request } = decode_request(Dialect::Ours, &domain(), data);
+    let Decoded { asked: stock, .. } = decode_request(Dialect::Stock, &domain(), data);
+    let Decoded { echo, asked } = decode_request(Dialect::Ours, &domain(), data);
     if let Ok(stock) = stock {
-        assert!(matches!(stock, Request::Store(_) | Request::Retrieve(_)), "stock peers have no other");
+        let stock = matches!(stock, Asked::Request(Request::Store(_) | Request::Retrieve(_)));
+        assert!(stock, "stock peers have no other");
     }
-    match request {
+    match asked {
         Err(error) => refused(&echo, &error.into()),
-        Ok(request) => sent_again(request),
+        Ok(Asked::Request(request)) => sent_again(request),
+        Ok(Asked::Challenge) => {}
+        Ok(Asked::Proof(proof)) => proof_sent_again(&proof),
+    }
+}
+
+/// An answer to a challenge comes through whole; PEM has one spelling only once it is ours.
+fn proof_sent_again(proof: &Proof) {
+    let after = decode_request(Dialect::Ours, &domain(), &proof.clone().encode()).asked;
+    match after {
+        Ok(Asked::Proof(after)) => assert!(after == *proof, "the proof changed on its way"),
+        // In our own spelling it may be longer than what is taken.
+        Err(error) => assert_eq!(error, ParseError::FrameTooLarge),
+        Ok(_) => panic!("our own encoding of an accepted proof is no proof"),
     }
 }
 
@@ -68,7 +82,7 @@ fn refused(echo: &Echo, refusal: &Refusal) {
 fn sent_again(request: Request) {
     let (kind, name) = (request.kind(), request.name().cloned());
     let sent = request.encode(&domain());
-    let Ok(after) = decode_request(Dialect::Ours, &domain(), &sent).request else {
+    let Ok(after) = decode_request(Dialect::Ours, &domain(), &sent).request() else {
         panic!("our own encoding of an accepted request is refused");
     };
     assert!((after.kind(), after.name().cloned()) == (kind, name), "it became another");

@@ -8,6 +8,11 @@
 //! | `GET /v1/domains/{domain}` | | [`Domain`] |
 //! | `DELETE /v1/domains/{domain}` | | |
 //! | `PUT /v1/domains/{domain}/acl-preset` | [`SetPreset`] | [`Domain`] |
+//! | `GET /v1/domains/{domain}/acl-rules` | | [`AclRules`] |
+//! | `PUT /v1/domains/{domain}/acl-rules` | [`AclRules`] | [`AclRules`] |
+//! | `GET /v1/domains/{domain}/principals` | | list of [`Principal`] |
+//! | `POST /v1/domains/{domain}/principals` | [`AddPrincipal`] | [`Principal`] |
+//! | `DELETE /v1/domains/{domain}/principals/{name}` | | |
 //! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
 //! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
@@ -160,6 +165,37 @@ pub struct Domain {
 pub struct SetPreset {
     /// `closed`, `members` or `provisioned`.
     pub preset: String,
+}
+
+/// The access rules of a domain's own, in force beside its preset's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AclRules {
+    /// A rule or role to a line; nothing is none.
+    pub rules: String,
+}
+
+/// A principal to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddPrincipal {
+    /// Its name in the domain.
+    pub name: String,
+    /// Its certificate, or that of an authority over it; DER in hex.
+    pub certificate: String,
+}
+
+/// A certificate by which a domain knows a principal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// Its name in the domain.
+    pub name: String,
+    /// SHA-256 of the certificate, hex.
+    pub fingerprint: String,
+    /// Whether it is an authority's: whoever has a certificate under it with this name as its common name.
+    pub authority: bool,
+    /// When the certificate ends, seconds since 1970.
+    pub not_after: i64,
 }
 
 /// A measurement to trust.

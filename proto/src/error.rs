@@ -96,6 +96,8 @@ pub enum ErrorCode {
     Unavailable,
     /// The peer took too long.
     Deadline,
+    /// It may be allowed to who proves more on this channel: fresh evidence, or a principal.
+    ProofNeeded,
     /// The request is understood and refused for another reason, which the message says.
     Refused,
 }
@@ -117,13 +119,14 @@ impl ErrorCode {
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Deadline => "deadline",
+            Self::ProofNeeded => "proof-needed",
             Self::Refused => "refused",
         }
     }
 
     /// Reads the stable text.
     pub fn from_text(text: &str) -> Option<Self> {
-        const ALL: [ErrorCode; 14] = [
+        const ALL: [ErrorCode; 15] = [
             ErrorCode::Malformed,
             ErrorCode::TooLarge,
             ErrorCode::UnknownRequest,
@@ -137,6 +140,7 @@ impl ErrorCode {
             ErrorCode::Busy,
             ErrorCode::Unavailable,
             ErrorCode::Deadline,
+            ErrorCode::ProofNeeded,
             ErrorCode::Refused,
         ];
         ALL.into_iter().find(|code| code.as_str() == text)
@@ -152,6 +156,7 @@ impl ErrorCode {
             | Self::InvalidName
             | Self::ReservedName
             | Self::CertificateRefused
+            | Self::ProofNeeded
             | Self::Refused => 3,
             Self::NotFound => 4,
             Self::Conflict => 5,

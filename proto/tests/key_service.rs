@@ -67,7 +67,7 @@ fn store_wire() -> RequestWire {
 }
 
 fn decode(wire: &RequestWire) -> Result<Request, ParseError> {
-    decode_request(Dialect::Ours, &dom0(), &wire.encode_to_vec()).request
+    decode_request(Dialect::Ours, &dom0(), &wire.encode_to_vec()).request()
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn requests_of_ours_with_one_thing_wrong_are_refused() {
         size: Option<i32>,
     }
     type Change = fn(&mut Ours);
-    let read = |dialect, wire: &Ours| decode_request(dialect, &dom0(), &wire.encode_to_vec()).request;
+    let read = |dialect, wire: &Ours| decode_request(dialect, &dom0(), &wire.encode_to_vec()).request();
     let cases: [(&str, &[(Change, ParseError)]); 6] = [
         (
             "generate",
@@ -249,7 +249,7 @@ fn wire(request_id: Option<&str>, outcome: &Outcome) -> ResponseWire {
     ResponseWire::decode(encode_response(&Echo::default(), request_id, outcome).as_slice()).unwrap()
 }
 
-const CODES: [ErrorCode; 14] = [
+const CODES: [ErrorCode; 15] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::UnknownRequest,
@@ -263,6 +263,7 @@ const CODES: [ErrorCode; 14] = [
     ErrorCode::Busy,
     ErrorCode::Unavailable,
     ErrorCode::Deadline,
+    ErrorCode::ProofNeeded,
     ErrorCode::Refused,
 ];
 
@@ -438,7 +439,7 @@ proptest! {
         let (kind, name) = (sent.kind(), sent.name().cloned());
         let body = sent.encode(&dom0());
         prop_assert!(body.len() <= MAX_KEY_SERVICE_FRAME);
-        let read = decode_request(Dialect::Ours, &dom0(), &body).request.unwrap();
+        let read = decode_request(Dialect::Ours, &dom0(), &body).request().unwrap();
         prop_assert_eq!((read.kind(), read.name().cloned()), (kind, name));
         // A request has one encoding, so everything in it came back if that did.
         prop_assert!(*read.encode(&dom0()) == *body);

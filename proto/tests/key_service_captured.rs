@@ -22,7 +22,7 @@ fn request(file: &str) -> Result<Request, ParseError> {
     let (header, body) = frame.split_at(HEADER);
     let length = body_length(header.try_into().unwrap(), MAX_KEY_SERVICE_FRAME)?;
     assert_eq!(body.len(), length, "{file}");
-    decode_request(Dialect::Stock, &dom0(), body).request
+    decode_request(Dialect::Stock, &dom0(), body).request()
 }
 
 fn response(file: &str) -> Response {

@@ -115,6 +115,7 @@ fn new_domain(writer: &mut Writer, name: &DomainName) -> Arc<DomainKeys> {
         broker_identity: None,
         preset: "members".to_owned(),
         references: Vec::new(),
+        access: Vec::new(),
         created: NOW,
         home: None,
     };

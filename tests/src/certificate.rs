@@ -46,6 +46,28 @@ impl Authority {
         Self { certificate, key }
     }
 
+    /// A certificate of its own for whoever makes it: an authority's, or a leaf's that nobody else signed.
+    pub fn self_signed(name: &str, authority: bool, lifetime: Duration) -> Self {
+        let key = new_key(KeyAlgorithm::P256);
+        let params = named(name, authority, lifetime);
+        let certificate = params.self_signed(&pair(&key)).expect("a certificate").der().to_vec();
+        Self { certificate, key }
+    }
+
+    /// The certificate and key.
+    pub fn credentials(&self) -> Credentials {
+        Credentials { certificate: self.certificate.clone(), key: self.key.clone() }
+    }
+
+    /// Makes a certificate for a person or program of this common name.
+    pub fn issue_to(&self, name: &str, lifetime: Duration) -> Credentials {
+        let key = new_key(KeyAlgorithm::P256);
+        let issuer = Issuer::from_ca_cert_der(&self.certificate.clone().into(), pair(&self.key));
+        let params = named(name, false, lifetime);
+        let certificate = params.signed_by(&pair(&key), &issuer.expect("an issuer")).expect("a leaf");
+        Credentials { certificate: certificate.der().to_vec(), key }
+    }
+
     /// The key, PKCS#8 PEM.
     pub fn key_pem(&self) -> String {
         pem("PRIVATE KEY", &self.key)
@@ -107,6 +129,20 @@ impl Leaf {
         (params.not_before, params.not_after) = (from + self.starts_in, to + self.starts_in);
         params
     }
+}
+
+fn named(name: &str, authority: bool, lifetime: Duration) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    if authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    } else {
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    }
+    (params.not_before, params.not_after) = validity(lifetime);
+    params
 }
 
 fn validity(lifetime: Duration) -> (OffsetDateTime, OffsetDateTime) {

@@ -16,5 +16,6 @@ pub mod channel;
 pub mod fleet;
 pub mod message;
 pub mod programs;
+pub mod proving;
 pub mod server;
 pub mod tools;

@@ -167,15 +167,25 @@ pub struct Response {
 }
 
 impl Response {
-    /// Reads a response, and checks what holds for every one of them: a failed one carries no data.
+    /// Reads a response, and checks what holds for every one of them: a failed one carries no data, or 32 bytes of
+    /// challenge.
     pub fn read(body: Vec<u8>) -> Self {
         let fields = Reader::parse(&body);
         let response = Self { body, fields };
         assert!(matches!(response.status(), "succeeded" | "failed"), "{response:?}");
         if !response.succeeded() {
-            assert_eq!(response.fields.bytes(4), None, "t16: a failed response carries data");
+            let challenged = response.fields.text(2) == Some("request-further-authentication");
+            let data = response.fields.bytes(4).map(<[u8]>::len);
+            assert_eq!(data, challenged.then_some(32), "t16: a failed response carries data");
         }
         response
+    }
+
+    /// The challenge that it carries.
+    #[track_caller]
+    pub fn nonce(&self) -> [u8; 32] {
+        assert_eq!(self.fields.text(2), Some("request-further-authentication"), "{:?}", self.fields);
+        self.fields.bytes(4).and_then(|data| data.try_into().ok()).expect("32 bytes")
     }
 
     /// Its status.

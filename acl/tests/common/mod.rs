@@ -3,11 +3,12 @@
 #![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use claviger_attest::{
-    BrokerMeasurements, EvidenceKind, Expected, Issuer, KeyAlgorithm, Measurement, Peer, PolicyCertificate,
-    ReferenceValue, ReferenceValues, Role, SigningKey, SimulatedPlatform, TrustPolicy, self_signed_policy,
+    Attested, BrokerMeasurements, EvidenceKind, Expected, Issuer, KeyAlgorithm, Measurement, Moment, Peer,
+    PolicyCertificate, Principals, Proofs, ReferenceValue, ReferenceValues, Role, SigningKey,
+    SimulatedPlatform, Standing, TrustPolicy, TrustedPrincipal, self_signed_policy, sign_as_principal,
     verify, verify_agent, verify_broker,
 };
 use claviger_proto::evidence::EvidenceUserData;
@@ -120,4 +121,54 @@ pub(crate) static MACHINES: LazyLock<Machines> = LazyLock::new(|| {
 /// The first agent with this byte's measurement.
 pub(crate) fn agent(byte: u8) -> &'static Peer {
     MACHINES.agents.iter().find(|(b, _)| *b == byte).map(|(_, peer)| peer).unwrap()
+}
+
+/// What a peer proved on its channel, and the domain that knows it.
+pub(crate) struct Proven {
+    proofs: Proofs,
+    known: Principals,
+    asked: Moment,
+}
+
+impl Proven {
+    /// What of it counts so long after the challenge.
+    pub(crate) fn after(&self, age: Duration) -> Standing<'_> {
+        let steady = self.asked.steady + age;
+        self.proofs.standing(&self.known, Moment { steady, ..self.asked })
+    }
+}
+
+const BINDING: [u8; 64] = [0xb1; 64];
+
+/// Fresh evidence of the machine of byte 2, if `fresh`, and these principals.
+pub(crate) fn proven(fresh: bool, principals: &[&str]) -> Proven {
+    let asked = Moment { steady: Instant::now(), wall: now() };
+    let (mut proofs, mut known) = (Proofs::default(), Principals::default());
+    if fresh {
+        proofs.prove_fresh(&attested(), agent(2), asked).unwrap();
+    }
+    for name in principals {
+        // A machine's certificate is as good as any other for a principal: it is the owner who says.
+        let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
+        let domain = Domain::new(PREFIX);
+        let spki = key.public().spki_der();
+        let leaf = domain.issuer.identity(Role::Agent, spki, Some(&measurement(2)), now(), 30).unwrap();
+        known.add(TrustedPrincipal::new(name.parse().unwrap(), &leaf).unwrap());
+        let signature = sign_as_principal(&key, &BINDING).unwrap();
+        proofs.prove_principals(known.prove(&[leaf], &BINDING, &signature, now()).unwrap());
+    }
+    Proven { proofs, known, asked }
+}
+
+fn attested() -> Attested {
+    let root = SigningKey::generate(KeyAlgorithm::P256).unwrap();
+    let trusted = root.public().clone();
+    let platform = SimulatedPlatform::generate(measurement(2), Some(root), now()).unwrap();
+    let spki = trusted.spki_der().to_vec();
+    let evidence = platform.evidence(&spki, &BINDING, now()).unwrap();
+    let kind = EvidenceKind::SimulatedEnclave;
+    let mut values = ReferenceValues::default();
+    values.add(ReferenceValue::new(kind, measurement(2), None, vec![trusted]).unwrap());
+    let expected = Expected { binding: &BINDING, spki: &spki };
+    verify(kind.submitted_evidence_type(), &evidence, &values, &expected, now()).unwrap()
 }

@@ -8,6 +8,12 @@ use crate::error::CertificateError;
 use crate::measurement::Measurement;
 use crate::role::Role;
 
+/// The `SubjectPublicKeyInfo` of a version 3 certificate, byte for byte as it is there, for bindings. Nothing is
+/// verified.
+pub fn certificate_spki(der: &[u8]) -> Result<Vec<u8>, CertificateError> {
+    Ok(View::parse(der)?.x509().subject_pki.raw.to_vec())
+}
+
 /// Longest subject that is told, in characters.
 const MAX_SUBJECT: usize = 256;
 

@@ -6,6 +6,8 @@ mod facts;
 mod issue;
 mod peer;
 mod policy;
+mod principal;
+mod principal_name;
 mod template;
 mod view;
 
@@ -13,13 +15,15 @@ mod view;
 mod tests;
 
 pub use extension::{ADMISSION_EXTENSION_OID, AdmissionExtension};
-pub use facts::CertificateFacts;
+pub use facts::{CertificateFacts, certificate_spki};
 pub use issue::{
     ADMISSION_DAYS, AdmissionIssuer, BROKER_DAYS, BrokerIssuer, CLOCK_SKEW, Issuer, self_signed_agent,
     self_signed_policy,
 };
 pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker};
 pub use policy::PolicyCertificate;
+pub use principal::{Principal, Principals, TrustedPrincipal, sign_as_principal};
+pub use principal_name::PrincipalName;
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
 use webpki::aws_lc_rs as algs;

@@ -196,7 +196,7 @@ fn peer(
     }
 }
 
-fn from_webpki(error: &webpki::Error) -> CertificateError {
+pub(super) fn from_webpki(error: &webpki::Error) -> CertificateError {
     use webpki::Error;
     match error {
         Error::CertExpired { .. } => CertificateError::Expired,

@@ -9,7 +9,7 @@ use x509_parser::x509::X509Version;
 
 use super::der::{PRINTABLE_STRING, UTF8_STRING};
 use super::extension::OID_BYTES;
-use super::template::{KEY_USAGE, ORGANIZATION};
+use super::template::{COMMON_NAME, KEY_USAGE, ORGANIZATION};
 use super::{AdmissionExtension, Validity};
 use crate::error::CertificateError;
 use crate::measurement::Measurement;
@@ -69,6 +69,22 @@ impl<'a> View<'a> {
     pub(super) fn admission(&self) -> Result<Option<AdmissionExtension>, CertificateError> {
         let value = self.extension(OID_BYTES).map_err(|_| CertificateError::Extension)?;
         value.map(AdmissionExtension::decode).transpose()
+    }
+
+    /// The common names in the subject, each `None` where it isn't plain text.
+    pub(super) fn subject_common_names(&self) -> impl Iterator<Item = Option<&'a str>> {
+        let names: Vec<_> = self
+            .0
+            .subject
+            .iter_attributes()
+            .filter(|attribute| attribute.attr_type().as_bytes() == COMMON_NAME)
+            .map(|attribute| {
+                let value = attribute.attr_value();
+                let text = [UTF8_STRING, PRINTABLE_STRING].map(u32::from).contains(&value.tag().0);
+                std::str::from_utf8(value.data).ok().filter(|_| text)
+            })
+            .collect();
+        names.into_iter()
     }
 
     /// The measurement that the subject names. No organization at all is `None`; any other organization, or

@@ -1,8 +1,8 @@
 //! Instances of machines on SEV-SNP platforms: rows 38 and 39 of the threat list.
 
 use claviger_attest::{
-    AttestError, ChipId, HexBytes, Identified, InstanceDemand, InstanceWay, Issuer, KeyAlgorithm, SigningKey,
-    SnpProduct, SnpRequirements, TrustPolicy, self_signed_policy, sha256, verify_agent,
+    AttestError, ChipId, HexBytes, Identified, InstanceDemand, InstanceWay, Issuer, KeyAlgorithm, Moment,
+    Proofs, SigningKey, SnpProduct, SnpRequirements, TrustPolicy, self_signed_policy, sha256, verify_agent,
 };
 use claviger_proto::Secret;
 use claviger_proto::evidence::EvidenceUserData;
@@ -101,6 +101,14 @@ fn what_the_platform_says_is_in_the_admission_certificate() {
     assert_eq!(extension.chip_id, machine.attested().machine().chip_id);
     assert_eq!(extension.reported_tcb, machine.attested().machine().reported_tcb);
     assert!(extension.chip_id.is_some() && extension.reported_tcb.is_some());
+    // Fresh evidence is of the same chip, and shows it.
+    let asked = Moment { steady: std::time::Instant::now(), wall: now() };
+    let mut proofs = Proofs::default();
+    for other in [Fake::vlek(SnpProduct::Genoa, 5), Fake::of(SnpProduct::Turin, 5)] {
+        let elsewhere = proofs.prove_fresh(&other.verify().unwrap(), &peer, asked);
+        assert!(matches!(elsewhere, Err(AttestError::OtherMachine)), "{elsewhere:?}");
+    }
+    proofs.prove_fresh(machine.attested(), &peer, asked).unwrap();
     // A renewal keeps it, whatever the host gives by then, and spends nothing.
     let again = but(|fake| fake.report.host_data = [8; 32]).verify().unwrap();
     let renewed = policy.identify(again, Some(&peer)).unwrap();

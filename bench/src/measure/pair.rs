@@ -105,7 +105,8 @@ mod tests {
     fn the_request_has_the_size_it_is_said_to_have() {
         let (name, frame) = retrieve(&domain()).expect("a request");
         assert_eq!(frame.len(), REQUEST_FRAME);
-        let request = decode_request(Dialect::Ours, &domain(), &frame[HEADER..]).request.expect("a request");
+        let request =
+            decode_request(Dialect::Ours, &domain(), &frame[HEADER..]).request().expect("a request");
         assert_eq!((request.kind(), request.name()), ("retrieve", Some(&name)));
     }
 

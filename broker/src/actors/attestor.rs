@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, SyncContext};
 use claviger_attest::{
-    AttestError, Expected, IssueError, Measurement, Peer, check_possession, sha256, verify,
+    AttestError, Attested, Expected, IssueError, Measurement, Peer, Principal, PrincipalError,
+    check_possession, sha256, verify,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PublicKey;
-use claviger_proto::key_service::Refusal;
+use claviger_proto::key_service::{Proof, Refusal};
 use claviger_proto::trust::EvidencePackage;
 use claviger_store::{
     AuditFacts, Command, Done, StoreError, Ticket, TicketChange, TicketFault, TicketId, Tickets,
@@ -35,6 +36,30 @@ pub struct Admit {
     pub key: ToCertify,
     /// Now.
     pub now: UnixTime,
+}
+
+/// Judge this answer to the challenge of an open channel.
+#[derive(Message)]
+#[rtype(result = "Result<Judged, Rejected>")]
+pub struct Judge {
+    /// Whose policy counts.
+    pub domain: Arc<Domain>,
+    /// The answer.
+    pub proof: Proof,
+    /// What it has to be bound to.
+    pub binding: [u8; 64],
+    /// The channel's own key, SPKI DER, which evidence has to be about.
+    pub spki: Vec<u8>,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// What an answer proves.
+pub enum Judged {
+    /// What the machine at the other end runs.
+    Machine(Box<Attested>),
+    /// Who is behind it.
+    Principals(Vec<Principal>),
 }
 
 /// A key to certify, and what says that the peer has it.
@@ -148,6 +173,9 @@ pub enum Rejected {
     /// Tickets can't be read or written.
     #[error("the broker's store failed; nothing was changed; try again later")]
     Store(#[from] StoreError),
+    /// The credentials don't hold.
+    #[error(transparent)]
+    Principal(#[from] PrincipalError),
     /// The certificate couldn't be made.
     #[error("the admission certificate could not be made")]
     Signing(#[from] IssueError),
@@ -162,6 +190,7 @@ impl From<&Rejected> for Refusal {
             Rejected::NoIssuer => ErrorCode::Refused,
             Rejected::Certificate(_) => ErrorCode::CertificateRefused,
             Rejected::Evidence(_) | Rejected::Ticket { .. } => ErrorCode::AttestationRefused,
+            Rejected::Principal(error) => error.code(),
             Rejected::Signing(_) | Rejected::Store(_) | Rejected::Internal => ErrorCode::Unavailable,
         };
         // The log has the whole of it.
@@ -186,6 +215,31 @@ impl Handler<Admit> for Attestor {
     fn handle(&mut self, admit: Admit, _: &mut SyncContext<Self>) -> Self::Result {
         // A SyncArbiter never replaces a thread that panicked.
         panics::contain("attestor", || self::admit(&admit)).unwrap_or(Err(Rejected::Internal))
+    }
+}
+
+impl Handler<Judge> for Attestor {
+    type Result = Result<Judged, Rejected>;
+
+    fn handle(&mut self, judge: Judge, _: &mut SyncContext<Self>) -> Self::Result {
+        panics::contain("attestor", || self::judge(&judge)).unwrap_or(Err(Rejected::Internal))
+    }
+}
+
+fn judge(judge: &Judge) -> Result<Judged, Rejected> {
+    let Judge { domain, proof, binding, spki, now } = judge;
+    match proof {
+        Proof::Freshness(fresh) => {
+            let expected = Expected { binding, spki };
+            let references = &domain.trust.policy.references;
+            let attested = verify(&fresh.submitted, &fresh.evidence, references, &expected, *now)?;
+            Ok(Judged::Machine(Box::new(attested)))
+        }
+        Proof::Principal(credentials) => {
+            let known = &domain.access.principals;
+            let found = known.prove(&credentials.chain, binding, &credentials.signature, *now)?;
+            Ok(Judged::Principals(found))
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use actix_web::{HttpResponse, ResponseError, web};
 use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
-    AddReference, ApplyPolicy, CreateDomain, CreateTickets, ImportEntry, Problem, SetPreset, State, Status,
+    AclRules, AddPrincipal, AddReference, ApplyPolicy, CreateDomain, CreateTickets, ImportEntry, Problem,
+    SetPreset, State, Status,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -75,6 +76,11 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}", web::get().to(show))
         .route("/v1/domains/{domain}", web::delete().to(delete))
         .route("/v1/domains/{domain}/acl-preset", web::put().to(set_preset))
+        .route("/v1/domains/{domain}/acl-rules", web::get().to(rules))
+        .route("/v1/domains/{domain}/acl-rules", web::put().to(set_rules))
+        .route("/v1/domains/{domain}/principals", web::get().to(principals))
+        .route("/v1/domains/{domain}/principals", web::post().to(add_principal))
+        .route("/v1/domains/{domain}/principals/{principal}", web::delete().to(remove_principal))
         .route("/v1/domains/{domain}/references", web::get().to(references))
         .route("/v1/domains/{domain}/references", web::post().to(add_reference))
         .route("/v1/domains/{domain}/references/{kind}/{measurement}", web::delete().to(remove_reference))
@@ -164,6 +170,36 @@ async fn delete(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
 async fn set_preset(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<SetPreset>) -> Answer {
     let change = domains::ChangePreset { domain: name(&path)?, preset: body.into_inner().preset };
     Ok(HttpResponse::Ok().json(ask(&admin, change).await?))
+}
+
+async fn rules(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ShowRules(name)).await?))
+}
+
+async fn set_rules(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<AclRules>) -> Answer {
+    let change = domains::ChangeRules { domain: name(&path)?, rules: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, change).await?))
+}
+
+async fn principals(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ListPrincipals(name)).await?))
+}
+
+async fn add_principal(
+    admin: web::Data<Admin>,
+    path: web::Path<String>,
+    body: web::Json<AddPrincipal>,
+) -> Answer {
+    let know = domains::KnowPrincipal { domain: name(&path)?, principal: body.into_inner() };
+    Ok(HttpResponse::Created().json(ask(&admin, know).await?))
+}
+
+async fn remove_principal(admin: web::Data<Admin>, path: web::Path<(String, String)>) -> Answer {
+    let (domain, principal) = path.into_inner();
+    ask(&admin, domains::ForgetPrincipal { domain: name(&domain)?, principal }).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn references(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {

@@ -14,7 +14,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 
 use super::tls::{self, AgentVerifier, ServerIdentity, TlsError};
-use super::{Domain, Leaf, Trust};
+use super::{Access, Domain, Leaf, Trust};
 use crate::actors::audit::seconds;
 use crate::storage::Storage;
 
@@ -54,6 +54,8 @@ pub enum BuildFault {
     Tls(#[from] TlsError),
     #[error("its reference values are not readable: {0}")]
     References(#[from] serde_json::Error),
+    #[error("its access rules are not readable: {0}")]
+    Access(serde_json::Error),
 }
 
 /// Issues the broker its own certificate under a policy key that it holds: P-256, role broker.
@@ -89,8 +91,9 @@ fn assemble(
     let policy = PolicyCertificate::from_der(&record.policy_certificate)?;
     let preset: Preset = record.preset.parse()?;
     let trust = Trust::decode(&record.references)?;
+    let access = Access::decode(&record.access).map_err(BuildFault::Access)?;
     let now = seconds(UnixTime::now());
-    let acl = Acl::compile(&name, preset, &labels(&trust, now))?;
+    let acl = Acl::compile_with(&name, preset, &access.rules, &labels(&trust, now))?;
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
     let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
     let agents = AgentVerifier::new(name.clone(), policy.clone());
@@ -106,6 +109,7 @@ fn assemble(
         acl,
         preset,
         labels_until: trust.policy.references.next_expiry(now),
+        access,
         trust,
         issuer,
         agents,
@@ -124,7 +128,8 @@ fn issuer(
     Ok(Arc::new(Issuer::new(signing_key(key)?, policy.clone(), domain)?).into_admission())
 }
 
-fn labels(trust: &Trust, now: i64) -> Vec<(Measurement, String)> {
+/// What the domain calls its measurements, for access rules.
+pub(crate) fn labels(trust: &Trust, now: i64) -> Vec<(Measurement, String)> {
     let labels = trust.policy.references.labels(now);
     labels.map(|(measurement, label)| (*measurement, label.to_owned())).collect()
 }

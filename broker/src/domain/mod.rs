@@ -1,5 +1,6 @@
 //! Domains as the shards see them: immutable snapshots, built once per change.
 
+mod access;
 mod build;
 mod choose;
 #[cfg(test)]
@@ -17,8 +18,9 @@ use claviger_store::DomainKeys;
 
 use crate::storage::Storage;
 
-pub(crate) use build::certificate_dates;
+pub use access::Access;
 pub use build::{BuildError, BuildFault, build, issue_leaf, needs_renewal};
+pub(crate) use build::{certificate_dates, labels};
 pub use choose::{Hello, Refused, choose};
 pub use tls::{AgentVerifier, TlsError};
 pub(crate) use trust::MAX_POLICY;
@@ -38,6 +40,8 @@ pub struct Domain {
     pub acl: Acl,
     /// The preset that `acl` was compiled from.
     pub preset: Preset,
+    /// The owner's own rules that it was compiled from as well, and whom they can speak of.
+    pub access: Access,
     /// What it trusts, and demands of machines.
     pub trust: Trust,
     /// When a label of `acl` is to be taken back, for what it names is trusted no longer; seconds since 1970.
@@ -98,6 +102,12 @@ impl Domains {
     /// The domain of this name.
     pub fn get(&self, name: &DomainName) -> Option<&Arc<Domain>> {
         self.by_name.get(name)
+    }
+
+    /// The domain of a channel as it is now, if it is still the one that the channel was opened in.
+    pub fn current(&self, channel: &Domain) -> Option<&Arc<Domain>> {
+        let now = self.get(&channel.name)?;
+        (now.keys.generation() == channel.keys.generation()).then_some(now)
     }
 
     /// The domain whose policy certificate has this subject (a DER `Name`).

@@ -42,6 +42,7 @@ pub(crate) fn make(name: &str, preset: Preset) -> Made {
         broker_identity: Some(issue_leaf(&issuer, UnixTime::now()).expect("a leaf")),
         preset: preset.to_string(),
         references: Vec::new(),
+        access: Vec::new(),
         created: 0,
         home: None,
     };

@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use claviger_attest::{Binding, EXPORTER_LEN, Purpose, Role, exporter_label, sha384};
+use claviger_attest::Purpose;
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
 use claviger_proto::trust::{
-    KeyToCertify, NONCE, PURPOSE_AUTHENTICATION, PURPOSE_RENEWAL, TrustRequest, TrustResponse,
+    KeyToCertify, PURPOSE_AUTHENTICATION, PURPOSE_RENEWAL, TrustRequest, TrustResponse,
 };
 use claviger_proto::{DomainName, ParseError};
 use claviger_store::AuditFacts;
@@ -20,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::Shard;
+use super::binding::{bind, channels_key, nonce};
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
 use crate::actors::attestor::{Admit, Admitted, Pending, Rejected, ToCertify, report};
@@ -208,7 +208,8 @@ async fn converse(
         Wants::Enroll => ToCertify::Channels(channels_key(channel).ok_or(Ended::Gone("no key"))?),
         Wants::Renew => renewed_key(channel, request.new_key, now, id)?,
     };
-    let binding = bind(channel, &nonce, wants.purpose(), key.spki()).ok_or(Ended::Gone("no binding"))?;
+    let binding =
+        bind(channel, &nonce, wants.purpose(), Some(key.spki())).ok_or(Ended::Gone("no binding"))?;
     // Only evidence that has come holds a place, and waits for it as long as it took itself: agents that are
     // silent keep nobody out.
     let place = timeout_at(Instant::now() + limits.evidence, shard.permits.admissions.acquire()).await;
@@ -299,35 +300,4 @@ fn sealed() -> Refusal {
 
 fn bounds<'s>(shard: &'s Shard, limits: &Limits, first: Duration) -> Bounds<'s> {
     Bounds { limit: limits.admission_frame, first, rest: limits.body, large: &shard.permits.large_bodies }
-}
-
-fn nonce() -> Option<[u8; NONCE]> {
-    let mut nonce = [0; NONCE];
-    SystemRandom::new().fill(&mut nonce).ok()?;
-    Some(nonce)
-}
-
-/// The key of this channel, SPKI DER.
-fn channels_key(channel: &Channel) -> Option<Vec<u8>> {
-    Some(webpki::EndEntityCert::try_from(channel.leaf()?).ok()?.subject_public_key_info().to_vec())
-}
-
-/// What evidence on this channel has to be bound to. The nonce lives in this one conversation and is used once,
-/// so evidence can't be answered to another challenge or another channel.
-fn bind(channel: &Channel, nonce: &[u8; NONCE], purpose: Purpose, spki: &[u8]) -> Option<[u8; 64]> {
-    let exporter = channel
-        .tls()
-        .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
-        .ok()?;
-    let binding = Binding {
-        role: Role::Agent,
-        purpose,
-        policy_digest: channel.domain.policy.digest(),
-        nonce,
-        client_leaf: &sha384(channel.leaf()?),
-        server_leaf: &channel.domain.leaf.digest,
-        new_spki: Some(&sha384(spki)),
-        exporter: &exporter,
-    };
-    Some(binding.digest())
 }

@@ -2,11 +2,13 @@
 
 pub mod accept;
 pub mod admission;
+pub mod binding;
 pub mod frame_io;
 pub mod handshake;
 pub mod listener;
 pub mod meters;
 pub mod permits;
+pub mod proving;
 pub mod rate;
 pub mod service;
 

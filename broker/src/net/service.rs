@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use claviger_attest::Peer;
 use claviger_proto::error::ErrorCode;
-use claviger_proto::key_service::{Decoded, Echo, Outcome, Refusal, decode_request, encode_response};
+use claviger_proto::key_service::{
+    Asked, Decoded, Echo, Outcome, Refusal, Request, decode_request, encode_response,
+};
 use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
@@ -17,6 +19,7 @@ use super::frame_io::{
     Bounds, ReadError, begin_frame, begin_frame_before, finish_frame, linger, write_frame,
 };
 use super::handshake::{Channel, handshake};
+use super::proving::{Answerer, Proving};
 use crate::actors::router::Route;
 use crate::request_id::RequestId;
 
@@ -37,7 +40,7 @@ pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Sh
             let mut lease = channel.lease.clone();
             tokio::select! {
                 biased;
-                () = Conversation { channel, peer, source, origin, shard }.run() => {}
+                () = Conversation { channel, peer, source, origin, shard, proving: Proving::default() }.run() => {}
                 () = lease.over() => tracing::warn!(%source, "a channel is cut off: the broker is sealed"),
             }
         }
@@ -56,6 +59,8 @@ struct Conversation<'s> {
     /// The source as records have it, written once.
     origin: Arc<str>,
     shard: &'s Shard,
+    /// What the peer proved here, and is asked to.
+    proving: Proving,
 }
 
 impl Conversation<'_> {
@@ -113,10 +118,15 @@ impl Conversation<'_> {
     /// Answers one request. False when the answer couldn't be sent.
     async fn answer(&mut self, body: &[u8]) -> bool {
         let id = self.shard.ids.next();
-        let Decoded { echo, request } =
-            decode_request(self.channel.dialect(), &self.channel.domain.name, body);
-        let outcome = match request {
-            Ok(request) => self.route(request, id).await,
+        let Decoded { echo, asked } = decode_request(self.channel.dialect(), &self.channel.domain.name, body);
+        let outcome = match asked {
+            Ok(Asked::Request(request)) => self.route(request, id).await,
+            Ok(Asked::Challenge) => Proving::challenge(),
+            Ok(Asked::Proof(proof)) => {
+                let Self { channel, peer, source, origin, shard, proving } = self;
+                let by = Answerer { channel, peer, origin, source: *source, shard };
+                proving.prove(proof, &by, id).await
+            }
             Err(error) => {
                 tracing::info!(%id, domain = %self.channel.domain.name, %error, "refused");
                 let refusal: Refusal = error.into();
@@ -124,13 +134,15 @@ impl Conversation<'_> {
                 Outcome::Refused(refusal)
             }
         };
+        self.proving.note(&outcome);
         self.send(echo, id, outcome).await
     }
 
-    async fn route(&self, request: claviger_proto::key_service::Request, id: RequestId) -> Outcome {
+    async fn route(&self, request: Request, id: RequestId) -> Outcome {
         let route = Route {
             domain: Arc::clone(&self.channel.domain),
             peer: Arc::clone(&self.peer),
+            proofs: self.proving.proofs(),
             source: Arc::clone(&self.origin),
             request,
             id,

@@ -28,6 +28,7 @@ fn describe() {
     describe_counter!("claviger_requests_total", "Requests of the key service, by kind and outcome");
     describe_counter!("claviger_admissions_total", "Admissions, by result");
     describe_counter!("claviger_tickets_refused_total", "Launch tickets refused, by what is wrong with them");
+    describe_counter!("claviger_proofs_total", "Answers to challenges on open channels, by kind and result");
     describe_counter!("claviger_connections_total", "Connections taken, by listener");
     describe_counter!("claviger_connections_refused_total", "Connections refused, by the limit");
     describe_counter!("claviger_handshakes_total", "TLS handshakes, by result and how far they got");
@@ -64,6 +65,9 @@ fn begin() {
     counter!("claviger_panics_total", "place" => "router").absolute(0);
     for result in ["admitted", "renewed"] {
         counter!("claviger_admissions_total", "result" => result).absolute(0);
+    }
+    for kind in ["freshness", "principal"] {
+        counter!("claviger_proofs_total", "kind" => kind, "result" => "ok").absolute(0);
     }
     gauge!("claviger_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

@@ -2,6 +2,7 @@
 
 use claviger_attest::CertificateError;
 use claviger_proto::ErrorCode;
+use claviger_proto::key_service::{Needs, Refusal};
 
 use super::{BrokerFault, Error, Service};
 
@@ -99,7 +100,7 @@ impl Error {
             Self::Tls { .. } => {
                 "check that this port is the broker's, not a plain or older TLS service".into()
             }
-            Self::Refused { refusal, request_id } => refused_next(refusal.code, request_id.as_deref()),
+            Self::Refused { refusal, request_id } => refused_next(refusal, request_id.as_deref()),
             Self::Protocol { .. } => {
                 "check that this port belongs to a Claviger broker of a version that fits this one".into()
             }
@@ -141,8 +142,27 @@ fn refused_certificate_next(alert: &str, own: Option<&CertificateError>) -> &'st
     }
 }
 
-fn refused_next(code: ErrorCode, request_id: Option<&str>) -> String {
-    let next = match code {
+/// What to give for a proof. Where it was given, it was taken and isn't enough.
+fn proof_next(needs: Needs) -> &'static str {
+    match needs {
+        Needs { principal: false, .. } => {
+            "say where this machine's evidence comes from (--evidence KIND:WHERE); where it was given, the rule asks \
+             for fresher evidence than this channel can have"
+        }
+        Needs { freshness: false, .. } => {
+            "give a principal's certificate and key (--credentials, --credentials-key); where they were given, the \
+             rule asks for another principal (key-admin principal list)"
+        }
+        _ => {
+            "give this machine's evidence (--evidence KIND:WHERE), a principal's credentials (--credentials), or both"
+        }
+    }
+}
+
+fn refused_next(refusal: &Refusal, request_id: Option<&str>) -> String {
+    let needs = refusal.challenge.as_ref().map(|challenge| challenge.needs).unwrap_or_default();
+    let next = match refusal.code {
+        ErrorCode::ProofNeeded => proof_next(needs),
         ErrorCode::NotFound => {
             "check the name, and ask the domain's owner whether this machine may do this \
              (key-admin acl preset)"

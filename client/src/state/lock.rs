@@ -10,7 +10,8 @@ use claviger_proto::DomainName;
 use claviger_store::slot::NewSlot;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Cryptstore, Keys, StateDir, StateError};
+use super::{Cryptstore, EVIDENCE, Keys, StateDir, StateError};
+use crate::evidence::Collector;
 use crate::files::{self, FileError};
 use crate::identity::Identity;
 
@@ -112,6 +113,17 @@ impl StateLock {
             cryptstore.set_identity(new, now);
             Ok(())
         })
+    }
+
+    /// Remembers where this machine's evidence comes from, for challenges on its channels. A path is kept as it is from
+    /// any directory.
+    pub fn remember_evidence(&self, collector: &Collector) -> Result<(), StateError> {
+        let text = collector.to_string();
+        let text = match text.split_once(':').map(|(kind, place)| (kind, fs::canonicalize(place))) {
+            Some((kind, Ok(path))) => format!("{kind}:{}", path.display()),
+            _ => text,
+        };
+        Ok(files::write_private(&self.state.path.join(EVIDENCE), format!("{text}\n").as_bytes())?)
     }
 
     fn make(&self, slot: Option<&NewSlot>, content: &Cryptstore) -> Result<(), StateError> {

@@ -5,6 +5,7 @@
 //! | `cryptstore` | format byte, 16-byte store id, then everything else sealed under the root key |
 //! | `slots.json` | the root key, sealed in a key slot |
 //! | `slot.key` | the key of the default slot: whoever reads it and the rest reads the secrets |
+//! | `evidence` | where this machine's evidence came from when it enrolled, as `--evidence` takes it; no secret |
 //!
 //! The directory is 0700 and its files are 0600. A write replaces `cryptstore` whole (a new file beside it is
 //! written, synced and renamed over it, then the directory is synced), so readers need no lock, and a crash or a full
@@ -28,12 +29,16 @@ pub use crate::cryptstore::Cryptstore;
 pub use error::StateError;
 pub use lock::StateLock;
 
+use crate::evidence::Collector;
 use crate::files::{self, FileError};
 use crate::identity::Identity;
 
 const CRYPTSTORE: &str = "cryptstore";
 const SLOTS: &str = "slots.json";
 const SLOT_KEY: &str = "slot.key";
+const EVIDENCE: &str = "evidence";
+/// Longest name of a place that evidence comes from, in bytes: a path.
+const MAX_EVIDENCE: usize = 8 << 10;
 
 /// What is written, first byte of the file.
 const FORMAT: u8 = 2;
@@ -111,6 +116,13 @@ impl StateDir {
             return Err(StateError::NoIdentity { dir: self.path.clone() });
         }
         cryptstore.identity().ok_or_else(|| StateError::Damaged { path: self.path.join(CRYPTSTORE) })
+    }
+
+    /// Where this machine's evidence came from when it enrolled or renewed; `None` where that isn't remembered, or no
+    /// longer understood. Who changes it has this machine show other evidence, which proves nothing about it.
+    pub fn evidence(&self) -> Option<Collector> {
+        let text = files::read_bounded(&self.path.join(EVIDENCE), MAX_EVIDENCE).ok()?;
+        std::str::from_utf8(text.expose()).ok()?.trim_end().parse().ok()
     }
 
     /// Takes the writer's lock, waiting for at most 5 s for another writer.

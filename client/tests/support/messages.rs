@@ -44,7 +44,8 @@ pub(crate) fn entry(tag: &str, version: u32) -> Entry {
 pub(crate) async fn broker(domain: DomainName, mut stream: TlsStream<TcpStream>) {
     while let Some(body) = read_frame(&mut stream).await {
         let decoded = decode_request(Dialect::Ours, &domain, &body);
-        let outcome = match decoded.request {
+        let echo = decoded.echo.clone();
+        let outcome = match decoded.request() {
             Ok(request) if request.name().is_some_and(|name| name.as_str() == "forbidden") => {
                 Outcome::Refused(Refusal::new(ErrorCode::NotFound, "not found or not allowed"))
             }
@@ -53,6 +54,6 @@ pub(crate) async fn broker(domain: DomainName, mut stream: TlsStream<TcpStream>)
             Ok(_) => Outcome::Refused(Refusal::new(ErrorCode::UnknownRequest, "not here")),
             Err(error) => Outcome::Refused(error.into()),
         };
-        write_frame(&mut stream, &encode_response(&decoded.echo, Some("r1"), &outcome)).await;
+        write_frame(&mut stream, &encode_response(&echo, Some("r1"), &outcome)).await;
     }
 }

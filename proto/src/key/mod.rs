@@ -31,6 +31,7 @@ pub use self::jwk::{Jwk, MAX_JWK};
 pub use self::key_message::{KeyMessage, MessageKey};
 pub use self::openssh::{MAX_OPENSSH, read_openssh, write_openssh};
 pub use self::symmetric::{SymmetricKey, SymmetricKind};
+pub use pem::{read_certificates, write_certificates};
 
 use self::ec::{EcPrivate, EcPublic};
 use self::ed25519::{EdPrivate, EdPublic};

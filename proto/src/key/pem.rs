@@ -74,3 +74,20 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let text = pem_rfc7468::encode(label, LineEnding::LF, der, &mut buffer).expect(FITS);
     Zeroizing::new(text.to_owned())
 }
+
+/// A file of certificates only, in its order; each is DER, and nothing else of it is checked. At least one.
+pub fn read_certificates(file: &[u8]) -> Result<Vec<Vec<u8>>, ParseError> {
+    let text = as_text(file).ok_or(ParseError::Pem)?;
+    let certificates = blocks(text)?.into_iter().map(|mut block| match block.label {
+        CERTIFICATE if !block.der.is_empty() => Ok(std::mem::take(&mut *block.der)),
+        // A key in here would go over the wire.
+        _ => Err(ParseError::Certificate("a chain has certificates and nothing else in it")),
+    });
+    let certificates = certificates.collect::<Result<Vec<_>, _>>()?;
+    if certificates.is_empty() { Err(ParseError::Missing("certificate")) } else { Ok(certificates) }
+}
+
+/// Such a file.
+pub fn write_certificates(chain: &[Vec<u8>]) -> String {
+    chain.iter().map(|der| std::mem::take(&mut *encode(CERTIFICATE, der))).collect()
+}

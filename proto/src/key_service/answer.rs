@@ -3,6 +3,7 @@
 use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::challenge::{Challenge, Needs};
 use super::info::{NameInfo, NameInfoWire, VersionInfo, VersionInfoWire};
 use super::request::kind;
 use super::request_wire::Echo;
@@ -24,7 +25,9 @@ pub enum Outcome {
     Described(VersionInfo),
     /// The state of these versions has changed; those that were in that state already are not among them.
     Changed(Vec<Version>),
-    /// It was refused. Never carries data.
+    /// The channel's challenge was answered, and the proof holds from now on.
+    Proven,
+    /// It was refused. Never carries an entry.
     Refused(Refusal),
 }
 
@@ -45,12 +48,20 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// For people: what happened and what to do next. Says nothing about what exists.
     pub message: String,
+    /// What the peer can answer, and then ask again. Not for stock peers, to whom the connection gives one request.
+    pub challenge: Option<Box<Challenge>>,
 }
 
 impl Refusal {
     /// A refusal with its text.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), challenge: None }
+    }
+
+    /// A refusal that a proof on this channel may turn.
+    pub fn challenge(challenge: Challenge, message: impl Into<String>) -> Self {
+        let challenge = Some(Box::new(challenge));
+        Self { code: ErrorCode::ProofNeeded, message: message.into(), challenge }
     }
 }
 
@@ -61,6 +72,7 @@ impl From<ParseError> for Refusal {
 }
 
 const FINAL: &str = "final";
+const CHALLENGE: &str = "request-further-authentication";
 const SUCCEEDED: &str = "succeeded";
 const FAILED: &str = "failed";
 
@@ -78,10 +90,16 @@ impl Fields for Answer<'_> {
             _ => None,
         };
         out.maybe_text(1, self.echo.resource_name.as_deref());
-        out.text(2, FINAL);
+        // To stock peers a challenge is a refusal like any other.
+        let challenge = refusal.and_then(|refusal| refusal.challenge.as_ref());
+        let challenge = challenge.filter(|_| self.request_id.is_some());
+        out.text(2, if challenge.is_some() { CHALLENGE } else { FINAL });
         out.text(3, if refusal.is_some() { FAILED } else { SUCCEEDED });
         if let Outcome::Retrieved(entry) = self.outcome {
             out.nested(4, entry);
+        }
+        if let Some(challenge) = challenge {
+            out.bytes(4, &challenge.nonce);
         }
         let Some(request_id) = self.request_id else { return };
         out.text(100, request_id);
@@ -96,7 +114,13 @@ impl Fields for Answer<'_> {
 impl Answer<'_> {
     fn write_ours(&self, out: &mut impl Sink) {
         match self.outcome {
-            Outcome::Refused(_) | Outcome::Retrieved(_) => {}
+            Outcome::Retrieved(_) => {}
+            Outcome::Refused(refusal) => {
+                for word in refusal.challenge.iter().flat_map(|challenge| challenge.needs.words()) {
+                    out.text(109, word);
+                }
+            }
+            Outcome::Proven => out.text(104, PROVEN),
             Outcome::Stored(version) => out.int32(103, Version::to_wire(Some(*version))),
             Outcome::Listed(Listed { names, next }) => {
                 out.text(104, kind::LIST);
@@ -128,6 +152,9 @@ impl Answer<'_> {
 
 /// What an answer to a deletion, a restoration or a destruction says it is.
 const CHANGED: &str = "changed";
+
+/// What an answer to a proof says it is.
+const PROVEN: &str = "proven";
 
 /// Serializes an answer. `request_id` is `None` towards stock peers, who get none of our fields.
 pub fn encode_response(echo: &Echo, request_id: Option<&str>, outcome: &Outcome) -> Zeroizing<Vec<u8>> {
@@ -165,6 +192,9 @@ struct ResponseMessage {
     versions: Vec<VersionInfoWire>,
     #[prost(int32, repeated, packed = "false", tag = "108")]
     changed: Vec<i32>,
+    /// What a challenge asks for.
+    #[prost(string, repeated, tag = "109")]
+    needs: Vec<String>,
 }
 
 impl Drop for ResponseMessage {
@@ -190,13 +220,26 @@ pub fn decode_response(body: &[u8], stored: Option<Version>) -> Result<Response,
         let code =
             message.error_code.as_deref().and_then(ErrorCode::from_text).unwrap_or(ErrorCode::NotFound);
         let text = message.error_message.take().unwrap_or_else(|| "the server answered: failed".to_owned());
-        return Ok(Response { request_id, outcome: Outcome::Refused(Refusal::new(code, text)) });
+        let mut refusal = Refusal::new(code, text);
+        refusal.challenge = read_challenge(&message)?.map(Box::new);
+        return Ok(Response { request_id, outcome: Outcome::Refused(refusal) });
     }
     let outcome = match message.answer.take() {
         Some(answer) => read_ours(&answer, &mut message)?,
         None => read_stock(&mut message, stored)?,
     };
     Ok(Response { request_id, outcome })
+}
+
+/// The challenge that a refusal brings, if it does.
+fn read_challenge(message: &ResponseMessage) -> Result<Option<Challenge>, ParseError> {
+    if message.response_type.as_deref() != Some(CHALLENGE) {
+        return Ok(None);
+    }
+    let nonce = message.data.as_deref().and_then(|data| data.try_into().ok());
+    let nonce = nonce.ok_or(ParseError::Missing("challenge of 32 bytes"))?;
+    let needs = Needs::read(message.needs.iter().map(String::as_str));
+    Ok(Some(Challenge { nonce, needs }))
 }
 
 fn read_stock(message: &mut ResponseMessage, stored: Option<Version>) -> Result<Outcome, ParseError> {
@@ -229,6 +272,7 @@ fn read_ours(answer: &str, message: &mut ResponseMessage) -> Result<Outcome, Par
             let mut versions = versions;
             versions.next().unwrap_or(Err(ParseError::Missing("version"))).map(Outcome::Described)
         }
+        PROVEN => Ok(Outcome::Proven),
         CHANGED => {
             let version = |number| Version::from_wire(number)?.ok_or(ParseError::Missing("version"));
             Ok(Outcome::Changed(message.changed.iter().copied().map(version).collect::<Result<_, _>>()?))

@@ -4,16 +4,18 @@
 //! up) in both messages, which stock programs skip and which are not looked at in what they send.
 
 mod answer;
+mod challenge;
 mod info;
 mod request;
 mod request_wire;
 
 pub use answer::{Listed, Outcome, Refusal, Response, decode_response, encode_response};
+pub use challenge::{Challenge, Credentials, FreshEvidence, Needs, Proof};
 pub use info::{NameInfo, State, VersionInfo};
 pub use request::{
     Generate, Latest, List, PageSize, PutOptions, Request, Retrieve, Rotate, Store, Target, Versions, Which,
 };
-pub use request_wire::{Decoded, Echo, decode_request};
+pub use request_wire::{Asked, Decoded, Echo, decode_request, encode_challenge_request};
 
 /// Which dialect a channel speaks; its ALPN says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -218,4 +218,10 @@ pub(super) mod kind {
     pub(crate) const DELETE: &str = "delete";
     pub(crate) const UNDELETE: &str = "undelete";
     pub(crate) const DESTROY: &str = "destroy";
+    /// Asks for a challenge before a request needs one.
+    pub(crate) const CHALLENGE: &str = "challenge";
+    /// Answers the challenge with evidence.
+    pub(crate) const FRESHNESS: &str = "freshness";
+    /// Answers the challenge with credentials; the stock protocol's word.
+    pub(crate) const SIGNED_NONCE: &str = "signed-nonce";
 }

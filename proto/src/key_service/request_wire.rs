@@ -4,13 +4,16 @@ use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::Dialect;
+use super::challenge::{Credentials, FreshEvidence, Proof};
 use super::request::{
     Generate, Latest, List, PageSize, PutOptions, Request, Retrieve, Rotate, Store, Target, Versions, Which,
     kind,
 };
 use crate::entry::check_size;
 use crate::error::ParseError;
-use crate::limits::{MAX_KEY_KIND, MAX_RESOURCE_NAME};
+use crate::key::pem;
+use crate::limits::{MAX_ADMISSION_FRAME, MAX_KEY_KIND, MAX_RESOURCE_NAME};
+use crate::trust::EvidencePackage;
 use crate::{DomainName, Entry, EntryType, ResourceName, Secret, Version};
 
 /// What we write as `value_type` when the data is a `cryptstore_entry`; to the stock server it is any
@@ -52,6 +55,11 @@ struct RequestMessage {
     page_after: Option<String>,
     #[prost(int32, optional, tag = "107")]
     page_size: Option<i32>,
+    /// Fresh evidence, as at admission.
+    #[prost(string, optional, tag = "108")]
+    submitted_evidence_type: Option<String>,
+    #[prost(message, optional, tag = "109")]
+    evidence: Option<EvidencePackage>,
 }
 
 impl Drop for RequestMessage {
@@ -99,6 +107,33 @@ impl Request {
         }
         Zeroizing::new(message.encode_to_vec())
     }
+}
+
+impl Proof {
+    /// Serializes, as our own client sends it.
+    pub fn encode(self) -> Zeroizing<Vec<u8>> {
+        let mut message = RequestMessage::default();
+        match self {
+            Self::Freshness(FreshEvidence { submitted, evidence }) => {
+                message.request_type = Some(kind::FRESHNESS.to_owned());
+                message.submitted_evidence_type = Some(submitted);
+                message.evidence = Some(evidence);
+            }
+            Self::Principal(Credentials { chain, signature }) => {
+                message.request_type = Some(kind::SIGNED_NONCE.to_owned());
+                message.serialized_credentials = Some(pem::write_certificates(&chain));
+                message.data = Some(signature);
+            }
+        }
+        Zeroizing::new(message.encode_to_vec())
+    }
+}
+
+/// Serializes the request for a challenge.
+pub fn encode_challenge_request() -> Vec<u8> {
+    let mut message = RequestMessage::default();
+    message.request_type = Some(kind::CHALLENGE.to_owned());
+    message.encode_to_vec()
 }
 
 impl RequestMessage {
@@ -154,27 +189,71 @@ pub struct Echo {
     pub(super) resource_name: Option<String>,
 }
 
-/// A request's body, read: what an answer repeats, and the request or why it isn't one.
+/// What a peer asks.
+pub enum Asked {
+    /// Something about resources.
+    Request(Request),
+    /// A challenge, before a request needs one.
+    Challenge,
+    /// That its answer to the channel's challenge be judged.
+    Proof(Proof),
+}
+
+/// A request's body, read: what an answer repeats, and what was asked or why it is nothing.
 pub struct Decoded {
     /// For the answer.
     pub echo: Echo,
-    /// The request.
-    pub request: Result<Request, ParseError>,
+    /// What was asked.
+    pub asked: Result<Asked, ParseError>,
+}
+
+impl Decoded {
+    /// The request, where only those about resources are taken.
+    pub fn request(self) -> Result<Request, ParseError> {
+        match self.asked? {
+            Asked::Request(request) => Ok(request),
+            Asked::Challenge | Asked::Proof(_) => Err(ParseError::UnknownRequest),
+        }
+    }
 }
 
 /// Reads a request that came on a channel of `domain`.
 pub fn decode_request(dialect: Dialect, domain: &DomainName, body: &[u8]) -> Decoded {
     match RequestMessage::decode(body) {
-        Err(_) => Decoded {
-            echo: Echo::default(),
-            request: Err(ParseError::Message("key_service_message_request")),
-        },
+        Err(_) => {
+            Decoded { echo: Echo::default(), asked: Err(ParseError::Message("key_service_message_request")) }
+        }
         Ok(mut message) => {
-            let request = validate(dialect, domain, &mut message);
+            let asked = match (dialect, message.request_type.as_deref()) {
+                (Dialect::Ours, Some(kind::CHALLENGE)) => Ok(Asked::Challenge),
+                (Dialect::Ours, Some(kind::FRESHNESS | kind::SIGNED_NONCE)) => {
+                    proof(&mut message, body.len()).map(Asked::Proof)
+                }
+                _ => validate(dialect, domain, &mut message).map(Asked::Request),
+            };
             let resource_name = message.resource_name.take().filter(|name| name.len() <= MAX_RESOURCE_NAME);
-            Decoded { echo: Echo { resource_name }, request }
+            Decoded { echo: Echo { resource_name }, asked }
         }
     }
+}
+
+/// An answer to a challenge; as at admission, it has `size` bytes at most.
+fn proof(message: &mut RequestMessage, size: usize) -> Result<Proof, ParseError> {
+    if size > MAX_ADMISSION_FRAME {
+        return Err(ParseError::FrameTooLarge);
+    }
+    if message.request_type.as_deref() == Some(kind::FRESHNESS) {
+        let submitted = message.submitted_evidence_type.take();
+        return Ok(Proof::Freshness(FreshEvidence {
+            submitted: submitted.ok_or(ParseError::Missing("submitted_evidence_type"))?,
+            evidence: message.evidence.take().ok_or(ParseError::Missing("evidence"))?,
+        }));
+    }
+    let chain = message.serialized_credentials.as_deref().unwrap_or_default();
+    let chain = pem::read_certificates(chain.as_bytes())?;
+    let signature = message.data.take().filter(|signature| !signature.is_empty());
+    let signature = signature.ok_or(ParseError::Missing("signature"))?;
+    Ok(Proof::Principal(Credentials { chain, signature }))
 }
 
 fn validate(

@@ -29,6 +29,8 @@ pub struct AuditFacts {
     pub version: Option<u32>,
     /// Where the request came from: an address, or the peer's uid. The same for all requests of a connection.
     pub source: Arc<str>,
+    /// Why it ended so, for people, where the outcome alone doesn't say.
+    pub reason: Option<String>,
 }
 
 /// The record's body, to be read. It is written by [`AuditFacts::encode`], without copies on the way.
@@ -54,6 +56,8 @@ struct FactsBody {
     version: Option<u32>,
     #[prost(string, tag = "10")]
     source: String,
+    #[prost(string, optional, tag = "11")]
+    reason: Option<String>,
 }
 
 /// Several records that share a seal: a block of the chain in the engine.
@@ -80,6 +84,7 @@ impl FactsBody {
             name: self.name,
             version: self.version,
             source: self.source.into(),
+            reason: self.reason,
         })
     }
 }
@@ -120,6 +125,9 @@ impl AuditFacts {
             put_number(&mut out, 9, u64::from(version));
         }
         put_bytes(&mut out, 10, self.source.as_bytes());
+        if let Some(reason) = &self.reason {
+            put_bytes(&mut out, 11, reason.as_bytes());
+        }
         out
     }
 
@@ -159,6 +167,7 @@ mod tests {
             name: Some("a/b".to_owned()),
             version: Some(u32::MAX),
             source: "s".repeat(300).into(),
+            reason: Some("why".to_owned()),
         };
         for facts in [AuditFacts::default(), full] {
             let block = AuditFacts::encode_block(&[facts.clone(), AuditFacts::default(), facts.clone()]);

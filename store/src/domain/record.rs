@@ -31,6 +31,8 @@ pub struct DomainRecord {
     pub preset: String,
     /// The reference values, as the broker serializes them.
     pub references: Vec<u8>,
+    /// The owner's own access rules and the principals that they speak of, as the broker serializes them.
+    pub access: Vec<u8>,
     /// When it was created, seconds since 1970.
     pub created: i64,
     /// Where the domain was pulled from another broker: how far that was then.
@@ -87,6 +89,8 @@ pub(crate) struct DomainBody {
     /// At which serial the broker's own key was put; 0 when there is none.
     #[prost(uint32, tag = "8")]
     pub(crate) broker_key_serial: u32,
+    #[prost(bytes = "vec", tag = "12")]
+    pub(crate) access: Vec<u8>,
     /// These three where the domain was pulled from another broker: see [`HomeMark`]. Else empty and 0.
     #[prost(bytes = "vec", tag = "13")]
     pub(crate) home_generation: Vec<u8>,
@@ -143,6 +147,7 @@ fn load_record(engine: &AnyEngine, keys: &DomainKeys, body: DomainBody) -> Resul
         broker_identity: broker_key.map(|key| BrokerIdentity { certificate, key }),
         preset: body.preset,
         references: body.references,
+        access: body.access,
         created: body.created,
         home,
     })

@@ -133,6 +133,8 @@ pub enum DomainChange {
     Preset(String),
     /// Other reference values.
     References(Vec<u8>),
+    /// Other access rules of the owner's own, or principals.
+    Access(Vec<u8>),
     /// Another certificate of the broker's own.
     BrokerIdentity(BrokerIdentity),
     /// All that another broker gave.
@@ -149,6 +151,8 @@ pub struct PulledDomain {
     pub preset: String,
     /// The reference values, as the broker serializes them.
     pub references: Vec<u8>,
+    /// The access rules and principals, as the broker serializes them.
+    pub access: Vec<u8>,
     /// Another certificate of the broker's own, where there is one.
     pub identity: Option<BrokerIdentity>,
 }

@@ -98,6 +98,7 @@ impl DomainPlan {
         match update.change {
             DomainChange::Preset(preset) => body.preset = preset,
             DomainChange::References(references) => body.references = references,
+            DomainChange::Access(access) => body.access = access,
             DomainChange::BrokerIdentity(identity) => {
                 self.put.push(put_key(&self.keys, KeyOf::Broker, body.serial, &identity.key)?);
                 body.broker_certificate = identity.certificate;
@@ -117,7 +118,7 @@ impl DomainPlan {
         body: &mut DomainBody,
         pulled: PulledDomain,
     ) -> Result<(), StoreError> {
-        let PulledDomain { home, policy_key, preset, references, identity } = pulled;
+        let PulledDomain { home, policy_key, preset, references, access, identity } = pulled;
         if body.home().ok().flatten().is_none_or(|last| !home.follows(&last)) {
             return Err(StoreError::HomeBehind);
         }
@@ -139,7 +140,7 @@ impl DomainPlan {
             body.broker_certificate = identity.certificate;
             body.broker_key_serial = body.serial;
         }
-        (body.preset, body.references) = (preset, references);
+        (body.preset, body.references, body.access) = (preset, references, access);
         body.set_home(home);
         Ok(())
     }

@@ -28,6 +28,7 @@ impl Writer {
             policy_certificate: record.policy_certificate,
             preset: record.preset,
             references: record.references,
+            access: record.access,
             created: record.created,
             serial: FIRST_SERIAL,
             ..DomainBody::default()

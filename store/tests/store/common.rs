@@ -79,6 +79,7 @@ pub(crate) fn record() -> DomainRecord {
         }),
         preset: "members".to_owned(),
         references: b"references".to_vec(),
+        access: b"access rules".to_vec(),
         created: NOW,
         home: None,
     }

@@ -46,6 +46,7 @@ fn a_domain_comes_back_whole() {
     let identity = alpha.broker_identity.as_ref().unwrap();
     assert!(identity.certificate == b"broker certificate" && identity.key.expose() == b"broker key");
     assert_eq!((alpha.preset.as_str(), alpha.references.as_slice()), ("members", &b"references"[..]));
+    assert_eq!(alpha.access, b"access rules");
     assert_eq!(alpha.created, record().created);
     assert!(bare.policy_key.is_none() && bare.broker_identity.is_none());
     assert!(world.store.domain(&"none".parse().unwrap()).unwrap().is_none());
@@ -68,6 +69,7 @@ fn changes_of_one_batch_all_count_and_hinder_no_store() {
         update(&world, DomainChange::BrokerIdentity(identity(7))),
         Command::Put(world.put_command("a", 0, b"secret")),
         update(&world, DomainChange::References(b"others".to_vec())),
+        update(&world, DomainChange::Access(b"other rules".to_vec())),
         update(&world, DomainChange::BrokerIdentity(identity(8))),
     ];
     assert!(world.writer.commit(commands).iter().all(Result::is_ok));
@@ -76,6 +78,7 @@ fn changes_of_one_batch_all_count_and_hinder_no_store() {
     let world = world.reopen();
     let record = loaded(&world);
     assert_eq!((record.preset.as_str(), record.references.as_slice()), ("closed", &b"others"[..]));
+    assert_eq!(record.access, b"other rules");
     let identity = record.broker_identity.unwrap();
     assert!(identity.certificate == [8] && identity.key.expose() == [8, 8]);
     assert!(record.policy_key == Some(Secret::copy_from(b"policy key")));

@@ -53,8 +53,15 @@ fn t17_neither_secrets_nor_names_are_in_any_file() {
     contents(temp.path(), &mut all);
     assert!(all.len() > 5);
     let key_file = std::fs::read(temp.path().join("key")).unwrap();
-    let secrets =
-        [&b"canary"[..], b"policy key", b"broker key", b"policy certificate", b"references", b"192.0.2.7"];
+    let secrets = [
+        &b"canary"[..],
+        b"policy key",
+        b"broker key",
+        b"policy certificate",
+        b"references",
+        b"access rules",
+        b"192.0.2.7",
+    ];
     for (path, content) in &all {
         assert!(!path.contains("canary"), "{path}");
         for secret in secrets {

@@ -14,6 +14,7 @@ mod imports;
 mod measure;
 mod operations;
 mod policy;
+mod proving;
 mod quickstart;
 mod refusals;
 mod renewal;

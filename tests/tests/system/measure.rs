@@ -1,4 +1,4 @@
-//! Launch digests, with PyPI's `sev-snp-measure` as the judge.
+//! Launch digests, with `PyPI`'s `sev-snp-measure` as the judge.
 
 #[path = "../../../attest/tests/firmware/mod.rs"]
 mod firmware;
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use claviger_tests::programs::command;
+use claviger_tests::programs::{Call, command};
 use claviger_tests::tools;
 use firmware::Image;
 
@@ -63,7 +63,7 @@ fn a_launch_digest_is_the_one_that_sev_snp_measure_calculates() {
 #[track_caller]
 fn same(dir: &Path, image: &str, boot: &[&str], features: &str, vcpus: &str, types: &[&str]) {
     let call = command("key-admin").args("measure snp --ovmf").arg(image).current_dir(dir);
-    let call = boot.iter().fold(call, |call, word| call.arg(word));
+    let call = boot.iter().fold(call, Call::arg);
     let call = call.args("--guest-features").arg(features).arg("--vcpus").arg(vcpus).arg("--vcpu-type");
     let told = call.arg(types.join(",")).run().ok();
     let told = told["measurements"].as_array().unwrap().clone();

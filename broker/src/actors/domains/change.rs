@@ -34,6 +34,7 @@ impl Registry {
             broker_identity: Some(issue_leaf(&issuer, now)?),
             preset: preset.to_string(),
             references: Vec::new(),
+            access: Vec::new(),
             created: seconds(now),
             home: None,
         };
@@ -184,6 +185,6 @@ fn known_roots(domain: &Domain, kind: EvidenceKind) -> Vec<PublicKey> {
     roots
 }
 
-fn unhex(field: &'static str, text: &str) -> Result<Vec<u8>, AdminError> {
+pub(super) fn unhex(field: &'static str, text: &str) -> Result<Vec<u8>, AdminError> {
     hex::decode(text).map_err(|_| AdminError::Invalid(format!("{field} is not hex")))
 }

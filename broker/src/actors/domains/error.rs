@@ -1,7 +1,9 @@
 //! Why an admin call fails.
 
 use claviger_acl::Denied;
-use claviger_attest::{AttestError, CertificateError, IssueError, KeyError, PolicyError, ReferenceError};
+use claviger_attest::{
+    AttestError, CertificateError, IssueError, KeyError, PolicyError, PrincipalError, ReferenceError,
+};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::{DomainName, ParseError};
 use claviger_store::{DataDirError, StoreError, audit::AuditError};
@@ -36,6 +38,9 @@ pub enum AdminError {
     /// A ticket of this id is there.
     #[error("there is a ticket of this id already; make another")]
     TicketTaken,
+    /// There is no such principal.
+    #[error("this principal is not known in {0}; `key-admin principal list` shows those who are")]
+    NoPrincipal(DomainName),
     /// The name is taken.
     #[error("there is a domain {0} already; delete it first, or choose another name")]
     Taken(DomainName),
@@ -84,7 +89,9 @@ impl AdminError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NoDomain(_) | Self::NoReference(_) | Self::NoTicket(_) => ErrorCode::NotFound,
+            Self::NoDomain(_) | Self::NoReference(_) | Self::NoTicket(_) | Self::NoPrincipal(_) => {
+                ErrorCode::NotFound
+            }
             Self::Taken(_)
             | Self::Shared(_)
             | Self::NotSealed
@@ -113,5 +120,14 @@ macro_rules! invalid {
     )*};
 }
 
-invalid!(ParseError, PolicyError, CertificateError, IssueError, KeyError, ReferenceError, AttestError);
+invalid!(
+    ParseError,
+    PolicyError,
+    CertificateError,
+    IssueError,
+    KeyError,
+    ReferenceError,
+    AttestError,
+    PrincipalError
+);
 invalid!(claviger_acl::AclError, claviger_attest::PolicyFileError);

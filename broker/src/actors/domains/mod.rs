@@ -1,6 +1,7 @@
 //! The domains actor owns which domains there are: every change goes through it, one at a time, is
 //! committed, and then reaches every shard before it is answered.
 
+mod access;
 mod audit;
 mod change;
 mod error;
@@ -68,6 +69,46 @@ pub struct ChangePreset {
     pub domain: DomainName,
     /// Which.
     pub preset: String,
+}
+
+/// The access rules of a domain's own.
+#[derive(Message)]
+#[rtype(result = "Result<admin::AclRules, AdminError>")]
+pub struct ShowRules(pub DomainName);
+
+/// Put other access rules of a domain's own in force, beside its preset.
+#[derive(Message)]
+#[rtype(result = "Result<admin::AclRules, AdminError>")]
+pub struct ChangeRules {
+    /// Whose.
+    pub domain: DomainName,
+    /// All of them.
+    pub rules: admin::AclRules,
+}
+
+/// Whom a domain knows as principals.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<admin::Principal>, AdminError>")]
+pub struct ListPrincipals(pub DomainName);
+
+/// Know a principal.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Principal, AdminError>")]
+pub struct KnowPrincipal {
+    /// Whose.
+    pub domain: DomainName,
+    /// Whom, by what.
+    pub principal: admin::AddPrincipal,
+}
+
+/// Know a principal no longer, by whatever certificate.
+#[derive(Message)]
+#[rtype(result = "Result<(), AdminError>")]
+pub struct ForgetPrincipal {
+    /// Whose.
+    pub domain: DomainName,
+    /// Whom.
+    pub principal: String,
 }
 
 /// What a domain trusts.
@@ -246,6 +287,11 @@ handle! {
     Show => |registry, show| registry.show(&show.0);
     Delete => |registry, delete| registry.delete(&delete.0).await;
     ChangePreset => |registry, change| registry.set_preset(&change.domain, &change.preset).await;
+    ShowRules => |registry, show| registry.rules(&show.0);
+    ChangeRules => |registry, change| registry.set_rules(&change.domain, change.rules).await;
+    ListPrincipals => |registry, list| registry.principals(&list.0);
+    KnowPrincipal => |registry, know| registry.add_principal(&know.domain, know.principal).await;
+    ForgetPrincipal => |registry, it| registry.remove_principal(&it.domain, &it.principal).await;
     ListReferences => |registry, list| registry.references(&list.0);
     Trust => |registry, trust| registry.trust(&trust.domain, trust.reference).await;
     Distrust => |registry, it| registry.distrust(&it.domain, &it.kind, &it.measurement).await;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, Response};
 use claviger_acl::{Action, Denied, Permit};
-use claviger_attest::Peer;
+use claviger_attest::{Moment, Peer, Proofs};
 use claviger_proto::ResourceName;
 use claviger_proto::error::ErrorCode;
-use claviger_proto::key_service::{Outcome, Refusal, Request};
+use claviger_proto::key_service::{Needs, Outcome, Refusal, Request};
 use claviger_store::{AuditFacts, StoreError};
 use futures_util::future::LocalBoxFuture;
 use rustls::pki_types::UnixTime;
@@ -22,6 +22,7 @@ use super::recorder::{Held, Recorder};
 use super::store::Desk;
 use crate::domain::Domain;
 use crate::net::permits::Permits;
+use crate::net::proving;
 use crate::request_id::RequestId;
 use crate::runtime::panics;
 
@@ -33,6 +34,8 @@ pub struct Route {
     pub domain: Arc<Domain>,
     /// Who asks.
     pub peer: Arc<Peer>,
+    /// What it proved on its channel, if anything.
+    pub proofs: Option<Arc<Proofs>>,
     /// From where, as records have it.
     pub source: Arc<str>,
     /// What.
@@ -78,6 +81,7 @@ enum Step {
 struct Asked {
     domain: Arc<Domain>,
     peer: Arc<Peer>,
+    proofs: Option<Arc<Proofs>>,
     now: UnixTime,
     facts: AuditFacts,
     id: RequestId,
@@ -99,13 +103,14 @@ impl Handler<Route> for Router {
 impl Router {
     /// Expiry, then the ACL, then the store; whatever the outcome, it is recorded before it can be sent.
     fn decide(&self, route: Route) -> Step {
-        let Route { domain, peer, source, request, id } = route;
+        let Route { domain, peer, proofs, source, request, id } = route;
         let now = UnixTime::now();
         let mut facts = audit::event(&peer, &source, id, request.kind(), now);
         facts.name = request.name().map(ToString::to_string);
         // What the channel was opened under may have changed since: decide by what is in force now.
-        let Some(domain) = self.current(&domain) else { return Step::Answered(self.unserved()) };
-        let asked = Asked { domain, peer, now, facts, id };
+        let current = self.view.domains().current(&domain).cloned();
+        let Some(domain) = current else { return Step::Answered(self.unserved()) };
+        let asked = Asked { domain, peer, proofs, now, facts, id };
         // An expired certificate decides nothing.
         if let Err(refusal) = asked.check_dates() {
             return asked.refused(&self.tools, refusal);
@@ -138,13 +143,6 @@ impl Router {
             refuse(ErrorCode::CertificateRefused, "this domain is no longer served here")
         })
     }
-
-    /// The domain as it is now, if it is still the one that the channel was opened in.
-    fn current(&self, channel: &Domain) -> Option<Arc<Domain>> {
-        let domains = self.view.domains();
-        let now = domains.get(&channel.name)?;
-        (now.keys.generation() == channel.keys.generation()).then(|| Arc::clone(now))
-    }
 }
 
 impl Asked {
@@ -154,8 +152,22 @@ impl Asked {
     }
 
     /// What the domain's rules say.
+    fn decide(&self, action: Action, name: &ResourceName) -> Result<Permit, Denied> {
+        let Domain { acl, access, .. } = &*self.domain;
+        match &self.proofs {
+            None => acl.decide(&self.peer, action, name),
+            Some(proofs) => {
+                let now = Moment { steady: std::time::Instant::now(), wall: self.now };
+                acl.decide_on(&self.peer, &proofs.standing(&access.principals, now), action, name)
+            }
+        }
+    }
+
+    /// The same, as the peer is told.
     fn may(&self, action: Action, name: &ResourceName) -> Result<Permit, Refusal> {
-        self.domain.acl.decide(&self.peer, action, name).map_err(|denied| match denied {
+        self.decide(action, name).map_err(|denied| match denied {
+            // By the rules alone: it says nothing of what exists.
+            Denied::NeedsProof(needs) => proving::challenge(needs, lacking(needs)),
             // For the operator only: the peer is told the same as if there were nothing.
             Denied::NotAllowed if action != Action::List => {
                 tracing::info!(id = %self.id, %action, "the domain's access rules don't allow this to this machine");
@@ -183,6 +195,17 @@ impl Asked {
 
     fn record(self, tools: &Tools, outcome: Outcome) -> Held {
         tools.recorder.record(&self.domain, self.facts, self.id, outcome)
+    }
+}
+
+/// What is missing, for people.
+fn lacking(needs: Needs) -> &'static str {
+    match needs {
+        Needs { principal: false, .. } => "this is given only on fresh evidence on this channel",
+        Needs { freshness: false, .. } => {
+            "this is given only to a principal who proved itself on this channel"
+        }
+        _ => "this is given only on fresh evidence, or to a principal who proved itself, on this channel",
     }
 }
 

@@ -62,7 +62,7 @@ async fn candidates(
 
 /// What the peer is told of a name, if it may list it.
 fn visible(asked: &Asked, name: &ResourceName) -> Result<Option<NameInfo>, StoreError> {
-    let Ok(permit) = asked.may(Action::List, name) else { return Ok(None) };
+    let Ok(permit) = asked.decide(Action::List, name) else { return Ok(None) };
     let domain = &asked.domain;
     let latest = domain.storage.store.describe(&domain.keys, &permit, None, asked.seconds())?;
     Ok(Some(NameInfo { name: name.to_wire(&domain.name), latest }))

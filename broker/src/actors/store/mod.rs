@@ -204,6 +204,7 @@ mod tests {
             broker_identity: None,
             preset: "closed".to_owned(),
             references: Vec::new(),
+            access: Vec::new(),
             created: 0,
             home: None,
         };

@@ -2,14 +2,18 @@
 
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use claviger_attest::KeyAlgorithm;
+use claviger_client::cli::certificates::MAX_FILE;
 use claviger_client::cli::{Failure, Manual, Output, StateArgs, clock, formats};
-use claviger_client::{Address, Collector, LaunchTicket};
+use claviger_client::files::read_bounded;
+use claviger_client::state::StateDir;
+use claviger_client::{Address, Channel, Collector, Identity, LaunchTicket, Options, PrincipalKey, Prover};
 use claviger_proto::format::Format;
-use claviger_proto::{DomainName, EntryType, Version};
+use claviger_proto::key::{read_certificates, read_private};
+use claviger_proto::{DomainName, EntryType, ErrorCode, Version};
 use claviger_store::SlotSpec;
 
 use crate::cryptstore::CryptstoreCommand;
@@ -233,7 +237,12 @@ Examples:
   key-client retrieve storage-disk-key --broker 10.0.0.7:8120 --state-dir /var/lib/claviger --out - \\
       | cryptsetup open /dev/vda2 data --key-file -
   key-client retrieve web/tls/key --format pkcs8-pem --out /run/web.key \\
-      --broker 10.0.0.7:8120 --state-dir /var/lib/claviger")]
+      --broker 10.0.0.7:8120 --state-dir /var/lib/claviger
+  key-client retrieve recovery-key --credentials ops.pem --credentials-key ops-key.pem --out - \\
+      --broker 10.0.0.7:8120 --state-dir /var/lib/claviger
+
+Where the domain's rules ask for fresh evidence or for a principal, the broker answers with a challenge. It is met with
+--evidence (by default what the enrolment named) or --credentials, and the request is made again.")]
 pub(crate) struct RetrieveArgs {
     /// The resource's name
     #[arg(value_name = "NAME")]
@@ -276,7 +285,7 @@ impl TicketArgs {
     }
 }
 
-/// Where the broker and this machine's state are.
+/// Where the broker and this machine's state are, and what it can prove on the way.
 #[derive(Args)]
 pub(crate) struct At {
     /// The broker's address
@@ -284,6 +293,42 @@ pub(crate) struct At {
     pub(crate) broker: Address,
     #[command(flatten)]
     pub(crate) state: StateArgs,
+    /// Where fresh evidence comes from, should the domain's rules ask for it: simulated-enclave:DIR; without it, as at
+    /// the enrolment or the last renewal
+    #[arg(long, value_name = "KIND:WHERE")]
+    pub(crate) evidence: Option<Collector>,
+    /// A principal's certificate, should the rules ask for one, and those between it and the one that the domain
+    /// knows: PEM, its own first
+    #[arg(long, value_name = "FILE", requires = "credentials_key")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// The private key of that certificate: PEM or key_message
+    #[arg(long, value_name = "FILE", requires = "credentials")]
+    pub(crate) credentials_key: Option<PathBuf>,
+}
+
+impl At {
+    /// A channel of this identity, which answers challenges.
+    pub(crate) async fn connect(&self, state: &StateDir, identity: &Identity) -> Result<Channel, Failure> {
+        let collector = self.evidence.clone().or_else(|| state.evidence());
+        let prover = Prover::new(identity, collector, self.principal()?)?;
+        Ok(Channel::connect(&self.broker, identity, &Options::default()).await?.proving(prover))
+    }
+
+    fn principal(&self) -> Result<Option<PrincipalKey>, Failure> {
+        let (Some(chain), Some(key)) = (&self.credentials, &self.credentials_key) else { return Ok(None) };
+        let refuse = |path: &Path, why: String| {
+            let message = format!("{} can't be used: {why}", path.display());
+            let next =
+                "give the principal's certificates as PEM, its own first, and the private key of that one";
+            Failure::coded(ErrorCode::Refused, message, next)
+        };
+        let certificates = read_certificates(read_bounded(chain, MAX_FILE)?.expose());
+        let certificates = certificates.map_err(|error| refuse(chain, error.to_string()))?;
+        let private = read_private(read_bounded(key, MAX_FILE)?.expose());
+        let (private, _) = private.map_err(|error| refuse(key, error.to_string()))?;
+        let principal = PrincipalKey::new(certificates, &private);
+        principal.map(Some).map_err(|error| refuse(chain, error.to_string()))
+    }
 }
 
 /// A version as typed; 0 stands for the latest or the next, as on the wire.

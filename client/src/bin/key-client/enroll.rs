@@ -77,5 +77,6 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
         None => lock.put_identity(&admitted.identity, clock::now()),
     }
     .map_err(Error::from)?;
+    lock.remember_evidence(&args.evidence).map_err(Error::from)?;
     mode.tell(&Enrolled::new(&admitted))
 }

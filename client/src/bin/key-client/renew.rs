@@ -78,6 +78,7 @@ pub(crate) async fn run(args: &RenewArgs, mode: OutputMode) -> Result<(), Failur
     let new = renew(&args.admission, &renewal, &Options::default()).await?.identity;
     let lock = state.lock().map_err(Error::from)?;
     lock.renew_identity(&old, &new, clock::now()).map_err(Error::from)?;
+    lock.remember_evidence(&args.evidence).map_err(Error::from)?;
     let now = read(&new)?;
     let mut told = Told::of(&new, due_from(now.not_before, now.not_after), &now);
     told.renewed = true;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use claviger_client::Error;
 use claviger_client::cli::{Failure, OutputMode, Report, formats};
 use claviger_client::files::write_private;
 use claviger_client::state::StateDir;
-use claviger_client::{Channel, Error, Options};
 use claviger_proto::key_service::Retrieve;
 use claviger_proto::{Entry, ResourceName, Version};
 use serde::Serialize;
@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &RetrieveArgs, mode: OutputMode) -> Result<(), Fai
         None => name.clone(),
     };
     let version = args.version.and_then(|version| version.0);
-    let mut channel = Channel::connect(&args.at.broker, &identity, &Options::default()).await?;
+    let mut channel = args.at.connect(&state, &identity).await?;
     let entry = channel.retrieve(Retrieve { name: name.clone(), version }).await?;
     drop(channel);
     let entry_type = entry.entry_type.clone();

@@ -1,7 +1,7 @@
 //! `key-client store`
 
+use claviger_client::Error;
 use claviger_client::cli::{Failure, OutputMode, Report, formats};
-use claviger_client::{Channel, Error, Options};
 use claviger_proto::ResourceName;
 use claviger_proto::key_service::Store;
 use serde::Serialize;
@@ -21,7 +21,8 @@ impl Report for Stored<'_> {
 }
 
 pub(crate) async fn run(args: &StoreArgs, mode: OutputMode) -> Result<(), Failure> {
-    let identity = args.at.state.open()?.identity().map_err(Error::from)?;
+    let state = args.at.state.open()?;
+    let identity = state.identity().map_err(Error::from)?;
     let name = ResourceName::parse_in(identity.domain(), &args.name).map_err(Error::from)?;
     let read = formats::read(&args.input, args.format, args.entry_type.clone(), name.as_str())?;
     let store = Store {
@@ -32,7 +33,7 @@ pub(crate) async fn run(args: &StoreArgs, mode: OutputMode) -> Result<(), Failur
         blob: read.blob,
         options: args.options.options(),
     };
-    let mut channel = Channel::connect(&args.at.broker, &identity, &Options::default()).await?;
+    let mut channel = args.at.connect(&state, &identity).await?;
     let version = channel.store(store).await?;
     mode.tell(&Stored { name: name.as_str(), version: version.get() })
 }

@@ -44,11 +44,13 @@ fn messages_that_are_none() {
 #[test]
 fn requests_that_are_not_known_or_not_whole() {
     let (broker, fleet) = start();
-    for kind in ["erase", "List", "STORE", "Retrieve", "signed-nonce", ""] {
+    for kind in ["erase", "List", "STORE", "Retrieve", "Freshness", ""] {
         let body = Writer::new().bytes(1, "a").bytes(2, kind).done();
         refused(&broker, &fleet, &body, "unknown-request");
     }
-    refused(&broker, &fleet, &Writer::new().bytes(1, "a").bytes(2, "store").done(), "malformed");
+    for kind in ["signed-nonce", "freshness", "store"] {
+        refused(&broker, &fleet, &Writer::new().bytes(1, "a").bytes(2, kind).done(), "malformed");
+    }
     refused(&broker, &fleet, &message::store("a", b""), "malformed");
     refused(&broker, &fleet, &store_entry("a", b"\xff\xff\xff"), "malformed");
     refused(&broker, &fleet, &store_entry("a", &entry("a", -1, b"x", true)), "malformed");

@@ -72,7 +72,7 @@ fn spread(broker: &Broker, fleet: &Fleet) {
     let untyped = Writer::new().bytes(1, NAME).bytes(5, CANARY).done();
     channel.request(&store_entry(NAME, &untyped)).refused("malformed");
     let credentials = Writer::new().bytes(1, NAME).bytes(2, "signed-nonce").bytes(6, CANARY).done();
-    channel.request(&credentials).refused("unknown-request");
+    channel.request(&credentials).refused("malformed");
     broker.admin("acl preset --domain fleet closed").run().ok();
     channel.request(&message::store(NAME, CANARY)).refused("not-found");
     broker.admin("acl preset --domain fleet members").run().ok();

@@ -4,7 +4,7 @@ pub(crate) mod args;
 mod report;
 
 use claviger_client::cli::{Failure, OutputMode};
-use claviger_client::{Channel, Error, Options};
+use claviger_client::{Channel, Error};
 use claviger_proto::ResourceName;
 use claviger_proto::key_service::{Generate, List, PageSize, Retrieve, Rotate, Target, Versions};
 
@@ -14,9 +14,10 @@ use report::{Changed, NameRow, Names, Shown, Stored, VersionList};
 
 /// A channel, and the name as it is in its domain.
 async fn open(at: &At, name: &str) -> Result<(Channel, ResourceName), Failure> {
-    let identity = at.state.open()?.identity().map_err(Error::from)?;
+    let state = at.state.open()?;
+    let identity = state.identity().map_err(Error::from)?;
     let name = ResourceName::parse_in(identity.domain(), name).map_err(Error::from)?;
-    Ok((Channel::connect(&at.broker, &identity, &Options::default()).await?, name))
+    Ok((at.connect(&state, &identity).await?, name))
 }
 
 pub(crate) async fn generate(args: &GenerateArgs, mode: OutputMode) -> Result<(), Failure> {
@@ -34,8 +35,9 @@ pub(crate) async fn rotate(args: &RotateArgs, mode: OutputMode) -> Result<(), Fa
 }
 
 pub(crate) async fn list(args: &ListArgs, mode: OutputMode) -> Result<(), Failure> {
-    let identity = args.at.state.open()?.identity().map_err(Error::from)?;
-    let mut channel = Channel::connect(&args.at.broker, &identity, &Options::default()).await?;
+    let state = args.at.state.open()?;
+    let identity = state.identity().map_err(Error::from)?;
+    let mut channel = args.at.connect(&state, &identity).await?;
     let mut names = Vec::new();
     let mut after = None;
     loop {

@@ -1,0 +1,87 @@
+//! Changes of a domain's own access rules and of the principals that they speak of.
+
+use claviger_acl::Acl;
+use claviger_attest::{PrincipalName, TrustedPrincipal};
+use claviger_proto::DomainName;
+use claviger_proto::admin::{self, AclRules, AddPrincipal};
+use claviger_store::DomainChange;
+use rustls::pki_types::UnixTime;
+
+use super::{AdminError, Registry};
+use crate::actors::audit::seconds;
+use crate::domain::{Access, labels};
+
+/// Largest text of rules, in bytes: some hundred lines, and compiled anew at every change of the domain.
+const MAX_RULES: usize = 32 << 10;
+
+/// Most certificates by which a domain knows principals.
+const MAX_PRINCIPALS: usize = 256;
+
+impl Registry {
+    pub(super) fn rules(&self, name: &DomainName) -> Result<AclRules, AdminError> {
+        Ok(AclRules { rules: self.find(name)?.access.rules.clone() })
+    }
+
+    pub(super) async fn set_rules(
+        &self,
+        name: &DomainName,
+        AclRules { rules }: AclRules,
+    ) -> Result<AclRules, AdminError> {
+        let domain = self.find(name)?;
+        if rules.len() > MAX_RULES {
+            return Err(AdminError::Invalid(format!("rules have at most {MAX_RULES} bytes")));
+        }
+        Acl::compile_with(name, domain.preset, &rules, &labels(&domain.trust, seconds(UnixTime::now())))?;
+        let access = Access { rules, principals: domain.access.principals.clone() };
+        self.update(&domain, DomainChange::Access(access.encode()), "acl-rules").await?;
+        self.rules(name)
+    }
+
+    pub(super) fn principals(&self, name: &DomainName) -> Result<Vec<admin::Principal>, AdminError> {
+        Ok(self.find(name)?.access.principals.iter().map(describe).collect())
+    }
+
+    pub(super) async fn add_principal(
+        &self,
+        name: &DomainName,
+        add: AddPrincipal,
+    ) -> Result<admin::Principal, AdminError> {
+        let domain = self.find(name)?;
+        let certificate = super::change::unhex("certificate", &add.certificate)?;
+        let trusted = TrustedPrincipal::new(add.name.parse()?, &certificate)?;
+        trusted.check_dates(UnixTime::now())?;
+        let described = describe(&trusted);
+        let mut access = domain.access.clone();
+        if access.principals.add(trusted) {
+            if access.principals.len() > MAX_PRINCIPALS {
+                let many = format!("a domain knows principals by at most {MAX_PRINCIPALS} certificates");
+                return Err(AdminError::Invalid(many));
+            }
+            self.update(&domain, DomainChange::Access(access.encode()), "principal-add").await?;
+        }
+        Ok(described)
+    }
+
+    pub(super) async fn remove_principal(
+        &self,
+        name: &DomainName,
+        principal: &str,
+    ) -> Result<(), AdminError> {
+        let domain = self.find(name)?;
+        let principal: PrincipalName = principal.parse()?;
+        let mut access = domain.access.clone();
+        if !access.principals.remove(&principal) {
+            return Err(AdminError::NoPrincipal(name.clone()));
+        }
+        self.update(&domain, DomainChange::Access(access.encode()), "principal-remove").await
+    }
+}
+
+fn describe(trusted: &TrustedPrincipal) -> admin::Principal {
+    admin::Principal {
+        name: trusted.name().to_string(),
+        fingerprint: hex::encode(trusted.fingerprint()),
+        authority: trusted.is_authority(),
+        not_after: seconds(trusted.not_after()),
+    }
+}
