@@ -80,12 +80,8 @@ pub const PURPOSE_AUTHENTICATION: &str = "authentication";
 /// opened with that one.
 pub const PURPOSE_RENEWAL: &str = "renewal";
 
-/// Ours: purpose of a request for a broker's first certificate, and for the domain's state.
+/// Ours: purpose of a request for a broker's certificate, for its channel's key, and for the domain's state.
 pub const PURPOSE_BROKER_ENROLLMENT: &str = "broker-enrollment";
-
-/// Ours: purpose of a request for a broker's next certificate, on a channel that it opened with the last one, and for the
-/// domain's state.
-pub const PURPOSE_BROKER_RENEWAL: &str = "broker-renewal";
 
 /// Ours: purpose of a request for the domain's state alone, on a channel that a broker opened with its certificate.
 pub const PURPOSE_BROKER_STATE: &str = "broker-state";

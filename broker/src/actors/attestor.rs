@@ -1,5 +1,7 @@
 //! Attestors do the slow public-key work of admission, on threads of their own.
 
+mod elsewhere;
+
 use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, SyncContext};
@@ -19,6 +21,8 @@ use rustls::pki_types::UnixTime;
 use crate::actors::audit::seconds;
 use crate::domain::Domain;
 use crate::runtime::panics;
+
+pub use elsewhere::{Grant, Granted, Wanted};
 
 /// Verify this evidence and, if it holds, admit the key it names.
 #[derive(Message)]
@@ -176,6 +180,9 @@ pub enum Rejected {
     /// The credentials don't hold.
     #[error(transparent)]
     Principal(#[from] PrincipalError),
+    /// The domain was pulled from another broker.
+    #[error("this broker pulled the domain from another; ask that one")]
+    NotHome,
     /// The certificate couldn't be made.
     #[error("the admission certificate could not be made")]
     Signing(#[from] IssueError),
@@ -187,7 +194,7 @@ pub enum Rejected {
 impl From<&Rejected> for Refusal {
     fn from(rejected: &Rejected) -> Self {
         let code = match rejected {
-            Rejected::NoIssuer => ErrorCode::Refused,
+            Rejected::NoIssuer | Rejected::NotHome => ErrorCode::Refused,
             Rejected::Certificate(_) => ErrorCode::CertificateRefused,
             Rejected::Evidence(_) | Rejected::Ticket { .. } => ErrorCode::AttestationRefused,
             Rejected::Principal(error) => error.code(),
