@@ -1,5 +1,6 @@
 //! Configuration: flag > environment > file > default; an unknown key is an error; no port is bound yet.
 
+mod bootstrap;
 mod keys;
 mod limits;
 mod live;
@@ -15,6 +16,7 @@ use std::str::FromStr;
 use claviger_proto::DomainName;
 use serde::Deserialize;
 
+pub use bootstrap::{Bootstrap, PinnedDomain};
 pub use keys::reference;
 pub use limits::Limits;
 pub use live::{Changed, Live};
@@ -42,6 +44,8 @@ pub struct Config {
     pub passphrase_file: Option<PathBuf>,
     /// The domain of a channel that names none.
     pub default_domain: Option<DomainName>,
+    /// Where this broker gets its domains from, if from another broker.
+    pub bootstrap: Option<Bootstrap>,
     /// How many shards; one per core when absent.
     pub shards: usize,
     /// How logs are written.
@@ -111,6 +115,12 @@ pub struct Overrides {
     pub admin_socket: Option<PathBuf>,
     /// `--passphrase-file`
     pub passphrase_file: Option<PathBuf>,
+    /// `--bootstrap`
+    pub bootstrap: Option<String>,
+    /// `--bootstrap-evidence`
+    pub bootstrap_evidence: Option<String>,
+    /// `--bootstrap-domain`, repeated
+    pub bootstrap_domains: Vec<String>,
     /// `--log-format`
     pub log_format: Option<LogFormat>,
     /// `--log-filter`
@@ -129,6 +139,10 @@ struct File {
     admin_socket: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
     default_domain: Option<DomainName>,
+    bootstrap: Option<String>,
+    bootstrap_evidence: Option<String>,
+    bootstrap_domains: Vec<String>,
+    bootstrap_every: Option<u64>,
     shards: Option<usize>,
     log_format: Option<LogFormat>,
     log_filter: Option<String>,
@@ -198,10 +212,13 @@ impl Config {
             path(&self.admin_socket),
             self.passphrase_file.as_deref().map(path).unwrap_or_default(),
             self.default_domain.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ];
+        values.extend(bootstrap::values(self.bootstrap.as_ref()));
+        values.extend([
             self.shards.to_string(),
             format!("{:?}", self.log_format).to_lowercase(),
             self.log_filter.clone(),
-        ];
+        ]);
         values.extend(self.limits.values().iter().map(ToString::to_string));
         values
     }
@@ -219,6 +236,16 @@ fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
     } else {
         flags.admission
     };
+    let bootstrap = bootstrap::Texts {
+        home: flags.bootstrap.or(file.bootstrap),
+        evidence: flags.bootstrap_evidence.or(file.bootstrap_evidence),
+        domains: if flags.bootstrap_domains.is_empty() {
+            file.bootstrap_domains
+        } else {
+            flags.bootstrap_domains
+        },
+        every: file.bootstrap_every,
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let config = Config {
         listen: flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
@@ -228,6 +255,7 @@ fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
         data_dir,
         passphrase_file: flags.passphrase_file.or(file.passphrase_file),
         default_domain: file.default_domain,
+        bootstrap: bootstrap.read()?,
         shards: file.shards.unwrap_or(cores),
         log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
         log_filter: flags.log_filter.or(file.log_filter).unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
