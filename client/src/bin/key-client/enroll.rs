@@ -2,7 +2,7 @@
 
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock};
 use claviger_client::state::StateError;
-use claviger_client::{Admitted, Enrollment, Error, Options, enroll};
+use claviger_client::{Admitted, Enrollment, Error, enroll};
 use serde::Serialize;
 
 use crate::args::EnrollArgs;
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
         ticket: ticket.as_ref(),
         algorithm: args.key,
     };
-    let admitted = enroll(&args.admission, &enrollment, &Options::default()).await?;
+    let admitted = enroll(&args.admission, &enrollment, &args.brokers.options()).await?;
     match &new_slot {
         Some(slot) => lock.create_with_identity(Some(slot), &admitted.identity, clock::now()),
         None => lock.put_identity(&admitted.identity, clock::now()),
