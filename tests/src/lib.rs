@@ -13,6 +13,7 @@ pub mod admission;
 pub mod broker;
 pub mod certificate;
 pub mod channel;
+pub mod elsewhere;
 pub mod fleet;
 pub mod message;
 pub mod programs;

@@ -180,6 +180,11 @@ pub enum Rejected {
     /// The credentials don't hold.
     #[error(transparent)]
     Principal(#[from] PrincipalError),
+    /// Whatever else it may be.
+    #[error(
+        "measurement {0} isn't listed as a broker's in this domain; its owner adds a [[broker]] to the domain's policy, if it should be"
+    )]
+    NoBroker(Measurement),
     /// The domain was pulled from another broker.
     #[error("this broker pulled the domain from another; ask that one")]
     NotHome,
@@ -196,7 +201,9 @@ impl From<&Rejected> for Refusal {
         let code = match rejected {
             Rejected::NoIssuer | Rejected::NotHome => ErrorCode::Refused,
             Rejected::Certificate(_) => ErrorCode::CertificateRefused,
-            Rejected::Evidence(_) | Rejected::Ticket { .. } => ErrorCode::AttestationRefused,
+            Rejected::Evidence(_) | Rejected::NoBroker(_) | Rejected::Ticket { .. } => {
+                ErrorCode::AttestationRefused
+            }
             Rejected::Principal(error) => error.code(),
             Rejected::Signing(_) | Rejected::Store(_) | Rejected::Internal => ErrorCode::Unavailable,
         };

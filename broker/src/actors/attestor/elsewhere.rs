@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use actix::{Handler, Message, SyncContext};
-use claviger_attest::{BrokerMeasurements, Expected, Issuer, Measurement, SigningKey, sha256, verify_broker};
+use claviger_attest::{
+    AttestError, BrokerMeasurements, Expected, Issuer, Measurement, SigningKey, sha256, verify_broker,
+};
 use claviger_proto::key::PrivateKey;
 use claviger_proto::trust::EvidencePackage;
 use claviger_proto::{DomainState, Secret};
@@ -67,7 +69,11 @@ fn grant(grant: &Grant) -> Result<Granted, Rejected> {
     let Grant { domain, submitted, evidence, binding, spki, wants, now } = grant;
     domain.policy.check_dates(*now)?;
     let expected = Expected { binding, spki };
-    let listed = domain.trust.policy.attest_broker(submitted, evidence, &expected, *now)?;
+    let listed = domain.trust.policy.attest_broker(submitted, evidence, &expected, *now);
+    let listed = listed.map_err(|error| match error {
+        AttestError::UnknownMeasurement(measurement) => Rejected::NoBroker(measurement),
+        error => error.into(),
+    })?;
     let measurement = *listed.attested().measurement();
     // What the snapshot has admits agents; what can certify a broker is made here, for this one.
     let stored = domain.storage.store.domain(&domain.name)?;
