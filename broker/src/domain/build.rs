@@ -179,7 +179,28 @@ fn tls_identity(identity: &BrokerIdentity) -> ServerIdentity {
 
 #[cfg(test)]
 mod tests {
-    use super::needs_renewal;
+    use claviger_store::HomeMark;
+
+    use super::*;
+    use crate::domain::testing::make;
+
+    #[actix_rt::test]
+    async fn t43_a_clock_behind_what_is_sealed_serves_nobody() {
+        let made = make("alpha", Preset::Closed);
+        let storage = &made.domain.storage;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let now = seconds(UnixTime::now());
+        let built = |time, created| {
+            let mut stored = storage.store.domain(&made.domain.name).expect("readable").expect("there");
+            stored.record.home = Some(HomeMark { generation: [0; 16], serial: 1, time });
+            stored.record.created = created;
+            build(&stored, storage, &provider).err().map(|error| error.source)
+        };
+        assert!(built(now, now).is_none());
+        assert!(built(now + skew() - 60, now).is_none(), "clocks differ a little");
+        assert!(matches!(built(now + skew() + 60, now), Some(BuildFault::Clock)));
+        assert!(matches!(built(now, now + skew() + 60), Some(BuildFault::Clock)));
+    }
 
     #[test]
     fn a_certificate_is_renewed_in_its_last_third() {
