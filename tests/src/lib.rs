@@ -19,4 +19,5 @@ pub mod message;
 pub mod programs;
 pub mod proving;
 pub mod server;
+pub mod snp;
 pub mod tools;

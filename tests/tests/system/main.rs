@@ -23,6 +23,7 @@ mod requests;
 mod scenario;
 mod sealing;
 mod slots;
+mod snp;
 mod status;
 mod stock;
 mod threats;
