@@ -137,6 +137,11 @@ impl Puller {
             self.told(at, name, &result);
             well &= result.is_ok();
         }
+        if well {
+            #[allow(clippy::cast_precision_loss, reason = "a time is far below 2^52")]
+            metrics::gauge!("claviger_bootstrap_last_ok_timestamp_seconds")
+                .set(seconds(UnixTime::now()) as f64);
+        }
         well
     }
 
@@ -147,9 +152,6 @@ impl Puller {
         metrics::counter!("claviger_bootstrap_pulls_total", "result" => word(result)).increment(1);
         match result {
             Ok(changed) => {
-                #[allow(clippy::cast_precision_loss, reason = "a time is far below 2^52")]
-                metrics::gauge!("claviger_bootstrap_last_ok_timestamp_seconds", "domain" => name.to_string())
-                    .set(seconds(UnixTime::now()) as f64);
                 if *changed || before.as_deref() != Some("ok") {
                     tracing::info!(domain = %name, %home, changed, "the domain is as it is at home");
                 }

@@ -128,12 +128,12 @@ impl DomainPlan {
                 self.put.push(put_key(&self.keys, KeyOf::Policy, body.serial, key)?);
                 body.policy_key_serial = body.serial;
             }
-            Some(_) => {}
-            None if body.policy_key_serial != 0 => {
+            None if held.is_some() => {
                 self.gone.push(KeyOf::Policy.place(&self.keys));
                 body.policy_key_serial = 0;
             }
-            None => {}
+            // It stays as it is, or there is none.
+            Some(_) | None => {}
         }
         if let Some(identity) = identity {
             self.put.push(put_key(&self.keys, KeyOf::Broker, body.serial, &identity.key)?);

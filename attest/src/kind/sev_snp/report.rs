@@ -48,6 +48,11 @@ impl SnpReport {
         }
     }
 
+    /// A report of a known version, 2 to 5, unverified; `None` for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::parse(bytes).ok()
+    }
+
     /// The raw bytes.
     pub fn as_bytes(&self) -> &[u8; SNP_REPORT_LEN] {
         &self.0

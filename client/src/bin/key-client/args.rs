@@ -98,9 +98,13 @@ pub(crate) struct EnrollArgs {
     pub(crate) evidence: Collector,
     #[command(flatten)]
     pub(crate) state: StateArgs,
-    /// What seals a new cryptstore: file:PATH, made if it isn't there, or passphrase; without it, a key file beside the cryptstore
+    /// What seals a new cryptstore: file:PATH, made if it isn't there, passphrase, or derived:KIND:WHERE (a key that the
+    /// platform derives: sev-snp:device, simulated-enclave:DIR); without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
+    /// Take a derived key as the only slot: on another image or another chip the cryptstore is lost
+    #[arg(long, requires = "key_slot")]
+    pub(crate) no_recovery: bool,
     /// The kind of the machine's new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value = "p256")]
     pub(crate) key: KeyAlgorithm,

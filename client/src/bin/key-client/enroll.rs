@@ -1,5 +1,6 @@
 //! `key-client enroll`
 
+use claviger_client::cli::slot::check_alone;
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock};
 use claviger_client::state::StateError;
 use claviger_client::{Admitted, Enrollment, Error, enroll};
@@ -61,6 +62,9 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
     lock.allows(&args.domain, args.replace).map_err(Error::from)?;
     if args.key_slot.is_some() && state.exists().map_err(Error::from)? {
         return Err(Error::from(StateError::Exists { dir: args.state.state_dir.clone() }).into());
+    }
+    if let Some(spec) = &args.key_slot {
+        check_alone(spec, args.no_recovery)?;
     }
     let new_slot = args.state.new_slot(args.key_slot.as_ref())?;
     let ticket = args.ticket.read()?;
