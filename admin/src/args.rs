@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 
 use crate::{
-    acl, audit, domain, entry, identity, measure, policy, policy_key, principal, sealing, simulated, ticket,
-    trust,
+    acl, attest, audit, domain, entry, identity, measure, policy, policy_key, principal, sealing, simulated,
+    ticket, trust,
 };
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
@@ -26,7 +26,8 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Exit codes:
-  0 done, 2 usage, 3 refused, 4 not found, 5 conflict, 7 sealed, 8 unreachable, 1 other
+  0 done, 2 usage, 3 refused, 4 not found, 5 conflict, 6 evidence refused,
+  7 sealed, 8 unreachable, 1 other
 
 A domain, step by step:
   key-admin policy-key generate --domain fleet --out-dir fleet
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     /// Calculate measurements before there is a machine (offline)
     #[command(subcommand)]
     Measure(measure::Measure),
+    /// Look at a machine's evidence: every field, every rule (offline)
+    #[command(subcommand)]
+    Attest(attest::Attest),
     /// Make a simulated platform to try things out (offline)
     #[command(subcommand)]
     Simulated(simulated::Simulated),

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use claviger_client::cli::{Failure, Report};
+use claviger_client::cli::{Failure, Report, Table, clock};
 use claviger_proto::DomainName;
-use claviger_proto::admin::AuditReport;
+use claviger_proto::admin::{AuditPage, AuditQuery, AuditReport};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -15,6 +15,54 @@ use crate::domain::path;
 pub(crate) enum Audit {
     /// Have the broker check every record, chain and checkpoint of a domain's audit trail
     Verify(Verify),
+    /// List records of a domain's audit trail, the newest last
+    List(List),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-admin audit list --domain fleet
+  key-admin audit list --domain fleet --since 1h --outcome not-found
+  key-admin audit list --domain fleet --name disks/a --output json
+
+The broker reads the trail as far as it is whole; whether it is, says key-admin audit verify.")]
+pub(crate) struct List {
+    /// The domain
+    #[arg(long, value_name = "DOMAIN")]
+    domain: DomainName,
+    /// None older: a time (2027-03-31T00:00:00Z), or how long ago (45s, 30m, 12h, 90d)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<i64>,
+    /// None newer, in the same way
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<i64>,
+    /// Of this resource only, without the domain's name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Of this kind only: store, retrieve, enroll, or another that the list shows
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// That ended so only: ok, or an error code
+    #[arg(long, value_name = "CODE")]
+    outcome: Option<String>,
+    /// Of the peer only whose certificate's SHA-256 begins so
+    #[arg(long, value_name = "HEX")]
+    peer: Option<String>,
+    /// Of this request only, by the id in its answer and in the log
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+}
+
+/// A time, or how long ago it was.
+fn moment(text: &str) -> Result<i64, String> {
+    if let Ok(ago) = clock::duration(text) {
+        return Ok(clock::now() - ago);
+    }
+    clock::time(text).map_err(|_| "2027-03-31T00:00:00Z, or how long ago: 45s, 30m, 12h, 90d".to_owned())
 }
 
 #[derive(Args)]
@@ -30,7 +78,58 @@ pub(crate) struct Verify {
 }
 
 pub(crate) async fn run(context: &Context, command: &Audit) -> Result<ExitCode, Failure> {
-    let Audit::Verify(args) = command;
+    match command {
+        Audit::Verify(args) => verify(context, args).await,
+        Audit::List(args) => list(context, args).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+async fn list(context: &Context, args: &List) -> Result<(), Failure> {
+    let query = AuditQuery {
+        since: args.since,
+        until: args.until,
+        name: args.name.clone(),
+        action: args.action.clone(),
+        outcome: args.outcome.clone(),
+        peer: args.peer.as_deref().map(str::to_ascii_lowercase),
+        request_id: args.request.clone(),
+        limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
+    };
+    let path = format!("{}/audit/search", path(&args.domain));
+    context.tell(&Listed { page: context.api()?.post(&path, &query).await? })
+}
+
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    page: AuditPage,
+}
+
+impl Report for Listed {
+    fn text(&self) -> String {
+        let columns = ["time", "action", "outcome", "name", "version", "role", "peer", "source", "request"];
+        let mut table = Table::new(columns);
+        for record in &self.page.records {
+            // A peer chooses some of it: it must not reach a terminal as it is.
+            let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
+            table.row([
+                clock::text(record.time),
+                plain(&record.action),
+                plain(&record.outcome),
+                record.name.as_deref().map(plain).unwrap_or_default(),
+                record.version.map(|version| version.to_string()).unwrap_or_default(),
+                plain(&record.role),
+                record.peer.as_deref().map(|peer| peer.chars().take(16).collect()).unwrap_or_default(),
+                plain(&record.source),
+                plain(&record.request_id),
+            ]);
+        }
+        let more = if self.page.more { "\nthere are older ones; see --limit and --until" } else { "" };
+        table.render() + more
+    }
+}
+
+async fn verify(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
     let path = format!("{}/audit/verify", path(&args.domain));
     let spinner = context.spinner("the broker is checking the trail");
     let report = Verified { report: context.api()?.post(&path, &serde_json::json!({})).await? };

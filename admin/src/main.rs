@@ -4,6 +4,7 @@ mod acl;
 mod acl_rules;
 mod api;
 mod args;
+mod attest;
 mod audit;
 mod context;
 mod domain;
@@ -51,6 +52,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
     match command {
         Command::PolicyKey(command) => policy_key::run(context, &command)?,
         Command::Measure(command) => measure::run(context, &command)?,
+        Command::Attest(command) => return attest::run(context, &command).await,
         Command::Simulated(command) => simulated::run(context, &command)?,
         Command::Domain(command) => domain::run(context, &command).await?,
         Command::Policy(command) => policy::run(context, &command).await?,

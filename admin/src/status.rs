@@ -1,5 +1,7 @@
 //! `key-admin status`
 
+use std::fmt::Write as _;
+
 use claviger_client::cli::clock;
 use claviger_client::cli::{Failure, Report};
 use claviger_proto::admin::{Home, State, Status};
@@ -39,7 +41,8 @@ fn of_home(home: &Home) -> String {
     for pulled in &home.domains {
         let last = pulled.last_ok.map(|at| format!(", last heard {}", clock::text(at))).unwrap_or_default();
         let why = pulled.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        text += &format!("\n    {} {}{last}{why}", pulled.domain, pulled.state);
+        // Writing to a string can't fail.
+        let _ = write!(text, "\n    {} {}{last}{why}", pulled.domain, pulled.state);
     }
     text
 }

@@ -12,9 +12,10 @@ use rustls_pki_types::UnixTime;
 
 const KIND: EvidenceKind = EvidenceKind::SimulatedEnclave;
 const BINDING: [u8; 64] = [0x22; 64];
+const NOW: u64 = 1_800_000_000;
 
 fn now() -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000))
+    UnixTime::since_unix_epoch(Duration::from_secs(NOW))
 }
 
 fn measurement(byte: u8) -> Measurement {

@@ -40,6 +40,8 @@ pub(crate) enum BenchError {
     Start(#[from] StartError),
     #[error("the broker stopped: {0}")]
     Stopped(&'static str),
+    #[error("the report that is measured isn't verified: {0}")]
+    Evidence(&'static str),
     #[error("a task or thread of the load panicked")]
     Panicked,
 }

@@ -13,6 +13,7 @@ mod report;
 mod serve;
 mod server;
 mod setting;
+mod snp;
 mod start;
 mod stats;
 
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use claviger_client::cli::{Failure, Output, OutputMode, parse};
+use claviger_client::cli::{Failure, Output, OutputMode, Report, parse};
 
 use error::BenchError;
 
@@ -28,7 +29,7 @@ use error::BenchError;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measure what the broker costs, against a bare TLS server and the bare storage engine.
+/// Measure what the broker costs, against a bare TLS server and the bare storage engine; and what evidence costs.
 #[derive(Parser)]
 #[command(name = "claviger-bench", version, about, after_help = EXAMPLES)]
 struct Args {
@@ -41,6 +42,7 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     Start(start::Args),
+    Snp(snp::Args),
     /// A broker over a data directory that exists; what `start` measures.
     #[command(hide = true)]
     ServeBroker {
@@ -57,6 +59,7 @@ const EXAMPLES: &str = "Examples:
   claviger-bench start
   claviger-bench start --output json --rounds 9 --seconds 2
   claviger-bench start --policy-key p256 --dir /var/tmp
+  claviger-bench snp --output json
 
 Build it with --release; docs/benchmarks.md says what each figure means.";
 
@@ -68,13 +71,14 @@ fn main() -> ExitCode {
     let mode = args.output.mode;
     let done = match args.command {
         Command::Start(start) => return tell(start::run(&start), mode),
+        Command::Snp(snp) => return tell(snp::run(&snp), mode),
         Command::ServeBroker { data_dir } => serve::broker::run(data_dir),
         Command::ServeBare => serve::bare::run(),
     };
     done.map_or_else(|error| Failure::from(error).exit(mode), |()| ExitCode::SUCCESS)
 }
 
-fn tell(report: Result<report::Report, BenchError>, mode: OutputMode) -> ExitCode {
+fn tell(report: Result<impl Report, BenchError>, mode: OutputMode) -> ExitCode {
     match report.map_err(Failure::from).and_then(|report| mode.tell(&report)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.exit(mode),
@@ -94,8 +98,12 @@ mod tests {
     #[test]
     fn rounds_and_seconds_have_limits() {
         let parse = |line: &str| Args::try_parse_from(line.split(' '));
-        for good in ["b start", "b start --rounds 1 --seconds 0.1", "b start --policy-key p256 --output json"]
-        {
+        for good in [
+            "b start",
+            "b start --rounds 1 --seconds 0.1",
+            "b start --policy-key p256 --output json",
+            "b snp --rounds 1 --output json",
+        ] {
             assert!(parse(good).is_ok(), "{good}");
         }
         for bad in ["--rounds 0", "--seconds 0", "--seconds nan", "--seconds -1", "--policy-key p521"] {

@@ -40,13 +40,19 @@ pub(crate) struct Setting {
     pub(crate) file_system: String,
 }
 
-/// All of it.
-pub(crate) struct Report {
-    pub(crate) comparisons: Vec<Comparison>,
-    pub(crate) setting: Setting,
+/// How it was measured, for people.
+pub(crate) trait Told {
+    /// In a line or two.
+    fn told(&self) -> String;
 }
 
-impl Report {
+/// All of it.
+pub(crate) struct Report<S = Setting> {
+    pub(crate) comparisons: Vec<Comparison>,
+    pub(crate) setting: S,
+}
+
+impl<S> Report<S> {
     /// The raw figures by name; two comparisons may share one side.
     fn measured(&self) -> BTreeMap<String, Spread> {
         let mut measured = BTreeMap::new();
@@ -59,7 +65,7 @@ impl Report {
     }
 }
 
-impl Serialize for Report {
+impl<T: Serialize> Serialize for Report<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for comparison in &self.comparisons {
@@ -71,19 +77,24 @@ impl Serialize for Report {
     }
 }
 
-impl CliReport for Report {
-    fn text(&self) -> String {
-        let Setting { rounds, seconds, cores, policy_key, agents, file_system, .. } = &self.setting;
+impl Told for Setting {
+    fn told(&self) -> String {
+        let Self { rounds, seconds, cores, policy_key, agents, file_system, .. } = self;
         format!(
-            "{}\n\n{}\n\nmedians of {rounds} rounds of {seconds} s, both sides in turn; {cores} cores, policy key \
-             {policy_key}, {agents} agents, stored on {file_system}",
-            self.ratios().render(),
-            self.sides().render(),
+            "medians of {rounds} rounds of {seconds} s, both sides in turn; {cores} cores, policy key \
+             {policy_key}, {agents} agents, stored on {file_system}"
         )
     }
 }
 
-impl Report {
+impl<S: Serialize + Told> CliReport for Report<S> {
+    fn text(&self) -> String {
+        let (ratios, sides) = (self.ratios().render(), self.sides().render());
+        format!("{ratios}\n\n{sides}\n\n{}", self.setting.told())
+    }
+}
+
+impl<S> Report<S> {
     fn ratios(&self) -> Table {
         let mut table = Table::new(["figure", "ratio", "by round", "should be", ""]);
         for comparison in &self.comparisons {

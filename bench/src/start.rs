@@ -41,7 +41,7 @@ pub(crate) struct Args {
     dir: Option<PathBuf>,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.1..=600.0).contains(&seconds) => Ok(seconds),
         _ => Err("it has to be between 0.1 and 600".to_owned()),
@@ -49,9 +49,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report, BenchError> {
-    if cfg!(debug_assertions) {
-        progress("a debug build, whose figures mean nothing: build with --release");
-    }
+    warn_of_debug_build();
     let plan = Plan {
         rounds: args.rounds,
         window: Duration::from_secs_f64(args.seconds),
@@ -119,6 +117,12 @@ fn file_system(dir: &Path) -> Result<String, BenchError> {
         0x0102_1994 => "tmpfs".to_owned(),
         other => format!("{other:#x}"),
     })
+}
+
+pub(crate) fn warn_of_debug_build() {
+    if cfg!(debug_assertions) {
+        progress("a debug build, whose figures mean nothing: build with --release");
+    }
 }
 
 /// Tells people who wait what they wait for.

@@ -42,7 +42,7 @@ impl HomeView {
             Ok(_) => (domain.why, domain.last_ok) = (None, Some(now)),
             Err(fault) => domain.why = Some(fault.to_string()),
         }
-        domain.state = word(result).to_owned();
+        word(result).clone_into(&mut domain.state);
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `POST /v1/domains/{domain}/tickets` | [`CreateTickets`] | list of [`Ticket`] |
 //! | `DELETE /v1/domains/{domain}/tickets/{id}` | | |
 //! | `POST /v1/domains/{domain}/audit/verify` | | [`AuditReport`] |
+//! | `POST /v1/domains/{domain}/audit/search` | [`AuditQuery`] | [`AuditPage`] |
 //! | `POST /v1/domains/{domain}/entries` | [`ImportEntry`] | [`Imported`] |
 //! | `POST /v1/unseal` | [`Unseal`] | [`SealState`] |
 //! | `DELETE /v1/unseal/shares` | | [`SealState`] |
@@ -370,6 +371,73 @@ pub struct AuditSegment {
     pub records: u64,
     /// Whether nothing was found in it.
     pub ok: bool,
+}
+
+/// Which records of a domain's audit are asked for: those that fit all that is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditQuery {
+    /// None older than this, seconds since 1970.
+    pub since: Option<i64>,
+    /// None newer than this.
+    pub until: Option<i64>,
+    /// Of this resource.
+    pub name: Option<String>,
+    /// Of this kind: `store`, `retrieve`, `enroll`, …
+    pub action: Option<String>,
+    /// That ended so: `ok`, or an error code.
+    pub outcome: Option<String>,
+    /// Of the peer with this certificate, SHA-256 in hex, or the beginning of it.
+    pub peer: Option<String>,
+    /// Of this request.
+    pub request_id: Option<String>,
+    /// At most so many, the newest; 0 for as many as the broker gives.
+    pub limit: usize,
+}
+
+/// Records of a domain's audit, the newest last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// The records.
+    pub records: Vec<AuditRecord>,
+    /// Whether there are older ones that fit.
+    pub more: bool,
+}
+
+/// One record of a domain's audit. What isn't known, or doesn't apply, is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// In which segment: the shard's, or `store`.
+    pub segment: String,
+    /// Which of the segment's records, from 0.
+    pub number: u64,
+    /// When, seconds since 1970.
+    pub time: i64,
+    /// The request's id, as in the broker's log and in the answer.
+    pub request_id: String,
+    /// What was asked.
+    pub action: String,
+    /// How it ended: `ok`, or an error code.
+    pub outcome: String,
+    /// The resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// The peer's role; `operator` on the admin socket.
+    pub role: String,
+    /// SHA-256 of the peer's certificate, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// What the peer runs, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurement: Option<String>,
+    /// Where it came from.
+    pub source: String,
+    /// Why it ended so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Why an admin call failed, after RFC 9457 (`application/problem+json`), with a stable code.

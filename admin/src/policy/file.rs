@@ -17,7 +17,7 @@ const MAX_POLICY: usize = 1 << 20;
 const PEM: &str = "-----BEGIN ";
 
 /// Reads a policy file, with the roots that it names in it, and checks it as a whole.
-pub(super) fn load(path: &Path) -> Result<(PolicyFile, TrustPolicy), Failure> {
+pub(crate) fn load(path: &Path) -> Result<(PolicyFile, TrustPolicy), Failure> {
     let bytes = input::read(path, MAX_POLICY)?;
     let text = std::str::from_utf8(bytes.expose()).map_err(|_| refused(path, None, "it isn't text"))?;
     let mut file: PolicyFile = toml::from_str(text).map_err(|error| {

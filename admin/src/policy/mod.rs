@@ -1,7 +1,7 @@
 //! `key-admin policy`
 
 mod diff;
-mod file;
+pub(crate) mod file;
 
 use std::path::PathBuf;
 

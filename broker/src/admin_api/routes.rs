@@ -9,8 +9,8 @@ use actix_web::{HttpResponse, ResponseError, web};
 use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
-    AclRules, AddPrincipal, AddReference, ApplyPolicy, CreateDomain, CreateTickets, ImportEntry, Problem,
-    SetPreset, State, Status,
+    AclRules, AddPrincipal, AddReference, ApplyPolicy, AuditQuery, CreateDomain, CreateTickets, ImportEntry,
+    Problem, SetPreset, State, Status,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -86,6 +86,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/references/{kind}/{measurement}", web::delete().to(remove_reference))
         .route("/v1/domains/{domain}/tickets/{id}", web::delete().to(revoke_ticket))
         .route("/v1/domains/{domain}/audit/verify", web::post().to(verify_audit))
+        .route("/v1/domains/{domain}/audit/search", web::post().to(search_audit))
         .service(
             web::resource("/v1/domains/{domain}/policy")
                 .app_data(json_config(MAX_POLICY_BODY))
@@ -260,6 +261,15 @@ async fn revoke_ticket(admin: web::Data<Admin>, path: web::Path<(String, String)
 async fn import(admin: web::Data<Admin>, path: web::Path<String>, body: SecretJson<ImportEntry>) -> Answer {
     let import = domains::Import { domain: name(&path)?, entry: body.0 };
     Ok(HttpResponse::Created().force_close().json(ask(&admin, import).await?))
+}
+
+async fn search_audit(
+    admin: web::Data<Admin>,
+    path: web::Path<String>,
+    query: web::Json<AuditQuery>,
+) -> Answer {
+    let search = domains::SearchAudit { domain: name(&path)?, query: query.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, search).await?))
 }
 
 async fn verify_audit(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {

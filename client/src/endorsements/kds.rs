@@ -1,5 +1,5 @@
 //! AMD's key distribution service, or a mirror of it (57230, "Versioned Chip Endorsement Key (VCEK) Certificate and KDS
-//! Interface Specification").
+//! Interface Specification", chapter 4).
 
 use std::path::Path;
 use std::sync::Arc;

@@ -54,7 +54,7 @@ impl Vcek {
         hex::encode(self.tcb)
     }
 
-    /// The parts of the TCB, by the names that the KDS and others give them, in their order (57230, table 13).
+    /// The parts of the TCB, by the names that the KDS and others give them, in their order (57230, chapter 4).
     fn parts(&self) -> Vec<(&'static str, u8)> {
         match (self.product, self.tcb) {
             (SnpProduct::Milan | SnpProduct::Genoa, [bl, tee, _, _, _, _, snp, ucode]) => {

@@ -99,8 +99,8 @@ impl KeyPlatform {
 /// This machine's SVN and committed TCB, from a report of its own: at most that can be mixed in.
 fn current() -> Result<(u32, u64), EvidenceError> {
     let collected = sev_snp::device_report()?;
-    let report = SnpReport::from_bytes(&collected)
-        .ok_or_else(|| sev_snp::Fault::Device("its report can't be read".to_owned()))?;
+    let report = SnpReport::read(&collected)
+        .map_err(|_| sev_snp::Fault::Device("its report can't be read".to_owned()))?;
     Ok((report.guest_svn(), u64::from_le_bytes(report.committed_tcb())))
 }
 

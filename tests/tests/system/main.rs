@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attest;
 mod cryptstore;
 mod docs;
 mod durability;
@@ -28,3 +29,4 @@ mod status;
 mod stock;
 mod threats;
 mod trace;
+mod trail;

@@ -53,7 +53,7 @@ fn t26_a_platform_whose_root_nobody_names_and_a_guest_that_is_open_are_refused()
         .listed("measurement", "")
         .lines()
         .filter(|line| !line.starts_with("roots"))
-        .fold(String::new(), |text, line| text + line + "\n");
+        .fold(String::new(), |text, line| format!("{text}{line}\n"));
     apply(&broker, &fleet, &without_root);
     enroll(&fleet, &broker, &vm).0.run().failed(6).is("attestation-refused");
     apply(&broker, &fleet, &vm.listed("measurement", ""));
@@ -69,7 +69,7 @@ fn a_broker_elsewhere_proves_what_it_runs_and_its_agents_demand_it() {
     let home = Broker::start();
     let fleet = Fleet::create(&home, "fleet", "members");
     let (far, vm) = (SnpMachine::start(0xb0), SnpMachine::start(0x5a));
-    apply(&home, &fleet, &(far.listed("broker", "may-issue = true") + &vm.listed("measurement", "")));
+    apply(&home, &fleet, &(far.listed("broker", "may-issue = true") + vm.listed("measurement", "").as_str()));
     let broker = start(&home, &fleet, &far.evidence());
     wait_for(&broker, "ok");
     let (call, state) = enroll(&fleet, &broker, &vm);

@@ -1,9 +1,13 @@
 //! A report looked at from all sides: every rule's verdict, for people. Nothing comes of it that admits anybody.
 
+use std::sync::Arc;
+
 use claviger_proto::key::PublicKey;
 use rustls_pki_types::UnixTime;
 
 use super::case::Case;
+use super::chain::Chain;
+use super::hex_bytes::ChipId;
 use super::material::Material;
 use super::package::not_a_report;
 use super::product::SnpProduct;
@@ -37,6 +41,10 @@ pub struct SnpExamination {
     pub report: Option<SnpReport>,
     /// The product, as far as it could be told.
     pub product: Option<SnpProduct>,
+    /// The chip that the VCEK's certificate proves, also where the report hides it; only of what is accepted.
+    pub chip_id: Option<ChipId>,
+    /// The provider that the VLEK's certificate proves; only of what is accepted.
+    pub csp_id: Option<String>,
     /// The verdict of every rule, in their order.
     pub verdicts: Vec<SnpVerdict>,
 }
@@ -68,7 +76,8 @@ pub fn examine_snp(
         Ok(report) => report,
         Err(why) => {
             not_a_report(why, &mut judge);
-            return SnpExamination { report: None, product: None, verdicts: judge.verdicts() };
+            let (product, chip_id, csp_id, verdicts) = (None, None, None, judge.verdicts());
+            return SnpExamination { report: None, product, chip_id, csp_id, verdicts };
         }
     };
     let mut material = Material::default();
@@ -76,11 +85,17 @@ pub fn examine_snp(
     let added = added.and_then(|()| endorsements.crls.iter().try_for_each(|one| material.add_crl(one)));
     // A name that was given must be the report's own, and the chain's.
     let product = question.product.or_else(|| product_of(&report, &material));
-    look(&report, product, &material, question, &mut judge);
+    let chain = look(&report, product, &material, question, &mut judge);
     if let Err(why) = added {
         judge.amend(SnpRule::VekPresent, SnpOutcome::Failed(why.to_owned()));
     }
-    SnpExamination { report: Some(report), product, verdicts: judge.verdicts() }
+    let (report, verdicts) = (Some(report), judge.verdicts());
+    let mut found = SnpExamination { report, product, chip_id: None, csp_id: None, verdicts };
+    if let Some(chain) = chain.filter(|_| found.accepted()) {
+        found.chip_id = chain.facts.chip;
+        found.csp_id.clone_from(&chain.facts.csp);
+    }
+    found
 }
 
 fn look(
@@ -89,7 +104,7 @@ fn look(
     material: &Material,
     question: &SnpQuestion<'_>,
     judge: &mut Judge,
-) {
+) -> Option<Arc<Chain>> {
     let seconds = i64::try_from(question.now.as_secs()).unwrap_or(i64::MAX);
     let measurement = report.measurement();
     let trusted = question.policy.map(|policy| policy.trusted(EvidenceKind::SevSnp, &measurement, seconds));
@@ -110,5 +125,5 @@ fn look(
     };
     // A thorough judge never stops.
     let _ = judge_report(&case, judge);
-    let _ = judge_chain(&case, material, &roots, None, seconds, judge);
+    judge_chain(&case, material, &roots, None, seconds, judge).unwrap_or_default()
 }

@@ -13,6 +13,8 @@ use super::table::{self, TableEntry};
 /// Most certificates and lists that are looked at.
 const MAX_PARTS: usize = 16;
 
+const NEITHER: &str = "a certificate is neither DER nor PEM";
+
 /// What came, as DER, unread.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Material {
@@ -37,12 +39,14 @@ impl Material {
     pub(super) fn add_certificate(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         if is_der(bytes) {
             self.certificates.push(bytes.to_vec());
-        } else {
-            for der in CertificateDer::pem_slice_iter(bytes).take(MAX_PARTS + 1) {
-                self.certificates.push(der.map_err(|_| "a certificate is neither DER nor PEM")?.to_vec());
-            }
+            return self.bounded();
         }
-        self.bounded()
+        let before = self.certificates.len();
+        for der in CertificateDer::pem_slice_iter(bytes).take(MAX_PARTS + 1) {
+            self.certificates.push(der.map_err(|_| NEITHER)?.to_vec());
+        }
+        // A host may leave an entry of its table empty; text without a certificate in it is a mistake.
+        if self.certificates.len() == before && !bytes.is_empty() { Err(NEITHER) } else { self.bounded() }
     }
 
     /// A list, DER, or PEM with one or more.

@@ -7,6 +7,7 @@ use claviger_proto::trust::{EvidenceItem, EvidencePackage};
 use super::case::Case;
 use super::chain::Chain;
 use super::material::Material;
+use super::product::SnpProduct;
 use super::report::{NotAReport, SnpReport};
 use super::requirements::SnpRequirements;
 use super::roots::Roots;
@@ -59,6 +60,8 @@ pub fn snp_package(report: &[u8], certificates: Option<&[u8]>, user_data: Option
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
     report: SnpReport,
+    /// As far as the evidence itself says it; a report of version 2 leaves it to a certificate, which costs to read.
+    product: Option<SnpProduct>,
     material: Material,
     ticket: Option<TicketId>,
     report_data: [u8; 64],
@@ -108,11 +111,13 @@ pub(in crate::kind) fn screen(
     let trusted: Vec<_> = policy.trusted(KIND, &measurement, now)?.collect();
     let material = items.certificates.map(Material::from_table).transpose();
     let material = material.map_err(|why| AttestError::Statement { part: CERTIFICATES, why })?;
+    let material = material.unwrap_or_default();
     let pending = Pending {
+        product: product_of(&report, &material),
         vmpls: trusted.iter().map(|value| value.vmpl()).collect(),
         roots: roots_at(&trusted, &report),
         demands: policy.snp().clone(),
-        material: material.unwrap_or_default(),
+        material,
         ticket,
         report_data,
         report,
@@ -134,7 +139,7 @@ impl Pending {
     fn case<'a>(&'a self, material: &Material) -> Case<'a> {
         Case {
             report: &self.report,
-            product: product_of(&self.report, material),
+            product: self.product.or_else(|| product_of(&self.report, material)),
             demands: Some(&self.demands),
             listed: Some(true),
             vmpls: Some(&self.vmpls),
@@ -147,7 +152,7 @@ impl Pending {
         let brought = self.report.signer().is_some_and(|signer| self.material.has_vek(signer));
         (!brought).then(|| EndorsementNeeded {
             signer: self.report.signer(),
-            product: product_of(&self.report, &self.material),
+            product: self.product,
             chip_id: self.report.chip_id(),
             reported_tcb: self.report.reported_tcb(),
         })

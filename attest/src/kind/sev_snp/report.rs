@@ -4,6 +4,7 @@
 
 use super::hex_bytes::ChipId;
 use super::product::SnpProduct;
+use super::rules::{Broken, SnpRule};
 use crate::measurement::Measurement;
 
 /// Bytes of a report.
@@ -48,9 +49,13 @@ impl SnpReport {
         }
     }
 
-    /// A report of a known version, 2 to 5, unverified; `None` for anything else.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Self::parse(bytes).ok()
+    /// Takes a report of a known version, to be looked at; else the rule that it breaks, and why. Nothing it says
+    /// is verified.
+    pub fn read(bytes: &[u8]) -> Result<Self, (SnpRule, String)> {
+        Self::parse(bytes).map_err(|why| {
+            let Broken { rule, why } = why.into();
+            (rule, why)
+        })
     }
 
     /// The raw bytes.
@@ -238,7 +243,7 @@ impl SnpReport {
     }
 
     /// The signature as r ‖ s, big-endian, 48 bytes each; in the report they are little-endian.
-    pub(super) fn signature(&self) -> [u8; 2 * NUMBER] {
+    pub fn signature(&self) -> [u8; 2 * NUMBER] {
         let mut out = [0; 2 * NUMBER];
         out[..NUMBER].copy_from_slice(&self.0[R..R + NUMBER]);
         out[NUMBER..].copy_from_slice(&self.0[S..S + NUMBER]);

@@ -24,7 +24,7 @@ pub struct SnpTcb {
 
 impl SnpTcb {
     /// Reads the 8 bytes as this product orders them; `None` where a reserved byte isn't zero.
-    pub(super) fn parse(product: SnpProduct, bytes: [u8; 8]) -> Option<Self> {
+    pub fn parse(product: SnpProduct, bytes: [u8; 8]) -> Option<Self> {
         match (product, bytes) {
             (SnpProduct::Milan | SnpProduct::Genoa, [bootloader, tee, 0, 0, 0, 0, snp, microcode]) => {
                 Some(Self { fmc: 0, bootloader, tee, snp, microcode })

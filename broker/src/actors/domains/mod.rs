@@ -8,6 +8,7 @@ mod error;
 mod import;
 mod policy;
 mod pulled;
+mod records;
 mod registry;
 mod tickets;
 
@@ -185,6 +186,16 @@ pub struct RevokeTicket {
 #[rtype(result = "Result<admin::AuditReport, AdminError>")]
 pub struct VerifyAudit(pub DomainName);
 
+/// Look for records in a domain's audit.
+#[derive(Message)]
+#[rtype(result = "Result<admin::AuditPage, AdminError>")]
+pub struct SearchAudit {
+    /// Whose.
+    pub domain: DomainName,
+    /// Which.
+    pub query: admin::AuditQuery,
+}
+
 /// Put an entry into a domain.
 #[derive(Message)]
 #[rtype(result = "Result<admin::Imported, AdminError>")]
@@ -320,6 +331,7 @@ handle! {
     ListTickets => |registry, list| registry.list_tickets(&list.0).await;
     RevokeTicket => |registry, it| registry.revoke_ticket(&it.domain, &it.id).await;
     VerifyAudit => |registry, verify| registry.verify_audit(&verify.0).await;
+    SearchAudit => |registry, search| registry.search_audit(&search.domain, search.query).await;
     Import => |registry, import| registry.import(&import.domain, import.entry).await;
     OwnIdentity => |registry, own| pulled::identity(&registry, &own.0);
     TakeOver => |registry, it| pulled::take(&registry, &it.domain, &it.policy, it.pulled).await;

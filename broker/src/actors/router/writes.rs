@@ -9,7 +9,7 @@ use claviger_proto::key_service::{
     Generate, Latest, Outcome, PutOptions, Refusal, Rotate, Store, Target, Which,
 };
 use claviger_proto::{EntryType, ResourceName, Secret, Version};
-use claviger_store::{Change, ChangeVersions, Command, Done, PutEntry, Span, StoreError};
+use claviger_store::{AuditFacts, Change, ChangeVersions, Command, Done, PutEntry, Span, StoreError};
 
 use super::{Asked, Step, Tools, failed, refusal};
 use crate::net::permits::Place;
@@ -53,7 +53,7 @@ fn put(asked: &Asked, permit: Permit, made: Made) -> PutEntry {
         blob,
         options,
         now: asked.seconds(),
-        audit: asked.facts.clone(),
+        audit: committed(&asked.facts),
     }
 }
 
@@ -190,7 +190,7 @@ pub(super) fn change(asked: Asked, tools: &Tools, change: Change, target: Target
 }
 
 fn change_command(asked: &Asked, permit: Permit, change: Change, span: Span) -> Command {
-    let (keys, audit) = (Arc::clone(&asked.domain.keys), asked.facts.clone());
+    let (keys, audit) = (Arc::clone(&asked.domain.keys), committed(&asked.facts));
     Command::Change(ChangeVersions { keys, permit, change, span, audit })
 }
 
@@ -239,4 +239,9 @@ async fn commit(asked: Asked, tools: &Tools, command: Command, place: Place) -> 
 fn done(asked: &Asked, tools: &Tools, outcome: Outcome) -> super::Held {
     tracing::debug!(id = %asked.id, domain = %asked.domain.name, action = %asked.facts.action, "committed");
     tools.recorder.committed(&asked.facts, outcome)
+}
+
+/// The record of what a commit does: it is there only if that is done.
+fn committed(facts: &AuditFacts) -> AuditFacts {
+    AuditFacts { outcome: "ok".into(), ..facts.clone() }
 }

@@ -26,8 +26,8 @@ impl World {
 
     /// Lists the VM, and the broker with these words about it.
     fn list(&self, about_broker: &str) {
-        let tables =
-            listed("measurement", &self.vm, "label = \"web\"") + &listed("broker", &self.cloud, about_broker);
+        let tables = listed("measurement", &self.vm, "label = \"web\"")
+            + listed("broker", &self.cloud, about_broker).as_str();
         apply(&self.home, &self.fleet, &tables);
     }
 
@@ -54,7 +54,11 @@ fn it_serves_what_home_was_given_and_goes_on_when_home_is_away() {
     // Key and certificate never leave their places as text.
     let key = fs::read(&world.fleet.policy_key).unwrap();
     assert!(!cloud.log().contains(std::str::from_utf8(&key).unwrap().lines().nth(1).unwrap()));
-    assert!(world.home.log().contains("with_key"), "home's log says who has the key");
+    let given = world.home.admin("audit list --domain fleet --action broker-enroll").run().ok();
+    let record = &given["records"][0];
+    let said = (&record["role"], &record["measurement"], &record["reason"]);
+    let expected = ("broker", world.cloud.measurement.as_str(), "it was given the policy key");
+    assert_eq!(said, (&expected.0.into(), &expected.1.into(), &expected.2.into()), "{record}");
 
     world.home.stop();
     let told = wait_for(&cloud, "unreachable");

@@ -67,7 +67,7 @@ fn another_image_enrols_anew() {
     wait_for(&cloud, "ok");
     cloud.stop();
     let next = world.fleet.machine("next");
-    let tables = listed("broker", &next, "") + &listed("measurement", &world.vm, "");
+    let tables = listed("broker", &next, "") + listed("measurement", &world.vm, "").as_str();
     apply(&world.home, &world.fleet, &tables);
     cloud.configure(claviger_tests::elsewhere::bootstrap(&world.home, &world.fleet, &simulated(&next)));
     cloud.serve();
@@ -83,7 +83,7 @@ fn evidence_of_one_role_purpose_or_channel_is_none_of_another() {
     let world = World::new();
     // Even where one machine may be both.
     let tables =
-        listed("broker", &world.cloud, "may-issue = true") + &listed("measurement", &world.cloud, "");
+        listed("broker", &world.cloud, "may-issue = true") + listed("measurement", &world.cloud, "").as_str();
     apply(&world.home, &world.fleet, &tables);
     let submit = |purpose: &str, role, bound| {
         let mut admission = Admission::begin(&world.home, &world.fleet);
@@ -110,7 +110,7 @@ fn evidence_of_one_role_purpose_or_channel_is_none_of_another() {
             ("failed", "attestation-refused"),
             "{purpose} {role} {bound:?}"
         );
-        assert!(answer.artifact().is_none_or(|artifact| artifact.is_empty()));
+        assert!(answer.artifact().is_none_or(<[u8]>::is_empty));
     }
     // The state needs a broker's certificate on the channel.
     assert_eq!(submit(STATE, Role::Broker, Purpose::Freshness).code(), "certificate-refused");
