@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use claviger_attest::{Measurement, SigningKey, SimulatedPlatform};
 use claviger_client::cli::{Failure, Report, clock};
+use claviger_client::evidence::SIMULATED_ROOT;
+use claviger_proto::Secret;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::files::{NewFile, write_all_new};
@@ -70,11 +73,14 @@ pub(crate) fn run(context: &Context, command: &Simulated) -> Result<(), Failure>
     let platform =
         SimulatedPlatform::generate(measurement, root, clock::unix_time()).map_err(keys::broken)?;
     let files = platform.files().map_err(keys::broken)?;
+    let derived = derived_root()?;
+    let derived = NewFile { name: SIMULATED_ROOT, bytes: derived.expose(), private: true };
     let files: Vec<_> = files
         .iter()
         // A root that several platforms share stays where it is.
         .filter(|(name, _)| args.platform_key.is_none() || *name != PLATFORM_KEY)
         .map(|(name, bytes)| NewFile { name, bytes: bytes.expose(), private: *name != MEASUREMENT_FILE })
+        .chain([derived])
         .collect();
     write_all_new(&args.dir, &files)?;
     context.tell(&Made {
@@ -82,6 +88,14 @@ pub(crate) fn run(context: &Context, command: &Simulated) -> Result<(), Failure>
         measurement: measurement.to_string(),
         attest_root: args.platform_key.clone().unwrap_or_else(|| args.dir.join(PLATFORM_KEY)),
     })
+}
+
+/// What the platform derives its keys from.
+fn derived_root() -> Result<Secret, Failure> {
+    let mut bytes = Zeroizing::new(vec![0; 32]);
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Failure::new("system", 1, "the system gives no randomness", "try again"))?;
+    Ok(Secret::new(std::mem::take(&mut *bytes)))
 }
 
 fn random_measurement() -> Result<Measurement, Failure> {

@@ -1,7 +1,10 @@
 //! `key-admin status`
 
+use std::fmt::Write as _;
+
+use claviger_client::cli::clock;
 use claviger_client::cli::{Failure, Report};
-use claviger_proto::admin::{State, Status};
+use claviger_proto::admin::{Home, State, Status};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -19,7 +22,7 @@ struct Told {
 
 impl Report for Told {
     fn text(&self) -> String {
-        let Status { version, state, broker_id, domains, shards, connections } = &self.status;
+        let Status { version, state, broker_id, domains, shards, connections, home } = &self.status;
         let state = match state {
             State::Sealed => "sealed: it serves nothing until it is unsealed",
             State::Ready => "ready",
@@ -27,7 +30,19 @@ impl Report for Told {
         };
         format!(
             "broker {broker_id}, version {version}\n  {state}\n  \
-             {domains} domains, {shards} shards, {connections} connections"
+             {domains} domains, {shards} shards, {connections} connections{}",
+            home.as_ref().map(of_home).unwrap_or_default()
         )
     }
+}
+
+fn of_home(home: &Home) -> String {
+    let mut text = format!("\n  home {}", home.address);
+    for pulled in &home.domains {
+        let last = pulled.last_ok.map(|at| format!(", last heard {}", clock::text(at))).unwrap_or_default();
+        let why = pulled.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        // Writing to a string can't fail.
+        let _ = write!(text, "\n    {} {}{last}{why}", pulled.domain, pulled.state);
+    }
+    text
 }

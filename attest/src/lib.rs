@@ -25,10 +25,10 @@ mod role;
 pub use attested::{Attested, EndorsementNeeded, Endorsements, Expected, Screened, screen, verify};
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
 pub use cert::{
-    ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BrokerMeasurements,
-    CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, Principal, PrincipalName, Principals,
-    TrustedPrincipal, certificate_spki, self_signed_agent, self_signed_policy, sign_as_principal,
-    verify_agent, verify_broker,
+    ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BROKER_DAYS, BrokerIssuer,
+    BrokerMeasurements, CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, Principal,
+    PrincipalName, Principals, TrustedPrincipal, certificate_spki, self_signed_agent, self_signed_policy,
+    sign_as_principal, verify_agent, verify_broker,
 };
 pub use digest::{sha256, sha384};
 pub use error::{
@@ -53,6 +53,7 @@ pub use new_key::{NewKey, NewKeyError};
 pub use possession::{check_possession, prove_possession};
 pub use proofs::{Moment, Proofs, Standing};
 pub use reference::{
-    MilanRule, PolicyFault, PolicyFile, PolicyFileError, ReferenceValue, ReferenceValues, TrustPolicy,
+    BrokerValue, ListedBroker, MilanRule, PolicyFault, PolicyFile, PolicyFileError, PolicyTable,
+    ReferenceValue, ReferenceValues, TrustPolicy,
 };
 pub use role::Role;

@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 
 use claviger_attest::{
-    EvidenceKind, InstanceDemand, InstanceWay, KeyAlgorithm, Measurement, MilanRule, PolicyFault, PolicyFile,
-    ReferenceError, ReferenceValue, SigningKey, TrustPolicy,
+    BrokerValue, EvidenceKind, InstanceDemand, InstanceWay, KeyAlgorithm, Measurement, MilanRule,
+    PolicyFault, PolicyFile, ReferenceError, ReferenceValue, SigningKey, TrustPolicy,
 };
 use claviger_proto::key::PublicKey;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn read(value: Value) -> Result<TrustPolicy, String> {
 
 fn fault(value: Value) -> (Option<usize>, PolicyFault) {
     let error = TrustPolicy::from_file(serde_json::from_value(value).unwrap()).unwrap_err();
-    (error.entry, error.fault)
+    (error.entry.map(|(_, at)| at), error.fault)
 }
 
 fn entry(byte: u8) -> Value {
@@ -100,6 +100,28 @@ fn the_same_twice_is_a_mistake_and_so_is_a_contradiction() {
 }
 
 #[test]
+fn brokers_are_a_list_of_their_own() {
+    let broker = |byte, may_issue: Option<bool>| {
+        let mut broker = entry(byte);
+        if let Some(may_issue) = may_issue {
+            broker["may-issue"] = may_issue.into();
+        }
+        broker
+    };
+    let file = |brokers: &[Value]| json!({"format": 1, "measurement": [entry(2)], "broker": brokers});
+    let policy = read(file(&[broker(2, None), broker(3, Some(true))])).unwrap();
+    assert_eq!(policy.references.len(), 1);
+    let may: Vec<_> = policy.brokers.iter().map(|b| (*b.value.measurement(), b.may_issue)).collect();
+    assert_eq!(may, [(measurement(2), false), (measurement(3), true)]);
+    let again = fault(file(&[broker(3, Some(true)), broker(3, Some(true))]));
+    assert_eq!(again, (Some(1), PolicyFault::Duplicate(1)));
+    let other = fault(file(&[broker(3, Some(true)), broker(3, None)]));
+    assert_eq!(other, (Some(1), PolicyFault::Contradiction(1)));
+    let agent = json!({"format": 1, "measurement": [broker(2, Some(false))]});
+    assert_eq!(fault(agent), (Some(0), PolicyFault::NoBroker));
+}
+
+#[test]
 fn a_demand_is_a_word_or_a_list() {
     let demand = |demand: Value| read(json!({"format": 1, "instance": {"demand": demand}}));
     assert!(demand("none".into()).unwrap().instance.is_none());
@@ -152,15 +174,24 @@ fn policies() -> impl Strategy<Value = TrustPolicy> {
         prop::option::of("[A-Za-z0-9._-]{1,64}"),
         prop::option::of(-1_000_000_000..250_000_000_000_i64),
         1..4_usize,
+        prop::option::of(any::<bool>()),
     );
     let demand = select(vec![vec![], vec![InstanceWay::Ticket]]);
     (prop::collection::vec(value, 0..8), demand).prop_map(|(values, ways)| {
         let mut policy =
             TrustPolicy { instance: InstanceDemand::new(ways).unwrap(), ..TrustPolicy::default() };
-        for (byte, label, expires, roots) in values {
+        for (byte, label, expires, roots, broker) in values {
             let roots = (0..2).filter(|at| roots & (1 << at) != 0).map(|at| ROOTS[at].clone()).collect();
             let value = ReferenceValue::new(KIND, measurement(byte), label, roots).unwrap();
-            policy.references.add(value.expiring(expires).unwrap());
+            let value = value.expiring(expires).unwrap();
+            let same = |known: &BrokerValue| {
+                known.value.measurement() == value.measurement() && known.value.label() == value.label()
+            };
+            match broker {
+                None => _ = policy.references.add(value),
+                Some(_) if policy.brokers.iter().any(same) => {}
+                Some(may_issue) => policy.brokers.push(BrokerValue { value, may_issue }),
+            }
         }
         policy
     })

@@ -75,6 +75,7 @@ impl Domain {
             references: Vec::new(),
             access: Vec::new(),
             created: now,
+            home: None,
         };
         let audit = AuditFacts { time: now, action: "domain-create".into(), ..AuditFacts::default() };
         let create = Command::CreateDomain(NewDomain { name: self.name.clone(), record, audit });

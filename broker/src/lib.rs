@@ -5,6 +5,7 @@
 
 pub mod actors;
 pub mod admin_api;
+mod bootstrap;
 pub mod config;
 pub mod domain;
 pub mod era;

@@ -16,24 +16,33 @@ use crate::tls;
 use crate::wire::Wire;
 
 pub(crate) async fn challenge(wire: &mut Wire) -> Result<[u8; NONCE], Error> {
-    match receive(wire, None).await? {
+    match receive(wire, None, MAX_ADMISSION_FRAME).await? {
         TrustResponse::Challenge(nonce) => Ok(nonce),
         TrustResponse::Admitted(_) | TrustResponse::Refused(_) => Err(wire.fault(ProtocolFault::Unrelated)),
     }
 }
 
 pub(crate) async fn submit(wire: &mut Wire, request: &TrustRequest) -> Result<Vec<u8>, Error> {
-    match receive(wire, Some(&request.encode_body())).await? {
+    submit_within(wire, request, MAX_ADMISSION_FRAME).await
+}
+
+/// The same, for an answer of at most `limit` bytes.
+pub(crate) async fn submit_within(
+    wire: &mut Wire,
+    request: &TrustRequest,
+    limit: usize,
+) -> Result<Vec<u8>, Error> {
+    match receive(wire, Some(&request.encode_body()), limit).await? {
         TrustResponse::Admitted(certificate) => Ok(certificate),
         TrustResponse::Challenge(_) | TrustResponse::Refused(_) => Err(wire.fault(ProtocolFault::Unrelated)),
     }
 }
 
 /// The broker's next message, the first without one of ours; a refusal is an error at any point.
-async fn receive(wire: &mut Wire, message: Option<&[u8]>) -> Result<TrustResponse, Error> {
+async fn receive(wire: &mut Wire, message: Option<&[u8]>, limit: usize) -> Result<TrustResponse, Error> {
     let answer = match message {
-        None => wire.first(MAX_ADMISSION_FRAME).await?,
-        Some(message) => wire.exchange(message, MAX_ADMISSION_FRAME).await?,
+        None => wire.first(limit).await?,
+        Some(message) => wire.exchange(message, limit).await?,
     };
     let decoded = TrustResponse::decode_body(answer);
     match decoded.map_err(|fault| wire.fault(fault))? {
@@ -52,15 +61,28 @@ pub(crate) fn bind(
     spki: Option<&[u8]>,
     nonce: &[u8; NONCE],
 ) -> Result<[u8; 64], Error> {
+    bind_as(Role::Agent, wire, purpose, policy, leaf, spki, nonce)
+}
+
+/// The same for who isn't an agent.
+pub(crate) fn bind_as(
+    role: Role,
+    wire: &Wire,
+    purpose: Purpose,
+    policy: &PolicyCertificate,
+    leaf: &[u8],
+    spki: Option<&[u8]>,
+    nonce: &[u8; NONCE],
+) -> Result<[u8; 64], Error> {
     let connection = wire.tls();
     let server_leaf = connection.peer_certificates().and_then(|chain| chain.first());
     let server_leaf = server_leaf.ok_or_else(|| wire.fault(ProtocolFault::Unrelated))?;
     let exporter = connection
-        .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
+        .export_keying_material([0; EXPORTER_LEN], exporter_label(role), Some(nonce))
         .map_err(|source| Error::Tls { address: wire.address().clone(), source })?;
     let spki = spki.map(sha384);
     let binding = Binding {
-        role: Role::Agent,
+        role,
         purpose,
         policy_digest: policy.digest(),
         nonce,

@@ -26,7 +26,7 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// Where certificates' dates are compared with; the system's clock by default.
     pub time: Arc<dyn TimeProvider>,
-    /// Which brokers of the domain are accepted, by measurement; any by default.
+    /// Which brokers of the domain are accepted, by measurement; by default those that the identity names, or any.
     pub measurements: BrokerMeasurements,
 }
 
@@ -50,7 +50,8 @@ pub struct Connector {
 impl Connector {
     /// Prepares. Fails only where the private key can't be used or isn't the certificate's.
     pub fn new(identity: &Identity, options: &Options) -> Result<Self, Error> {
-        let trust = Trust::new(identity.domain(), identity.policy(), &options.measurements);
+        let trust =
+            Trust::new(identity.domain(), identity.policy(), &identity.demands(&options.measurements));
         let session =
             Session::admitted(trust, identity.certificate(), identity.key().pkcs8_der(), &options.time)?;
         Ok(Self { session, timeouts: options.timeouts, time: Arc::clone(&options.time) })

@@ -62,5 +62,6 @@ pub async fn enroll(
     let certificate = submit(&mut wire, &request).await?;
     let peer = check(&wire, enrollment.domain, enrollment.policy, &certificate, &key, now)?;
     let (domain, policy) = (enrollment.domain.clone(), enrollment.policy.clone());
-    Ok(Admitted { identity: Identity::new(domain, policy, certificate, key.to_private()?), peer })
+    let identity = Identity::new(domain, policy, certificate, key.to_private()?);
+    Ok(Admitted { identity: identity.with_brokers(options.measurements.clone()), peer })
 }

@@ -1,6 +1,6 @@
 //! Who this machine is in its domain.
 
-use claviger_attest::{CertificateError, Peer, PolicyCertificate, verify_agent};
+use claviger_attest::{BrokerMeasurements, CertificateError, Peer, PolicyCertificate, verify_agent};
 use claviger_proto::key::{KeyMessage, MessageKey, PrivateKey};
 use claviger_proto::{DomainName, Secret};
 use rustls_pki_types::UnixTime;
@@ -13,13 +13,30 @@ pub struct Identity {
     policy: PolicyCertificate,
     certificate: Vec<u8>,
     key: PrivateKey,
+    brokers: BrokerMeasurements,
 }
 
 impl Identity {
     /// Puts the parts together. `certificate` is DER. Whether it is valid is for the broker to say;
     /// [`Identity::verify`] asks beforehand.
     pub fn new(domain: DomainName, policy: PolicyCertificate, certificate: Vec<u8>, key: PrivateKey) -> Self {
-        Self { domain, policy, certificate, key }
+        Self { domain, policy, certificate, key, brokers: BrokerMeasurements::Any }
+    }
+
+    /// The same, which talks only to brokers that run one of these.
+    #[must_use]
+    pub fn with_brokers(self, brokers: BrokerMeasurements) -> Self {
+        Self { brokers, ..self }
+    }
+
+    /// What the domain's broker has to run for this machine to talk to it.
+    pub fn brokers(&self) -> &BrokerMeasurements {
+        &self.brokers
+    }
+
+    /// What is demanded of a broker on one channel: what the caller says, else what this machine remembers.
+    pub(crate) fn demands(&self, said: &BrokerMeasurements) -> BrokerMeasurements {
+        if *said == BrokerMeasurements::Any { self.brokers.clone() } else { said.clone() }
     }
 
     /// The domain.

@@ -16,6 +16,7 @@
 //!
 //! - [`enroll()`]: from evidence to an [`Identity`]; [`evidence`] says where evidence comes from.
 //! - [`renew()`]: the next certificate, before the last one ends.
+//! - [`pull()`]: how a broker elsewhere gets a domain from its home.
 //! - [`Channel`]: the mutually authenticated channel, many requests on one connection.
 //! - [`trace`]: what is negotiated, verified and decided on the way to a broker, step by step.
 //! - [`cryptstore`]: what a machine keeps: its identity, retrieved secrets, keys of its own.
@@ -37,6 +38,7 @@ pub mod evidence;
 pub mod files;
 mod identity;
 mod proving;
+mod pull;
 mod renew;
 mod requests;
 pub mod state;
@@ -53,6 +55,7 @@ pub use error::{BrokerFault, Error, Phase, ProtocolFault, Service};
 pub use evidence::Collector;
 pub use identity::{Identity, diagnose};
 pub use proving::{PrincipalKey, Prover};
+pub use pull::{BrokerLeaf, Pull, Pulled, pull};
 pub use renew::{Renewal, RenewedKey, due_from, renew};
 pub use ticket::{LaunchTicket, TicketError};
 pub use timeouts::Timeouts;

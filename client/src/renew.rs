@@ -49,7 +49,8 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     };
     let now = options.time.current_time().ok_or(Error::NoClock)?;
     let (domain, policy) = (old.domain().clone(), old.policy().clone());
-    let trust = Trust::new(&domain, &policy, &options.measurements);
+    let brokers = old.demands(&options.measurements);
+    let trust = Trust::new(&domain, &policy, &brokers);
     let session = Session::admitted(trust, old.certificate(), old.key().pkcs8_der(), &options.time)?;
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;
@@ -63,7 +64,8 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     request.new_key = Some(KeyToCertify { spki: key.public().spki_der().to_vec(), proof });
     let certificate = submit(&mut wire, &request).await?;
     let peer = check(&wire, &domain, &policy, &certificate, &key, now)?;
-    Ok(Admitted { identity: Identity::new(domain, policy, certificate, key.to_private()?), peer })
+    let identity = Identity::new(domain, policy, certificate, key.to_private()?).with_brokers(brokers);
+    Ok(Admitted { identity, peer })
 }
 
 /// From when on a certificate is due for renewal: a third of its life is left.

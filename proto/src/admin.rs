@@ -63,6 +63,34 @@ pub struct Status {
     pub shards: usize,
     /// Open connections of the key service and of admission together.
     pub connections: usize,
+    /// Where its domains come from, if from another broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
+}
+
+/// The home broker that a broker gets its domains from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// The address of its admission.
+    pub address: String,
+    /// Each domain that is pulled.
+    pub domains: Vec<PulledDomain>,
+}
+
+/// How it goes with a domain that is pulled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PulledDomain {
+    /// Which.
+    pub domain: DomainName,
+    /// `waiting` before the first pull has ended, `ok`, `unreachable` (it is served as it was last), `refused` by home, or
+    /// `not-taken`, for what came can't be.
+    pub state: String,
+    /// What is wrong, if anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// When home was last heard, in this run of the broker, seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ok: Option<i64>,
 }
 
 /// What to unseal a broker with. Travels only over the local admin socket.

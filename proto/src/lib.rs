@@ -5,6 +5,7 @@
 //! messages; our own fields start at number 100 and are ignored by its programs.
 
 pub mod admin;
+mod domain_state;
 pub mod entry;
 pub mod error;
 pub mod evidence;
@@ -21,6 +22,7 @@ pub mod time_text;
 pub mod trust;
 pub mod version;
 
+pub use domain_state::DomainState;
 pub use entry::{Entry, EntryType};
 pub use error::{ErrorCode, ParseError};
 pub use lv::LvWriter;

@@ -13,6 +13,9 @@ pub const MAX_KEY_SERVICE_FRAME: usize = MAX_DATA + MESSAGE_OVERHEAD;
 /// Largest message body at admission, in bytes: evidence with its certificates is below 16 KiB today.
 pub const MAX_ADMISSION_FRAME: usize = 256 << 10;
 
+/// Largest answer to a broker elsewhere, in bytes: a policy of at most 512 KiB, access rules, and keys.
+pub const MAX_DOMAIN_STATE_FRAME: usize = 2 << 20;
+
 /// Longest resource name, in bytes: fits every engine's key and a line of a log.
 pub const MAX_RESOURCE_NAME: usize = 255;
 

@@ -5,7 +5,9 @@
 //! *Stock*: the same request without a challenge, on plain TCP.
 
 use prost::Message as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::domain_state::DomainState;
 use crate::error::{ErrorCode, ParseError};
 use crate::key_service::Refusal;
 
@@ -49,7 +51,7 @@ pub struct TrustRequest {
     /// `vse-attestation-package`, `sev-platform-package`, …
     #[prost(string, tag = "3")]
     pub submitted_evidence_type: String,
-    /// `authentication` or `attestation`; ours: `renewal`.
+    /// `authentication` or `attestation`; ours: `renewal`, and those of brokers.
     #[prost(string, tag = "4")]
     pub purpose: String,
     /// The evidence.
@@ -77,6 +79,12 @@ pub const PURPOSE_AUTHENTICATION: &str = "authentication";
 /// Ours: purpose of a request for the next admission certificate of a machine that has one, on a channel that it
 /// opened with that one.
 pub const PURPOSE_RENEWAL: &str = "renewal";
+
+/// Ours: purpose of a request for a broker's certificate, for its channel's key, and for the domain's state.
+pub const PURPOSE_BROKER_ENROLLMENT: &str = "broker-enrollment";
+
+/// Ours: purpose of a request for the domain's state alone, on a channel that a broker opened with its certificate.
+pub const PURPOSE_BROKER_STATE: &str = "broker-state";
 
 impl TrustRequest {
     /// Serializes.
@@ -149,6 +157,21 @@ impl TrustResponse {
         message.status = Some(status.to_owned());
         message.artifact = artifact;
         message.encode_to_vec()
+    }
+
+    /// Serializes what a broker elsewhere is given, which may be a secret.
+    pub fn encode_state(state: &DomainState, request_id: &str) -> Zeroizing<Vec<u8>> {
+        let mut message = TrustResponseMessage {
+            status: Some(SUCCEEDED.to_owned()),
+            requesting_enclave_tag: Some("requesting-enclave".to_owned()),
+            providing_enclave_tag: Some("providing-enclave".to_owned()),
+            artifact: Some(std::mem::take(&mut *state.encode())),
+            request_id: Some(request_id.to_owned()),
+            ..TrustResponseMessage::default()
+        };
+        let body = Zeroizing::new(message.encode_to_vec());
+        message.artifact.zeroize();
+        body
     }
 
     /// Reads what the broker sent, and its request id.

@@ -117,6 +117,7 @@ fn new_domain(writer: &mut Writer, name: &DomainName) -> Arc<DomainKeys> {
         references: Vec::new(),
         access: Vec::new(),
         created: NOW,
+        home: None,
     };
     let new = NewDomain { name: name.clone(), record, audit: facts() };
     match writer.commit(vec![Command::CreateDomain(new)]).pop() {

@@ -54,6 +54,9 @@ pub enum StoreError {
         /// In bytes.
         limit: usize,
     },
+    /// What another broker gave of a domain is older than what it gave before, or of another domain.
+    #[error("what the home broker gave is older than what it gave before; nothing was changed")]
+    HomeBehind,
     /// The secret is within the wire's limit, and above this store's.
     #[error("a secret has at most {limit} bytes here")]
     SecretLimit {
@@ -121,6 +124,7 @@ impl StoreError {
             | Self::NotLatest { .. }
             | Self::Destroyed
             | Self::TicketUsed
+            | Self::HomeBehind
             | Self::DomainExists(_) => ErrorCode::Conflict,
             Self::VersionsExhausted | Self::VersionsLimit { .. } => ErrorCode::Refused,
             Self::NameLength { .. } => ErrorCode::InvalidName,

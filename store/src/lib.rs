@@ -44,12 +44,13 @@ pub use slot::{NewSlot, SlotSpec};
 pub use crate::{
     audit::{AuditFacts, BlockNumber, SegmentHead, SegmentWriter},
     data_dir::{DataDir, DataDirError},
-    domain::{BrokerIdentity, DomainKeys, DomainRecord, StoredDomain},
+    domain::{BrokerIdentity, DomainKeys, DomainRecord, HomeMark, StoredDomain},
     error::StoreError,
     store::{Store, Witness},
     ticket::{Ticket, TicketFault, TicketId, TicketState},
     writer::{
         Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange,
-        Done, NewDomain, PutEntry, PutLimits, Span, TicketChange, Tickets, UpdateDomain, Writer,
+        Done, NewDomain, PulledDomain, PutEntry, PutLimits, Span, TicketChange, Tickets, UpdateDomain,
+        Writer,
     },
 };

@@ -103,8 +103,7 @@ impl Store {
     }
 
     fn load(&self, keys: Arc<DomainKeys>) -> Result<StoredDomain, StoreError> {
-        let record = record::load(&self.inner.engine, &keys)?;
-        Ok(StoredDomain { keys, record })
+        record::load(&self.inner.engine, keys)
     }
 
     /// Opens one version of the name that the permit is for; `None` is the latest. An entry that isn't exportable,

@@ -72,13 +72,25 @@ impl Admission {
 
     /// The same for another purpose, leaf, key or nonce.
     pub fn binding_of(&self, purpose: Purpose, leaf: &[u8], spki: &[u8], nonce: &[u8; 32]) -> [u8; 64] {
+        self.binding_as(Role::Agent, purpose, leaf, spki, nonce)
+    }
+
+    /// The same for another role.
+    pub fn binding_as(
+        &self,
+        role: Role,
+        purpose: Purpose,
+        leaf: &[u8],
+        spki: &[u8],
+        nonce: &[u8; 32],
+    ) -> [u8; 64] {
         let exporter = self
             .channel
             .tls()
-            .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
+            .export_keying_material([0; EXPORTER_LEN], exporter_label(role), Some(nonce))
             .expect("an exporter");
         let binding = Binding {
-            role: Role::Agent,
+            role,
             purpose,
             policy_digest: &self.policy,
             nonce,

@@ -13,12 +13,15 @@ pub mod admission;
 pub mod broker;
 pub mod certificate;
 pub mod channel;
+pub mod elsewhere;
 pub mod fleet;
 pub mod kds;
 pub mod message;
 pub mod programs;
 pub mod proving;
 pub mod server;
+#[cfg(feature = "fakes")]
+pub mod snp;
 #[cfg(feature = "fakes")]
 pub mod snp_platform;
 pub mod tools;

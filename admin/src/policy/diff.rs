@@ -48,14 +48,19 @@ pub(super) fn changes(old: &TrustPolicy, new: &TrustPolicy) -> Vec<Change> {
 
 /// All that a policy says, by place.
 fn statements(policy: &TrustPolicy) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<_, _> = policy.references.iter().map(statement).collect();
+    let mut all: BTreeMap<_, _> =
+        policy.references.iter().map(|value| statement("measurement", value)).collect();
+    all.extend(policy.brokers.iter().map(|broker| {
+        let (at, says) = statement("broker", &broker.value);
+        (at, if broker.may_issue { says + ", may issue" } else { says })
+    }));
     all.insert("instance.demand".to_owned(), policy.instance.to_string());
     let snp = serde_json::to_value(policy.references.snp()).unwrap_or_default();
     flatten("sev-snp", &snp, &mut all);
     all
 }
 
-fn statement(value: &ReferenceValue) -> (String, String) {
+fn statement(table: &str, value: &ReferenceValue) -> (String, String) {
     let label = value.label().map(|label| format!(" ({label})")).unwrap_or_default();
     let vmpl = if value.vmpl() == 0 { String::new() } else { format!(" vmpl {}", value.vmpl()) };
     let mut roots: Vec<_> =
@@ -65,7 +70,7 @@ fn statement(value: &ReferenceValue) -> (String, String) {
         .expires()
         .map_or_else(|| "without an end".to_owned(), |end| format!("until {}", clock::text(end)));
     let roots = if roots.is_empty() { String::new() } else { format!(", roots {}", roots.join(" ")) };
-    (format!("measurement {} {}{label}{vmpl}", value.kind(), value.measurement()), end + roots.as_str())
+    (format!("{table} {} {}{label}{vmpl}", value.kind(), value.measurement()), end + roots.as_str())
 }
 
 fn flatten(at: &str, value: &Value, all: &mut BTreeMap<String, String>) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use claviger_attest::{PolicyFile, PolicyFileError, TrustPolicy};
+use claviger_attest::{PolicyFile, PolicyFileError, PolicyTable, TrustPolicy};
 use claviger_client::cli::certificates::MAX_FILE;
 use claviger_client::cli::{Failure, input};
 use claviger_proto::ErrorCode;
@@ -24,12 +24,12 @@ pub(crate) fn load(path: &Path) -> Result<(PolicyFile, TrustPolicy), Failure> {
         let line = error.span().map(|span| line_at(text, span.start));
         refused(path, line, error.message().trim_end())
     })?;
-    let lines = entry_lines(text);
-    file.read_roots(|at, root| {
-        read_root(path, root).map_err(|why| refused(path, lines.get(at).copied(), &format!("a root {why}")))
+    let lines = EntryLines::of(text);
+    file.read_roots(|table, at, root| {
+        read_root(path, root).map_err(|why| refused(path, lines.get(table, at), &format!("a root {why}")))
     })?;
     let policy = TrustPolicy::from_file(file.clone()).map_err(|PolicyFileError { entry, fault }| {
-        refused(path, entry.and_then(|at| lines.get(at).copied()), &fault.to_string())
+        refused(path, entry.and_then(|(table, at)| lines.get(table, at)), &fault.to_string())
     })?;
     Ok((file, policy))
 }
@@ -47,15 +47,35 @@ fn read_root(policy: &Path, root: &str) -> Result<String, String> {
     Ok(key.to_pem())
 }
 
-/// The lines at which `[[measurement]]`s begin.
-fn entry_lines(text: &str) -> Vec<usize> {
-    #[derive(Deserialize)]
-    struct Places {
-        #[serde(default)]
-        measurement: Vec<Spanned<IgnoredAny>>,
+/// The lines at which `[[measurement]]`s and `[[broker]]`s begin.
+struct EntryLines {
+    measurement: Vec<usize>,
+    broker: Vec<usize>,
+}
+
+impl EntryLines {
+    fn of(text: &str) -> Self {
+        #[derive(Default, Deserialize)]
+        struct Places {
+            #[serde(default)]
+            measurement: Vec<Spanned<IgnoredAny>>,
+            #[serde(default)]
+            broker: Vec<Spanned<IgnoredAny>>,
+        }
+        let places = toml::from_str::<Places>(text).unwrap_or_default();
+        let lines = |places: &[Spanned<IgnoredAny>]| {
+            places.iter().map(|place| line_at(text, place.span().start)).collect()
+        };
+        Self { measurement: lines(&places.measurement), broker: lines(&places.broker) }
     }
-    let places = toml::from_str::<Places>(text).map(|places| places.measurement).unwrap_or_default();
-    places.iter().map(|place| line_at(text, place.span().start)).collect()
+
+    fn get(&self, table: PolicyTable, at: usize) -> Option<usize> {
+        let lines = match table {
+            PolicyTable::Measurement => &self.measurement,
+            PolicyTable::Broker => &self.broker,
+        };
+        lines.get(at).copied()
+    }
 }
 
 fn line_at(text: &str, byte: usize) -> usize {

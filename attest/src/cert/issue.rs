@@ -19,6 +19,7 @@ use crate::error::IssueError;
 use crate::instance::{Identified, Instance};
 use crate::key::{KeyAlgorithm, SigningKey};
 use crate::measurement::Measurement;
+use crate::reference::ListedBroker;
 use crate::role::Role;
 
 /// How far the clocks of a domain's machines may lie apart: certificates begin this much before their issue.
@@ -27,6 +28,10 @@ pub const CLOCK_SKEW: Duration = Duration::from_mins(5);
 /// Days for which an agent is admitted, as in the stock implementation; less where the policy certificate
 /// ends sooner.
 pub const ADMISSION_DAYS: u32 = 365;
+
+/// Days for which a broker elsewhere is certified, and so for how long it may be without its home; less where the policy
+/// certificate ends sooner.
+pub const BROKER_DAYS: u32 = 90;
 
 /// Days of the certificate with which an agent enrols: long enough for a slow admission, no identity.
 const TEMPORARY_DAYS: u32 = 1;
@@ -117,6 +122,11 @@ impl Issuer {
     /// The same key and certificate, able to admit agents only.
     pub fn into_admission(self: Arc<Self>) -> AdmissionIssuer {
         AdmissionIssuer(self)
+    }
+
+    /// The same key and certificate, able to admit brokers elsewhere only.
+    pub fn into_broker_admission(self: Arc<Self>) -> BrokerIssuer {
+        BrokerIssuer(self)
     }
 
     /// The policy certificate.
@@ -211,6 +221,27 @@ impl AdmissionIssuer {
             ..AdmissionExtension::new(Role::Agent)
         };
         self.0.issue(&admission, attested.spki(), Some(attested.measurement()), now, ADMISSION_DAYS)
+    }
+}
+
+/// An issuer on the path of brokers elsewhere: it certifies what was attested and is listed as a broker, as a broker,
+/// and can do nothing else.
+#[derive(Clone)]
+pub struct BrokerIssuer(Arc<Issuer>);
+
+impl BrokerIssuer {
+    /// Issues the certificate of a listed broker, for [`BROKER_DAYS`].
+    pub fn admit(&self, broker: &ListedBroker, now: UnixTime) -> Result<Vec<u8>, IssueError> {
+        let attested = broker.attested();
+        let admission = AdmissionExtension {
+            reported_tcb: attested.machine().reported_tcb,
+            chip_id: attested.machine().chip_id,
+            evidence_kind: Some(attested.kind()),
+            challenge_fresh: Some(attested.challenge_fresh()),
+            evidence_digest: Some(*attested.evidence_digest()),
+            ..AdmissionExtension::new(Role::Broker)
+        };
+        self.0.issue(&admission, attested.spki(), Some(attested.measurement()), now, BROKER_DAYS)
     }
 }
 

@@ -16,7 +16,10 @@ mod tests;
 
 pub use extension::{ADMISSION_EXTENSION_OID, AdmissionExtension};
 pub use facts::{CertificateFacts, certificate_spki};
-pub use issue::{ADMISSION_DAYS, AdmissionIssuer, CLOCK_SKEW, Issuer, self_signed_agent, self_signed_policy};
+pub use issue::{
+    ADMISSION_DAYS, AdmissionIssuer, BROKER_DAYS, BrokerIssuer, CLOCK_SKEW, Issuer, self_signed_agent,
+    self_signed_policy,
+};
 pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker};
 pub use policy::PolicyCertificate;
 pub use principal::{Principal, Principals, TrustedPrincipal, sign_as_principal};

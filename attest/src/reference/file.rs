@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{ReferenceValue, ReferenceValues, TrustPolicy};
+use super::{BrokerValue, ReferenceValue, ReferenceValues, TrustPolicy};
 use crate::error::ReferenceError;
 use crate::instance::{InstanceDemand, InstanceWay};
 use crate::kind::EvidenceKind;
@@ -34,18 +34,46 @@ pub struct PolicyFile {
     sev_snp: SnpRequirements,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     measurement: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    broker: Vec<Entry>,
 }
 
 impl PolicyFile {
-    /// Replaces each root by what `read` makes of it, such as the contents of the file that it names; which
-    /// `[[measurement]]`, counted from 0, is said with it.
-    pub fn read_roots<E>(&mut self, mut read: impl FnMut(usize, &str) -> Result<String, E>) -> Result<(), E> {
-        for (at, entry) in self.measurement.iter_mut().enumerate() {
-            for root in &mut entry.roots {
-                *root = read(at, root)?;
+    /// Replaces each root by what `read` makes of it, such as the contents of the file that it names; in which table,
+    /// counted from 0 among those of its name, is said with it.
+    pub fn read_roots<E>(
+        &mut self,
+        mut read: impl FnMut(PolicyTable, usize, &str) -> Result<String, E>,
+    ) -> Result<(), E> {
+        let tables =
+            [(PolicyTable::Measurement, &mut self.measurement), (PolicyTable::Broker, &mut self.broker)];
+        for (table, entries) in tables {
+            for (at, entry) in entries.iter_mut().enumerate() {
+                for root in &mut entry.roots {
+                    *root = read(table, at, root)?;
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// The tables of a policy file of which there may be several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyTable {
+    /// `[[measurement]]`
+    Measurement,
+    /// `[[broker]]`
+    Broker,
+}
+
+impl PolicyTable {
+    /// Its name in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Measurement => "measurement",
+            Self::Broker => "broker",
+        }
     }
 }
 
@@ -61,7 +89,7 @@ fn is_default<T: Default + PartialEq>(table: &T) -> bool {
     *table == T::default()
 }
 
-/// One `[[measurement]]`.
+/// One `[[measurement]]` or `[[broker]]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -74,6 +102,9 @@ struct Entry {
     expires: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     vmpl: Option<u8>,
+    /// Of a `[[broker]]` only.
+    #[serde(default, rename = "may-issue", skip_serializing_if = "Option::is_none")]
+    may_issue: Option<bool>,
     /// PEM each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     roots: Vec<String>,
@@ -81,10 +112,10 @@ struct Entry {
 
 /// A policy file that reads, and says something that can't hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{fault}", .entry.map(|entry| format!("measurement {}: ", entry + 1)).unwrap_or_default())]
+#[error("{}{fault}", .entry.map(|(table, at)| format!("{} {}: ", table.as_str(), at + 1)).unwrap_or_default())]
 pub struct PolicyFileError {
-    /// About which `[[measurement]]`, counted from 0, if about one.
-    pub entry: Option<usize>,
+    /// About which table, counted from 0 among those of its name, if about one.
+    pub entry: Option<(PolicyTable, usize)>,
     /// What is wrong.
     pub fault: PolicyFault,
 }
@@ -109,13 +140,16 @@ pub enum PolicyFault {
     #[error("sev-snp: {0}")]
     SevSnp(#[from] RequirementsError),
     /// The same twice.
-    #[error("it says the same as measurement {0}; remove one of them")]
+    #[error("it says the same as number {0}; remove one of them")]
     Duplicate(usize),
     /// The same measurement under the same label, with other words.
     #[error(
-        "it contradicts measurement {0}: same kind, value, label and vmpl, and something else about it; keep one"
+        "it contradicts number {0}: same kind, value, label and vmpl, and something else about it; keep one"
     )]
     Contradiction(usize),
+    /// Something that only a broker may do.
+    #[error("may-issue is about brokers, and stands in a [[broker]] table only")]
+    NoBroker,
     /// A way to show an instance that nothing in the file makes possible.
     #[error(
         "instance.demand has {way:?}, and the file lists no {missing}; nobody could be admitted that way"
@@ -135,20 +169,14 @@ impl TrustPolicy {
         if file.format != FORMAT {
             return Err(whole(PolicyFault::Format(file.format)));
         }
-        let mut references: Vec<ReferenceValue> = Vec::new();
-        for (at, entry) in file.measurement.into_iter().enumerate() {
-            let fail = |fault| PolicyFileError { entry: Some(at), fault };
-            let value = entry.value().map_err(fail)?;
-            if let Some(other) = references.iter().position(|known| known.is_about_the_same(&value)) {
-                let same = references[other].says_the_same(&value);
-                let fault = if same { PolicyFault::Duplicate } else { PolicyFault::Contradiction };
-                return Err(fail(fault(other + 1)));
-            }
-            references.push(value);
-        }
+        let references = values(PolicyTable::Measurement, file.measurement)?;
+        let brokers = values(PolicyTable::Broker, file.broker)?;
         file.sev_snp.validate().map_err(|error| whole(error.into()))?;
+        let references = references.into_iter().map(|(value, _)| value).collect();
         let references = ReferenceValues(references, file.sev_snp);
-        let policy = Self { references, instance: file.instance.demand };
+        let brokers =
+            brokers.into_iter().map(|(value, may_issue)| BrokerValue { value, may_issue }).collect();
+        let policy = Self { references, brokers, instance: file.instance.demand };
         policy.check_ways().map_err(whole)?;
         Ok(policy)
     }
@@ -172,13 +200,15 @@ impl TrustPolicy {
             instance: InstanceTable { demand: self.instance.clone() },
             sev_snp: self.references.snp().clone(),
             measurement: self.references.iter().map(Entry::of).collect(),
+            broker: self.brokers.iter().map(Entry::of_broker).collect(),
         }
     }
 
     /// What may be meant otherwise than it is said, each as a sentence without its full stop; `now` in seconds since
     /// 1970.
     pub fn warnings(&self, now: i64) -> Vec<String> {
-        let expired = self.references.iter().filter(|value| value.is_expired(now));
+        let brokers = self.brokers.iter().map(|broker| &broker.value);
+        let expired = self.references.iter().chain(brokers).filter(|value| value.is_expired(now));
         let expired = expired.map(|value| {
             let end = value.expires().and_then(time_text).unwrap_or_default();
             format!("{} {} has expired ({end}), so it isn't trusted", value.kind(), value.measurement())
@@ -232,6 +262,26 @@ impl MilanRule {
     }
 }
 
+/// What the tables of one name state, none of it twice; and whether it may issue.
+fn values(table: PolicyTable, entries: Vec<Entry>) -> Result<Vec<(ReferenceValue, bool)>, PolicyFileError> {
+    let mut values: Vec<(ReferenceValue, bool)> = Vec::new();
+    for (at, entry) in entries.into_iter().enumerate() {
+        let fail = |fault| PolicyFileError { entry: Some((table, at)), fault };
+        if entry.may_issue.is_some() && table != PolicyTable::Broker {
+            return Err(fail(PolicyFault::NoBroker));
+        }
+        let may_issue = entry.may_issue.unwrap_or_default();
+        let value = entry.value().map_err(fail)?;
+        if let Some(other) = values.iter().position(|(known, _)| known.is_about_the_same(&value)) {
+            let same = values[other].0.says_the_same(&value) && values[other].1 == may_issue;
+            let fault = if same { PolicyFault::Duplicate } else { PolicyFault::Contradiction };
+            return Err(fail(fault(other + 1)));
+        }
+        values.push((value, may_issue));
+    }
+    Ok(values)
+}
+
 impl ReferenceValue {
     fn is_about_the_same(&self, other: &Self) -> bool {
         let key = |value: &Self| (value.kind, value.vmpl);
@@ -274,8 +324,15 @@ impl Entry {
             label: value.label.clone(),
             expires: value.expires.and_then(time_text),
             vmpl: (value.vmpl != 0).then_some(value.vmpl),
+            may_issue: None,
             roots: value.roots.iter().map(PublicKey::to_pem).collect(),
         }
+    }
+}
+
+impl Entry {
+    fn of_broker(broker: &BrokerValue) -> Self {
+        Self { may_issue: Some(broker.may_issue), ..Self::of(&broker.value) }
     }
 }
 

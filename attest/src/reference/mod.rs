@@ -1,9 +1,11 @@
 //! Reference values: what a domain trusts.
 
+mod broker;
 mod file;
 mod policy;
 
-pub use file::{MilanRule, PolicyFault, PolicyFile, PolicyFileError};
+pub use broker::{BrokerValue, ListedBroker};
+pub use file::{MilanRule, PolicyFault, PolicyFile, PolicyFileError, PolicyTable};
 pub use policy::TrustPolicy;
 
 use claviger_proto::key::{KeyKind, PublicKey};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ReferenceValues;
+use super::{BrokerValue, ReferenceValues};
 use crate::attested::Attested;
 use crate::cert::Peer;
 use crate::error::AttestError;
@@ -16,6 +16,8 @@ use crate::kind::sev_snp::SnpRequirements;
 pub struct TrustPolicy {
     /// What may run, and what is demanded of platforms.
     pub references: ReferenceValues,
+    /// What brokers elsewhere may run.
+    pub brokers: Vec<BrokerValue>,
     /// How a machine shows which one it is.
     pub instance: InstanceDemand,
 }
@@ -34,6 +36,8 @@ impl TrustPolicy {
 struct Stored {
     #[serde(default)]
     references: ReferenceValues,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    brokers: Vec<BrokerValue>,
     #[serde(default)]
     sev_snp: SnpRequirements,
     #[serde(default)]
@@ -43,13 +47,14 @@ struct Stored {
 impl From<TrustPolicy> for Stored {
     fn from(policy: TrustPolicy) -> Self {
         let sev_snp = policy.references.snp().clone();
-        Self { references: policy.references, sev_snp, instance: policy.instance }
+        let TrustPolicy { references, brokers, instance } = policy;
+        Self { references, brokers, sev_snp, instance }
     }
 }
 
 impl From<Stored> for TrustPolicy {
-    fn from(Stored { mut references, sev_snp, instance }: Stored) -> Self {
+    fn from(Stored { mut references, brokers, sev_snp, instance }: Stored) -> Self {
         references.set_snp(sev_snp);
-        Self { references, instance }
+        Self { references, brokers, instance }
     }
 }

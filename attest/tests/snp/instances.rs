@@ -13,7 +13,7 @@ use crate::support::{Fake, but, changed, lenient, now};
 fn identified(fake: &Fake, ways: &[InstanceWay]) -> Result<Identified, AttestError> {
     let attested = fake.verify().unwrap();
     let instance = InstanceDemand::new(ways.to_vec()).unwrap();
-    TrustPolicy { references: fake.policy(), instance }.identify(attested, None)
+    TrustPolicy { references: fake.policy(), instance, ..TrustPolicy::default() }.identify(attested, None)
 }
 
 #[track_caller]
@@ -88,7 +88,7 @@ fn what_the_platform_says_is_in_the_admission_certificate() {
         screened.unwrap().verify(&endorsements, now()).unwrap()
     };
     let demand = InstanceDemand::new(vec![InstanceWay::Ticket]).unwrap();
-    let policy = TrustPolicy { references: fake.policy(), instance: demand };
+    let policy = TrustPolicy { references: fake.policy(), instance: demand, ..TrustPolicy::default() };
     let machine = policy.identify(attested, None).unwrap().labelled(Some("vm-7".to_owned()));
     let domain = "fleet".parse().unwrap();
     let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();

@@ -12,7 +12,7 @@ use claviger_attest::Peer;
 use claviger_store::{AuditFacts, BlockNumber, SegmentHead, SegmentWriter, audit::AuditError};
 use rustls::pki_types::UnixTime;
 
-use super::attestor::Admitted;
+use super::attestor::{Admitted, Granted};
 use crate::domain::Domain;
 use crate::request_id::RequestId;
 use crate::runtime::stack;
@@ -108,6 +108,30 @@ pub fn admission_event(
         measurement: admitted.map(|admitted| admitted.measurement.as_bytes().to_vec()),
         role: "agent".into(),
         source: source.to_string().into(),
+        ..AuditFacts::default()
+    }
+}
+
+/// The record of what a broker elsewhere was given or refused; `action` is `broker-enroll` or `broker-state`. Whether the
+/// policy key went along is its reason.
+pub fn grant_event(
+    action: &'static str,
+    id: RequestId,
+    source: SocketAddr,
+    granted: Option<&Granted>,
+    outcome: &'static str,
+) -> AuditFacts {
+    let with_key = granted.is_some_and(|granted| granted.state.policy_key.is_some());
+    AuditFacts {
+        time: seconds(UnixTime::now()),
+        request_id: id.as_str().to_owned(),
+        action: action.into(),
+        outcome: outcome.into(),
+        peer_fingerprint: granted.map(|granted| granted.fingerprint),
+        measurement: granted.map(|granted| granted.measurement.as_bytes().to_vec()),
+        role: "broker".into(),
+        source: source.to_string().into(),
+        reason: with_key.then(|| "it was given the policy key".to_owned()),
         ..AuditFacts::default()
     }
 }

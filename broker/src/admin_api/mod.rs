@@ -14,6 +14,7 @@ use actix_web::{App, HttpServer, error, web};
 use tokio::sync::Semaphore;
 
 use crate::actors::keeper::Keeper;
+use crate::bootstrap::HomeView;
 use crate::lifecycle::Lifecycle;
 use crate::net::permits::Permits;
 use crate::startup::Gate;
@@ -40,6 +41,8 @@ pub struct Admin {
     broker_id: String,
     /// How many shards serve.
     shards: usize,
+    /// How it goes with its home.
+    home: HomeView,
 }
 
 impl Admin {
@@ -51,9 +54,10 @@ impl Admin {
         permits: Permits,
         broker_id: String,
         shards: usize,
+        home: HomeView,
     ) -> Self {
         let unsealing = Arc::new(Semaphore::new(1));
-        Self { domains, keeper, unsealing, lifecycle, permits, broker_id, shards }
+        Self { domains, keeper, unsealing, lifecycle, permits, broker_id, shards, home }
     }
 }
 

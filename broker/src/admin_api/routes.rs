@@ -146,6 +146,7 @@ async fn status(admin: web::Data<Admin>) -> Answer {
         domains,
         shards: admin.shards,
         connections: admin.permits.connections.taken(),
+        home: admin.home.get(),
     }))
 }
 

@@ -107,6 +107,30 @@ const OUTER: &[Outer] = &[
         Ok("\"/etc/ssl/certs/ca-certificates.crt\""),
         "The certificates (PEM) by which an https:// service's own is judged.",
     ),
+    outer(
+        "bootstrap",
+        When::Start,
+        Err("\"home.example:8123\""),
+        "The admission port of the home broker that this broker gets its domains from. Without it, domains are made here.",
+    ),
+    outer(
+        "bootstrap_evidence",
+        When::Start,
+        Err("\"sev-snp:device\""),
+        "Where this broker's evidence for its home comes from, as in key-client enroll --evidence.",
+    ),
+    outer(
+        "bootstrap_domains",
+        When::Start,
+        Err("[\"fleet=/etc/claviger/fleet-policy-cert.pem\"]"),
+        "Which domains it gets, DOMAIN=FILE each; FILE is the domain's policy certificate.",
+    ),
+    outer(
+        "bootstrap_every",
+        When::Start,
+        Err("60"),
+        "How many seconds after one look at home the next is due, 1 to 86400; without it, 60.",
+    ),
     outer("shards", When::Start, Err("2"), "How many cores serve, 1 to 1024. Without it, all."),
     outer(
         "log_format",

@@ -1,5 +1,6 @@
 //! Configuration: flag > environment > file > default; an unknown key is an error; no port is bound yet.
 
+mod bootstrap;
 mod endorsements;
 mod keys;
 mod limits;
@@ -17,6 +18,7 @@ use claviger_client::endorsements::Kds;
 use claviger_proto::DomainName;
 use serde::Deserialize;
 
+pub use bootstrap::{Bootstrap, PinnedDomain};
 pub use keys::reference;
 pub use limits::Limits;
 pub use live::{Changed, Live};
@@ -50,6 +52,8 @@ pub struct Config {
     pub kds_url: String,
     /// What an `https` service's certificate is judged by, PEM.
     pub kds_roots: PathBuf,
+    /// Where this broker gets its domains from, if from another broker.
+    pub bootstrap: Option<Bootstrap>,
     /// How many shards; one per core when absent.
     pub shards: usize,
     /// How logs are written.
@@ -119,6 +123,12 @@ pub struct Overrides {
     pub admin_socket: Option<PathBuf>,
     /// `--passphrase-file`
     pub passphrase_file: Option<PathBuf>,
+    /// `--bootstrap`
+    pub bootstrap: Option<String>,
+    /// `--bootstrap-evidence`
+    pub bootstrap_evidence: Option<String>,
+    /// `--bootstrap-domain`, repeated
+    pub bootstrap_domains: Vec<String>,
     /// `--log-format`
     pub log_format: Option<LogFormat>,
     /// `--log-filter`
@@ -140,6 +150,10 @@ struct File {
     vcek_dirs: Vec<PathBuf>,
     kds_url: Option<String>,
     kds_roots: Option<PathBuf>,
+    bootstrap: Option<String>,
+    bootstrap_evidence: Option<String>,
+    bootstrap_domains: Vec<String>,
+    bootstrap_every: Option<u64>,
     shards: Option<usize>,
     log_format: Option<LogFormat>,
     log_filter: Option<String>,
@@ -212,10 +226,13 @@ impl Config {
             self.vcek_dirs.iter().map(|dir| path(dir)).collect::<Vec<_>>().join(" "),
             self.kds_url.clone(),
             path(&self.kds_roots),
+        ];
+        values.extend(bootstrap::values(self.bootstrap.as_ref()));
+        values.extend([
             self.shards.to_string(),
             format!("{:?}", self.log_format).to_lowercase(),
             self.log_filter.clone(),
-        ];
+        ]);
         values.extend(self.limits.values().iter().map(ToString::to_string));
         values
     }
@@ -233,6 +250,16 @@ fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
     } else {
         flags.admission
     };
+    let bootstrap = bootstrap::Texts {
+        home: flags.bootstrap.or(file.bootstrap),
+        evidence: flags.bootstrap_evidence.or(file.bootstrap_evidence),
+        domains: if flags.bootstrap_domains.is_empty() {
+            file.bootstrap_domains
+        } else {
+            flags.bootstrap_domains
+        },
+        every: file.bootstrap_every,
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let config = Config {
         listen: flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
@@ -245,6 +272,7 @@ fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
         vcek_dirs: file.vcek_dirs,
         kds_url: file.kds_url.unwrap_or_else(|| Kds::AMD.to_owned()),
         kds_roots: file.kds_roots.unwrap_or_else(|| Kds::SYSTEM_ROOTS.into()),
+        bootstrap: bootstrap.read()?,
         shards: file.shards.unwrap_or(cores),
         log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
         log_filter: flags.log_filter.or(file.log_filter).unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),

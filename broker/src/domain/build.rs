@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use claviger_acl::{Acl, AclError, Preset};
 use claviger_attest::{
-    AdmissionIssuer, CertificateError, IssueError, Issuer, KeyAlgorithm, KeyError, Measurement,
+    AdmissionIssuer, CLOCK_SKEW, CertificateError, IssueError, Issuer, KeyAlgorithm, KeyError, Measurement,
     PolicyCertificate, PolicyError, Role, SigningKey,
 };
 use claviger_proto::key::PrivateKey;
 use claviger_proto::{DomainName, ParseError, Secret};
-use claviger_store::{BrokerIdentity, StoredDomain};
+use claviger_store::{BrokerIdentity, DomainRecord, StoredDomain};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 
@@ -46,6 +46,8 @@ pub enum BuildFault {
     Key(#[from] KeyError),
     #[error("the broker has no certificate of its own in it; its owner has to issue one")]
     NoIdentity,
+    #[error("this machine's clock is behind the time of what is kept of it; set the clock")]
+    Clock,
     #[error(transparent)]
     Acl(#[from] AclError),
     #[error(transparent)]
@@ -93,6 +95,9 @@ fn assemble(
     let trust = Trust::decode(&record.references)?;
     let access = Access::decode(&record.access).map_err(BuildFault::Access)?;
     let now = seconds(UnixTime::now());
+    if is_behind(now, record) {
+        return Err(BuildFault::Clock);
+    }
     let acl = Acl::compile_with(&name, preset, &access.rules, &labels(&trust, now))?;
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
     let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
@@ -104,6 +109,7 @@ fn assemble(
         keys: Arc::clone(&stored.keys),
         storage: Arc::clone(storage),
         created: record.created,
+        home: record.home,
         name,
         policy,
         acl,
@@ -114,6 +120,17 @@ fn assemble(
         issuer,
         agents,
     })
+}
+
+/// Whether the clock was put back behind what was sealed once: certificates that ended could live again.
+fn is_behind(now: i64, record: &DomainRecord) -> bool {
+    let known = record.home.map_or(record.created, |home| home.time.max(record.created));
+    now.saturating_add(skew()) < known
+}
+
+/// How far clocks may lie apart, in seconds.
+pub(crate) fn skew() -> i64 {
+    i64::try_from(CLOCK_SKEW.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn signing_key(pkcs8: &Secret) -> Result<SigningKey, BuildFault> {
@@ -162,7 +179,28 @@ fn tls_identity(identity: &BrokerIdentity) -> ServerIdentity {
 
 #[cfg(test)]
 mod tests {
-    use super::needs_renewal;
+    use claviger_store::HomeMark;
+
+    use super::*;
+    use crate::domain::testing::make;
+
+    #[actix_rt::test]
+    async fn t43_a_clock_behind_what_is_sealed_serves_nobody() {
+        let made = make("alpha", Preset::Closed);
+        let storage = &made.domain.storage;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let now = seconds(UnixTime::now());
+        let built = |time, created| {
+            let mut stored = storage.store.domain(&made.domain.name).expect("readable").expect("there");
+            stored.record.home = Some(HomeMark { generation: [0; 16], serial: 1, time });
+            stored.record.created = created;
+            build(&stored, storage, &provider).err().map(|error| error.source)
+        };
+        assert!(built(now, now).is_none());
+        assert!(built(now + skew() - 60, now).is_none(), "clocks differ a little");
+        assert!(matches!(built(now + skew() + 60, now), Some(BuildFault::Clock)));
+        assert!(matches!(built(now, now + skew() + 60), Some(BuildFault::Clock)));
+    }
 
     #[test]
     fn a_certificate_is_renewed_in_its_last_third() {

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use claviger_acl::{Acl, Preset};
 use claviger_attest::{AdmissionIssuer, PolicyCertificate};
 use claviger_proto::DomainName;
-use claviger_store::DomainKeys;
+use claviger_store::{DomainKeys, HomeMark};
 
 use crate::storage::Storage;
 
 pub use access::Access;
 pub use build::{BuildError, BuildFault, build, issue_leaf, needs_renewal};
-pub(crate) use build::{certificate_dates, labels};
+pub(crate) use build::{certificate_dates, labels, skew};
 pub use choose::{Hello, Refused, choose};
 pub use tls::{AgentVerifier, TlsError};
 pub(crate) use trust::MAX_POLICY;
@@ -58,6 +58,8 @@ pub struct Domain {
     pub admission_tls: Arc<rustls::ServerConfig>,
     /// When it was created, seconds since 1970.
     pub created: i64,
+    /// Where it was pulled from another broker: how far that was.
+    pub home: Option<HomeMark>,
 }
 
 /// The broker's own certificate in a domain.

@@ -44,6 +44,7 @@ pub(crate) fn make(name: &str, preset: Preset) -> Made {
         references: Vec::new(),
         access: Vec::new(),
         created: 0,
+        home: None,
     };
     let mut writer = store.writer().expect("the writer");
     let new = NewDomain { name: name.clone(), record, audit: AuditFacts::default() };

@@ -9,7 +9,8 @@ use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
 use claviger_proto::trust::{
-    KeyToCertify, PURPOSE_AUTHENTICATION, PURPOSE_RENEWAL, TrustRequest, TrustResponse,
+    EvidencePackage, KeyToCertify, NONCE, PURPOSE_AUTHENTICATION, PURPOSE_BROKER_ENROLLMENT,
+    PURPOSE_BROKER_STATE, PURPOSE_RENEWAL, TrustRequest, TrustResponse,
 };
 use claviger_proto::{DomainName, ParseError};
 use claviger_store::AuditFacts;
@@ -17,14 +18,17 @@ use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
 
 use super::Shard;
-use super::binding::{bind, channels_key, nonce};
-use super::evidence::{Asker, Examined, examine};
+use super::binding::{bind, bind_broker, channels_key, nonce};
+use super::evidence::{Asker, Examined, examine, place};
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
-use crate::actors::attestor::{Admit, Admitted, Claim, Pending, Rejected, ToCertify, issuer, report};
-use crate::actors::audit::{admission_event, seconds, ticket_event};
+use crate::actors::attestor::{
+    Admit, Admitted, Claim, Grant, Granted, Pending, Rejected, ToCertify, Wanted, issuer, report,
+};
+use crate::actors::audit::{admission_event, grant_event, seconds, ticket_event};
 use crate::config::Limits;
 use crate::domain::Domain;
 use crate::request_id::RequestId;
@@ -90,9 +94,9 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     let id = shard.ids.next();
     let mut wants = Wants::Enroll;
     let result = converse(&mut channel, source, shard, id, &mut wants).await;
-    let (response, label) = match &result {
-        Ok(admitted) => (TrustResponse::Admitted(admitted.certificate.clone()), wants.done()),
-        Err(Ended::Refused(refusal)) => (TrustResponse::Refused(refusal.clone()), refusal.code.as_str()),
+    let label = match &result {
+        Ok(_) => wants.done(),
+        Err(Ended::Refused(refusal)) => refusal.code.as_str(),
         Err(Ended::Gone(reason)) => {
             tracing::info!(%id, %source, domain = %channel.domain.name, reason, "an admission ended early");
             return;
@@ -100,19 +104,21 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     };
     metrics::counter!("claviger_admissions_total", "result" => label).increment(1);
     tracing::info!(%id, %source, domain = %channel.domain.name, result = label, "admission");
+    let event = match (wants, &result) {
+        (_, Ok(Given::Broker(granted))) => grant_event(wants.action(), id, source, Some(granted), label),
+        (Wants::Broker(_), _) => grant_event(wants.action(), id, source, None, label),
+        (_, Ok(Given::Agent(admitted))) => admission_event(wants.action(), id, source, Some(admitted), label),
+        _ => admission_event(wants.action(), id, source, None, label),
+    };
     // Recorded before the answer leaves; what can't be recorded isn't given.
-    let event = admission_event(wants.action(), id, source, result.as_ref().ok(), label);
-    let response = match shard.segments.append(&channel.domain, &event) {
-        Ok(()) => response,
+    let body = match shard.segments.append(&channel.domain, &event) {
+        Ok(()) => answer(&result, &id.to_string()),
         Err(error) => {
             tracing::error!(%id, %error, "an admission could not be recorded");
-            TrustResponse::Refused(Refusal::new(
-                ErrorCode::Unavailable,
-                "the broker can't keep its audit; try later",
-            ))
+            let text = "the broker can't keep its audit; try later";
+            refusal(Refusal::new(ErrorCode::Unavailable, text), &id.to_string())
         }
     };
-    let body = response.encode_body(Some(&id.to_string()));
     if write_frame(&mut channel.stream, &body, channel.limits.body).await.is_ok() {
         drop(channel.stream.shutdown().await);
         if result.is_err() {
@@ -122,7 +128,31 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     }
 }
 
-/// How an admission ends without a certificate.
+fn answer(result: &Result<Given, Ended>, id: &str) -> Zeroizing<Vec<u8>> {
+    match result {
+        Ok(Given::Agent(admitted)) => {
+            TrustResponse::Admitted(admitted.certificate.clone()).encode_body(Some(id)).into()
+        }
+        Ok(Given::Broker(granted)) => TrustResponse::encode_state(&granted.state, id),
+        Err(Ended::Refused(refused)) => refusal(refused.clone(), id),
+        // Nobody is there to read it.
+        Err(Ended::Gone(_)) => Zeroizing::default(),
+    }
+}
+
+fn refusal(refusal: Refusal, id: &str) -> Zeroizing<Vec<u8>> {
+    TrustResponse::Refused(refusal).encode_body(Some(id)).into()
+}
+
+/// What an admission ends with.
+enum Given {
+    /// An agent's certificate.
+    Agent(Admitted),
+    /// A broker elsewhere has the domain.
+    Broker(Box<Granted>),
+}
+
+/// How it ends otherwise.
 enum Ended {
     /// The peer gets an answer.
     Refused(Refusal),
@@ -149,6 +179,15 @@ enum Wants {
     Enroll,
     /// Its next.
     Renew,
+    /// A domain, being a broker elsewhere; with a certificate or not.
+    Broker(BrokerWants),
+}
+
+/// What a broker elsewhere comes for.
+#[derive(Clone, Copy)]
+enum BrokerWants {
+    Certificate,
+    State,
 }
 
 impl Wants {
@@ -157,6 +196,8 @@ impl Wants {
         match self {
             Self::Enroll => "enroll",
             Self::Renew => "renew",
+            Self::Broker(BrokerWants::Certificate) => "broker-enroll",
+            Self::Broker(BrokerWants::State) => "broker-state",
         }
     }
 
@@ -165,13 +206,8 @@ impl Wants {
         match self {
             Self::Enroll => "admitted",
             Self::Renew => "renewed",
-        }
-    }
-
-    fn purpose(self) -> Purpose {
-        match self {
-            Self::Enroll => Purpose::Enroll,
-            Self::Renew => Purpose::Renew,
+            Self::Broker(BrokerWants::Certificate) => "broker-admitted",
+            Self::Broker(BrokerWants::State) => "broker-state",
         }
     }
 }
@@ -183,7 +219,7 @@ async fn converse(
     shard: &Shard,
     id: RequestId,
     wants: &mut Wants,
-) -> Result<Admitted, Ended> {
+) -> Result<Given, Ended> {
     let limits = Arc::clone(&channel.limits);
     let nonce = nonce().ok_or(Ended::Gone("no randomness"))?;
     let challenge = TrustResponse::Challenge(nonce).encode_body(Some(&id.to_string()));
@@ -205,22 +241,22 @@ async fn converse(
     let (request, evidence) = TrustRequest::decode_body(&frame.body)?;
     *wants = wanted(&request)?;
     let now = UnixTime::now();
-    let key = match *wants {
-        Wants::Enroll => ToCertify::Channels(channels_key(channel).ok_or(Ended::Gone("no key"))?),
-        Wants::Renew => renewed_key(channel, request.new_key, now, id)?,
-    };
-    let binding =
-        bind(channel, &nonce, wants.purpose(), Some(key.spki())).ok_or(Ended::Gone("no binding"))?;
-    let claim =
-        Claim { submitted: request.submitted_evidence_type, evidence, binding, spki: key.spki().to_vec() };
+    let submitted = request.submitted_evidence_type;
     let by = By { channel, source, shard, id };
-    by.decide(claim, key).await.map_err(|rejected| {
-        tracing::info!(%id, domain = %channel.domain.name, %rejected, "evidence is refused");
-        match rejected {
-            Rejected::DomainGone => Ended::Gone("the domain is gone"),
-            other => (&other).into(),
+    let (key, purpose) = match *wants {
+        Wants::Enroll => {
+            (ToCertify::Channels(channels_key(channel).ok_or(Ended::Gone("no key"))?), Purpose::Enroll)
         }
-    })
+        Wants::Renew => (renewed_key(channel, request.new_key, now, id)?, Purpose::Renew),
+        Wants::Broker(wants) => {
+            let grant = by.grant(&nonce, wants, (submitted, evidence)).ok_or(Ended::Gone("no binding"))?;
+            let granted = by.give(grant).await.map_err(|rejected| by.ended(&rejected))?;
+            return Ok(Given::Broker(Box::new(granted)));
+        }
+    };
+    let binding = bind(channel, &nonce, purpose, Some(key.spki())).ok_or(Ended::Gone("no binding"))?;
+    let claim = Claim { submitted, evidence, binding, spki: key.spki().to_vec() };
+    by.decide(claim, key).await.map(Given::Agent).map_err(|rejected| by.ended(&rejected))
 }
 
 /// Who asks to be admitted, and where.
@@ -235,8 +271,13 @@ impl By<'_> {
     async fn decide(&self, claim: Claim, key: ToCertify) -> Result<Admitted, Rejected> {
         let (binding, limit) = (claim.binding, self.channel.limits.evidence);
         let asker = Asker { id: self.id, source: self.source };
-        let Examined { domain, evidence, place } =
-            examine(claim, || self.current(), limit, asker, self.shard).await?;
+        let current = || {
+            let domain = self.current()?;
+            // Somebody has to sign admissions in it.
+            issuer(&domain, UnixTime::now())?;
+            Ok(domain)
+        };
+        let Examined { domain, evidence, place } = examine(claim, current, limit, asker, self.shard).await?;
         let now = UnixTime::now();
         let admit = Admit { domain: Arc::clone(&domain), evidence, binding, key, now };
         let answer = self.shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));
@@ -245,12 +286,47 @@ impl By<'_> {
         admitted
     }
 
-    /// The domain as it is now, in which somebody signs admissions.
+    /// What a broker elsewhere asks for, with evidence that has to be bound to this channel as a broker's. `None`
+    /// where the channel can't be bound to.
+    fn grant(
+        &self,
+        nonce: &[u8; NONCE],
+        wants: BrokerWants,
+        (submitted, evidence): (String, EvidencePackage),
+    ) -> Option<Grant> {
+        let spki = channels_key(self.channel)?;
+        let (purpose, wants) = match wants {
+            BrokerWants::Certificate => (Purpose::Enroll, Wanted::Certificate),
+            BrokerWants::State => (Purpose::Freshness, Wanted::State(self.channel.leaf()?.to_vec())),
+        };
+        let binding = bind_broker(self.channel, nonce, purpose, &spki)?;
+        let domain = Arc::clone(&self.channel.domain);
+        Some(Grant { domain, submitted, evidence, binding, spki, wants, now: UnixTime::now() })
+    }
+
+    /// Gives a broker elsewhere the domain.
+    async fn give(&self, grant: Grant) -> Result<Granted, Rejected> {
+        let _place = place(self.shard, Instant::now() + self.channel.limits.evidence).await?;
+        let grant = Grant { domain: self.current()?, now: UnixTime::now(), ..grant };
+        let granted = self.shard.attestor.send(grant).await.unwrap_or(Err(Rejected::Internal))?;
+        let with_key = granted.state.policy_key.is_some();
+        tracing::info!(id = %self.id, domain = %self.channel.domain.name, measurement = %granted.measurement, with_key,
+            "a broker elsewhere has the domain");
+        Ok(granted)
+    }
+
+    /// The domain as it is now: what it trusts may have changed while the evidence was on its way.
     fn current(&self) -> Result<Arc<Domain>, Rejected> {
         let domains = self.shard.view.domains();
-        let domain = domains.current(&self.channel.domain).ok_or(Rejected::DomainGone)?;
-        issuer(domain, UnixTime::now())?;
-        Ok(Arc::clone(domain))
+        domains.current(&self.channel.domain).cloned().ok_or(Rejected::DomainGone)
+    }
+
+    fn ended(&self, rejected: &Rejected) -> Ended {
+        tracing::info!(id = %self.id, domain = %self.channel.domain.name, %rejected, "evidence is refused");
+        match rejected {
+            Rejected::DomainGone => Ended::Gone("the domain is gone"),
+            other => other.into(),
+        }
     }
 }
 
@@ -282,13 +358,16 @@ fn wanted(request: &TrustRequest) -> Result<Wants, Ended> {
     match (request.purpose.as_str(), &request.new_key) {
         (PURPOSE_AUTHENTICATION, None) => Ok(Wants::Enroll),
         (PURPOSE_RENEWAL, Some(_)) => Ok(Wants::Renew),
-        (PURPOSE_AUTHENTICATION, Some(_)) => {
+        (PURPOSE_BROKER_ENROLLMENT, None) => Ok(Wants::Broker(BrokerWants::Certificate)),
+        (PURPOSE_BROKER_STATE, None) => Ok(Wants::Broker(BrokerWants::State)),
+        (PURPOSE_AUTHENTICATION | PURPOSE_BROKER_ENROLLMENT | PURPOSE_BROKER_STATE, Some(_)) => {
             let why = "who enrols is certified for its channel's key, and names no other";
             Err(Ended::Refused(Refusal::new(ErrorCode::Malformed, why)))
         }
         (PURPOSE_RENEWAL, None) => Err(ParseError::Missing("new_key").into()),
         _ => {
-            let why = "only the purposes \"authentication\" and \"renewal\" are served here";
+            let why =
+                "only the purposes \"authentication\" and \"renewal\" are served here, and those of brokers";
             Err(Ended::Refused(Refusal::new(ErrorCode::UnknownRequest, why)))
         }
     }

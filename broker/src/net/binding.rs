@@ -18,7 +18,7 @@ pub fn channels_key(channel: &Channel) -> Option<Vec<u8>> {
     certificate_spki(channel.leaf()?).ok()
 }
 
-/// What an answer on this channel has to be bound to. The nonce is the connection's state and is used once, so what is
+/// What an agent's answer on this channel has to be bound to. The nonce is the connection's state and is used once, so what is
 /// bound can't be answered to another challenge or another channel.
 pub fn bind(
     channel: &Channel,
@@ -26,13 +26,31 @@ pub fn bind(
     purpose: Purpose,
     spki: Option<&[u8]>,
 ) -> Option<[u8; 64]> {
-    let exporter = channel
-        .tls()
-        .export_keying_material([0; EXPORTER_LEN], exporter_label(Role::Agent), Some(nonce))
-        .ok()?;
+    bind_as(Role::Agent, channel, nonce, purpose, spki)
+}
+
+/// The same for a broker elsewhere. Neither's answer is one of the other's.
+pub fn bind_broker(
+    channel: &Channel,
+    nonce: &[u8; NONCE],
+    purpose: Purpose,
+    spki: &[u8],
+) -> Option<[u8; 64]> {
+    bind_as(Role::Broker, channel, nonce, purpose, Some(spki))
+}
+
+fn bind_as(
+    role: Role,
+    channel: &Channel,
+    nonce: &[u8; NONCE],
+    purpose: Purpose,
+    spki: Option<&[u8]>,
+) -> Option<[u8; 64]> {
+    let exporter =
+        channel.tls().export_keying_material([0; EXPORTER_LEN], exporter_label(role), Some(nonce)).ok()?;
     let spki = spki.map(sha384);
     let binding = Binding {
-        role: Role::Agent,
+        role,
         purpose,
         policy_digest: channel.domain.policy.digest(),
         nonce,

@@ -45,6 +45,11 @@ fn describe() {
     describe_counter!("claviger_audit_sync_failures_total", "Audit segments that didn't reach the disk");
     describe_counter!("claviger_panics_total", "Handlers that panicked and were contained");
     describe_counter!("claviger_config_reloads_total", "Configurations read again, by result");
+    describe_counter!("claviger_bootstrap_pulls_total", "Domains looked at on the home broker, by result");
+    describe_gauge!(
+        "claviger_bootstrap_last_ok_timestamp_seconds",
+        "When all domains were last got from home; 0 before, and where there is no home"
+    );
     describe_gauge!("claviger_ready", "1 while it serves");
     describe_gauge!("claviger_sealed", "1 while it has no root key");
     describe_gauge!("claviger_build_info", "1, with the version as a label");
@@ -58,6 +63,10 @@ fn begin() {
     for result in ["rate", "rate-per-address", "busy"] {
         counter!("claviger_handshakes_total", "result" => result, "phase" => "choice").absolute(0);
     }
+    for result in ["ok", "unreachable", "refused", "not-taken"] {
+        counter!("claviger_bootstrap_pulls_total", "result" => result).absolute(0);
+    }
+    gauge!("claviger_bootstrap_last_ok_timestamp_seconds").set(0.0);
     for result in ["ok", "error"] {
         counter!("claviger_config_reloads_total", "result" => result).absolute(0);
     }
@@ -71,7 +80,7 @@ fn begin() {
     counter!("claviger_certificates_refused_total").absolute(0);
     counter!("claviger_audit_sync_failures_total").absolute(0);
     counter!("claviger_panics_total", "place" => "router").absolute(0);
-    for result in ["admitted", "renewed"] {
+    for result in ["admitted", "renewed", "broker-admitted", "broker-state"] {
         counter!("claviger_admissions_total", "result" => result).absolute(0);
     }
     for kind in ["freshness", "principal"] {

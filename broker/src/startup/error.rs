@@ -1,5 +1,6 @@
 //! Why a broker doesn't start.
 
+use claviger_client::cli::Failure;
 use claviger_store::slot::SlotError;
 use claviger_store::{DataDirError, StoreError};
 
@@ -26,6 +27,9 @@ pub enum StartError {
     /// The admin socket is taken, or can't be had.
     #[error(transparent)]
     AdminSocket(#[from] SocketError),
+    /// The policy certificate of a domain that is to be got from home.
+    #[error("a domain can't be got from home: {}", .0.message())]
+    Pinned(Failure),
     /// A socket or thread of ours.
     #[error("a socket or thread can't be set up: {0}")]
     Socket(std::io::Error),
@@ -38,7 +42,7 @@ impl StartError {
     /// The exit status: 2 configuration, 7 the root key can't be had, 1 anything else.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::Pinned(_) => 2,
             // Where every slot is one of files.
             Self::DataDir(DataDirError::Slot(
                 SlotError::WrongKey { .. }

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix::{Actor as _, Addr, SyncArbiter};
+use actix_rt::Arbiter;
 use actix_web::dev::ServerHandle;
 use claviger_client::endorsements::Endorser;
 use claviger_proto::admin::State;
@@ -21,6 +22,7 @@ use crate::actors::attestor::{Attestor, Verifier};
 use crate::actors::domains::{CheckpointAll, DomainsActor, SetDefault};
 use crate::actors::keeper::{Close, Drain, Keeper, Standing};
 use crate::admin_api::{self, Admin};
+use crate::bootstrap::Puller;
 use crate::config::{Changed, Config, Live};
 use crate::lifecycle::Lifecycle;
 use crate::net::accept::Serves;
@@ -61,6 +63,8 @@ pub struct Broker {
     shards: Vec<RunningShard>,
     servers: Vec<ServerHandle>,
     gate: Gate,
+    /// Gets domains from home.
+    puller: Option<Arbiter>,
     failure: watch::Receiver<Option<&'static str>>,
     // Last, so that the lock on the directory goes when everything else is gone.
     keeper: Addr<Keeper>,
@@ -132,6 +136,9 @@ impl Broker {
             Some(root) => Some(ground.open(&root).await?),
             None => None,
         };
+        let puller = config.bootstrap.clone().map(|bootstrap| Puller::new(bootstrap, gate.clone()));
+        let puller = puller.transpose().map_err(StartError::Pinned)?;
+        let home = puller.as_ref().map(Puller::view).unwrap_or_default();
         let permits = Permits::new(&config.limits);
         let endorser = endorser(&config)?;
         let verifier = Verifier::new(endorser.clone());
@@ -157,6 +164,7 @@ impl Broker {
             None => Standing::Sealed(sealed),
         };
         let keeper = Keeper::new(standing).start();
+        let puller = puller.map(Puller::start).transpose().map_err(StartError::Socket)?;
         let admin = Admin::new(
             gate.clone(),
             keeper.clone(),
@@ -164,6 +172,7 @@ impl Broker {
             permits.clone(),
             broker_id,
             config.shards,
+            home,
         );
         let ops =
             Ops { lifecycle: lifecycle.clone(), failure: failed.clone(), permits: permits.clone(), metrics };
@@ -180,6 +189,7 @@ impl Broker {
             shards,
             servers,
             gate,
+            puller,
             failure: failed,
             keeper,
         })
@@ -237,6 +247,9 @@ impl Broker {
     /// checkpoints, and ends every thread.
     pub async fn drain(mut self) {
         self.lifecycle.set(State::Draining);
+        if let Some(puller) = &self.puller {
+            puller.stop();
+        }
         // Shards that are gone need not be told.
         let _ = self.drain.send(true);
         let deadline = tokio::time::Instant::now() + self.live.limits().drain;

@@ -1,5 +1,6 @@
 //! Where a starting broker gets its root key from.
 
+use claviger_client::evidence::KeyPlatform;
 use claviger_store::slot::{Factor, Passphrase, SlotError, SlotKind};
 use claviger_store::{DataDir, DataDirError, RootKey};
 
@@ -25,6 +26,17 @@ pub(super) fn root_key(
             tracing::warn!(%error, "no key file opens the store");
         }
         Err(error) => return Err(error.into()),
+    }
+    for kind in &slots {
+        let SlotKind::Derived { from } = &kind.kind else { continue };
+        // Another image or machine, or none that derives: another slot opens it, or somebody has to.
+        match KeyPlatform::derive_again(from) {
+            Ok(key) => match data_dir.open_slot(&Factor::Derived(key)) {
+                Ok(opened) => return Ok(Some(opened.root)),
+                Err(error) => tracing::warn!(%error, "the derived key doesn't open the store"),
+            },
+            Err(error) => tracing::warn!(%error, "no key is derived"),
+        }
     }
     if any(|kind| matches!(kind, SlotKind::Passphrase { .. })) {
         for wrong in 0.. {

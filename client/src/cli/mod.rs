@@ -18,6 +18,7 @@ pub mod manual;
 pub mod output;
 pub mod passphrase;
 pub mod progress;
+pub mod slot;
 pub mod state;
 pub mod table;
 

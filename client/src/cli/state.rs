@@ -6,7 +6,7 @@ use clap::Args;
 use claviger_store::slot::{Factor, NewSlot, SlotKind, SlotSpec};
 
 use super::failure::Failure;
-use super::passphrase;
+use super::{passphrase, slot};
 use crate::error::Error;
 use crate::state::StateDir;
 
@@ -30,6 +30,12 @@ impl StateArgs {
         let asks = |wanted: fn(&SlotKind) -> bool| slots.iter().any(wanted);
         let by_file = asks(|slot| matches!(slot, SlotKind::File { .. }));
         let named = self.passphrase_file.is_some() && !slots.is_empty();
+        if !named
+            && !by_file
+            && let Some(factor) = slot::derived(&slots)
+        {
+            return Ok(state.opened_with(factor?));
+        }
         if !named && (by_file || !asks(|slot| matches!(slot, SlotKind::Passphrase { .. }))) {
             return Ok(state);
         }
@@ -40,7 +46,7 @@ impl StateArgs {
     /// What to make of a slot that was named for a new cryptstore.
     pub fn new_slot(&self, spec: Option<&SlotSpec>) -> Result<Option<NewSlot>, Failure> {
         let ask = || passphrase::new(self.passphrase_file(), &self.prompt("New passphrase"));
-        spec.map(|spec| spec.new_slot(ask)).transpose()
+        spec.map(|spec| slot::new_slot(spec, ask)).transpose()
     }
 
     fn passphrase_file(&self) -> Option<&Path> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use claviger_attest::PolicyCertificate;
+use claviger_attest::{BrokerMeasurements, PolicyCertificate};
 use claviger_proto::key::{KeyMessage, MessageKey};
 use claviger_proto::{DomainName, Entry, EntryType, ResourceName, Secret, Version};
 
@@ -25,6 +25,8 @@ pub struct Cryptstore {
 pub(super) struct Membership {
     pub(super) domain: DomainName,
     pub(super) policy: PolicyCertificate,
+    /// What the domain's broker has to run.
+    pub(super) brokers: BrokerMeasurements,
 }
 
 /// What is to be put under a tag.
@@ -92,11 +94,14 @@ impl Cryptstore {
 
     /// This machine's identity, or `None` when the cryptstore holds none that can be read.
     pub fn identity(&self) -> Option<Identity> {
-        let Membership { domain, policy } = self.membership.as_ref()?;
+        let Membership { domain, policy, brokers } = self.membership.as_ref()?;
         let key = KeyMessage::decode(self.get(&tag_of(domain, KEY), None)?.blob.expose()).ok()?;
         let certificate = self.get(&tag_of(domain, CERTIFICATE), None)?.blob.expose().to_vec();
         match key.key {
-            MessageKey::Private(key) => Some(Identity::new(domain.clone(), policy.clone(), certificate, key)),
+            MessageKey::Private(key) => {
+                let identity = Identity::new(domain.clone(), policy.clone(), certificate, key);
+                Some(identity.with_brokers(brokers.clone()))
+            }
             MessageKey::Public(_) | MessageKey::Other { .. } => None,
         }
     }
@@ -118,7 +123,7 @@ impl Cryptstore {
             let entry_type = entry_type.parse().expect("a constant of the type");
             self.push(Entry { tag, entry_type, version, entered: now, exportable, blob });
         }
-        self.membership = Some(Membership { domain, policy });
+        self.membership = Some(Membership { domain, policy, brokers: identity.brokers().clone() });
     }
 
     /// Reads a tag as this cryptstore has them: a resource name, of which the domain's own name is left out. One that

@@ -3,7 +3,7 @@
 //! Format 2 adds to format 1 that there may be no identity yet, and the highest versions of tags whose latest was
 //! deleted. Format 1 is read, and becomes format 2 when it is written next.
 
-use claviger_attest::PolicyCertificate;
+use claviger_attest::{BrokerMeasurements, Measurement, PolicyCertificate};
 use claviger_proto::{Entry, Version};
 use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -26,6 +26,9 @@ struct Content {
     /// Where it isn't that of an entry that is there.
     #[prost(message, repeated, tag = "4")]
     last: Vec<Last>,
+    /// What the domain's broker has to run, one of these; empty where anything will do.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    brokers: Vec<Vec<u8>>,
 }
 
 #[derive(prost::Message)]
@@ -46,7 +49,10 @@ impl Cryptstore {
     /// As format 2.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut content = Content::default();
-        if let Some(Membership { domain, policy }) = &self.membership {
+        if let Some(Membership { domain, policy, brokers }) = &self.membership {
+            if let BrokerMeasurements::Listed(listed) = brokers {
+                content.brokers = listed.iter().map(|measurement| measurement.as_bytes().to_vec()).collect();
+            }
             content.domain = domain.to_string();
             content.policy_certificate = policy.der().to_vec();
         }
@@ -67,7 +73,14 @@ impl Cryptstore {
         let mut cryptstore = Self::empty();
         if !content.domain.is_empty() || !content.policy_certificate.is_empty() {
             let policy = PolicyCertificate::from_der(&content.policy_certificate).ok()?;
-            cryptstore.membership = Some(Membership { domain: content.domain.parse().ok()?, policy });
+            let brokers = if content.brokers.is_empty() {
+                BrokerMeasurements::Any
+            } else {
+                let read = content.brokers.iter().map(|bytes| Measurement::from_bytes(bytes).ok());
+                BrokerMeasurements::Listed(read.collect::<Option<_>>()?)
+            };
+            let domain = content.domain.parse().ok()?;
+            cryptstore.membership = Some(Membership { domain, policy, brokers });
         }
         for Last { tag, version } in &content.last {
             let version = Version::from_wire(*version).ok()??;

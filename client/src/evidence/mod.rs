@@ -1,5 +1,6 @@
 //! Evidence collectors: what this machine's platform signs about it.
 
+mod derived;
 pub mod sev_snp;
 pub mod simulated_enclave;
 
@@ -13,6 +14,7 @@ use claviger_proto::trust::EvidencePackage;
 use rustls_pki_types::UnixTime;
 
 use crate::files::FileError;
+pub use derived::{KeyPlatform, NotAKeyPlatform, SIMULATED_ROOT};
 pub use sev_snp::SevSnp;
 pub use simulated_enclave::SimulatedEnclave;
 

@@ -75,6 +75,11 @@ impl SimulatedEnclave {
             .map_err(|fault| self.fault(fault))
     }
 
+    /// What it says that it runs.
+    pub(super) fn measurement_bytes(&self) -> Result<Vec<u8>, EvidenceError> {
+        Ok(read(&self.measurement()?)?.expose().to_vec())
+    }
+
     fn measurement(&self) -> Result<PathBuf, EvidenceError> {
         let failed = |source| FileError::system("reading", &self.path, source);
         let stock = self.path.join(MEASUREMENT);

@@ -51,7 +51,8 @@ pub async fn trace_service(
 ) -> Trace {
     let mut steps = Steps::new(if name.is_some() { KEY_SERVICE } else { &KEY_SERVICE[..8] });
     own_identity(&mut steps, identity, options);
-    let mut trust = Trust::new(identity.domain(), identity.policy(), &options.measurements);
+    let mut trust =
+        Trust::new(identity.domain(), identity.policy(), &identity.demands(&options.measurements));
     let seen = Seen::default();
     trust.seen = Some(seen.clone());
     let key = identity.key().pkcs8_der();

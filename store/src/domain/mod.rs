@@ -5,4 +5,4 @@ pub(crate) mod record;
 pub(crate) mod root;
 
 pub use keys::DomainKeys;
-pub use record::{BrokerIdentity, DomainRecord, StoredDomain};
+pub use record::{BrokerIdentity, DomainRecord, HomeMark, StoredDomain};

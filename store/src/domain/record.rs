@@ -35,12 +35,34 @@ pub struct DomainRecord {
     pub access: Vec<u8>,
     /// When it was created, seconds since 1970.
     pub created: i64,
+    /// Where the domain was pulled from another broker: how far that was then.
+    pub home: Option<HomeMark>,
+}
+
+/// How far a domain's home was when the domain was last pulled from it. What is older than that is never taken again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HomeMark {
+    /// Which domain of its name, at home.
+    pub generation: [u8; 16],
+    /// The domain's serial at home.
+    pub serial: u32,
+    /// The time at home, seconds since 1970.
+    pub time: i64,
+}
+
+impl HomeMark {
+    /// Whether this is the same home, no further back than `last`.
+    pub fn follows(&self, last: &Self) -> bool {
+        self.generation == last.generation && self.serial >= last.serial && self.time >= last.time
+    }
 }
 
 /// A domain as the store has it.
 pub struct StoredDomain {
     /// Its keys.
     pub keys: Arc<DomainKeys>,
+    /// Counts the changes of what describes it, from 1.
+    pub serial: u32,
     /// What describes it.
     pub record: DomainRecord,
 }
@@ -69,6 +91,30 @@ pub(crate) struct DomainBody {
     pub(crate) broker_key_serial: u32,
     #[prost(bytes = "vec", tag = "12")]
     pub(crate) access: Vec<u8>,
+    /// These three where the domain was pulled from another broker: see [`HomeMark`]. Else empty and 0.
+    #[prost(bytes = "vec", tag = "13")]
+    pub(crate) home_generation: Vec<u8>,
+    #[prost(uint32, tag = "14")]
+    pub(crate) home_serial: u32,
+    #[prost(int64, tag = "15")]
+    pub(crate) home_time: i64,
+}
+
+impl DomainBody {
+    pub(crate) fn set_home(&mut self, mark: HomeMark) {
+        self.home_generation = mark.generation.to_vec();
+        self.home_serial = mark.serial;
+        self.home_time = mark.time;
+    }
+
+    /// An error where there is half of one.
+    pub(crate) fn home(&self) -> Result<Option<HomeMark>, ()> {
+        if self.home_generation.is_empty() {
+            return Ok(None);
+        }
+        let generation = self.home_generation.as_slice().try_into().map_err(|_| ())?;
+        Ok(Some(HomeMark { generation, serial: self.home_serial, time: self.home_time }))
+    }
 }
 
 /// Loads the body of a domain's record.
@@ -82,8 +128,16 @@ pub(crate) fn load_body(engine: &AnyEngine, keys: &DomainKeys) -> Result<(Domain
 }
 
 /// Loads all that describes a domain.
-pub(crate) fn load(engine: &AnyEngine, keys: &DomainKeys) -> Result<DomainRecord, StoreError> {
-    let (body, _) = load_body(engine, keys)?;
+pub(crate) fn load(engine: &AnyEngine, keys: Arc<DomainKeys>) -> Result<StoredDomain, StoreError> {
+    let (body, _) = load_body(engine, &keys)?;
+    let serial = body.serial;
+    let record = load_record(engine, &keys, body)?;
+    Ok(StoredDomain { keys, serial, record })
+}
+
+fn load_record(engine: &AnyEngine, keys: &DomainKeys, body: DomainBody) -> Result<DomainRecord, StoreError> {
+    let home =
+        body.home().map_err(|()| damaged("domain record", &layout::domain_record(keys.generation())))?;
     let policy_key = load_key(engine, keys, KeyOf::Policy, body.policy_key_serial)?;
     let broker_key = load_key(engine, keys, KeyOf::Broker, body.broker_key_serial)?;
     let certificate = body.broker_certificate;
@@ -95,6 +149,7 @@ pub(crate) fn load(engine: &AnyEngine, keys: &DomainKeys) -> Result<DomainRecord
         references: body.references,
         access: body.access,
         created: body.created,
+        home,
     })
 }
 
@@ -106,7 +161,7 @@ pub(crate) enum KeyOf {
 }
 
 impl KeyOf {
-    fn place(self, keys: &DomainKeys) -> Key {
+    pub(crate) fn place(self, keys: &DomainKeys) -> Key {
         match self {
             Self::Policy => layout::policy_key(keys.generation()),
             Self::Broker => layout::broker_key(keys.generation()),
@@ -122,7 +177,7 @@ impl KeyOf {
     }
 }
 
-fn load_key(
+pub(crate) fn load_key(
     engine: &AnyEngine,
     keys: &DomainKeys,
     of: KeyOf,

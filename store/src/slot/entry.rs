@@ -6,6 +6,7 @@ use claviger_proto::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::RootKey;
+use crate::slot::derived::{DerivedFrom, DerivedKey};
 use crate::slot::passphrase::Stretch;
 use crate::slot::shamir::{Fresh, Split};
 use crate::slot::wrap::{Bound, Unwrap, Wrapped};
@@ -27,6 +28,11 @@ pub(super) enum Slot {
     },
     Shamir {
         split: Split,
+        #[serde(flatten)]
+        wrapped: Wrapped,
+    },
+    Derived {
+        from: DerivedFrom,
         #[serde(flatten)]
         wrapped: Wrapped,
     },
@@ -77,6 +83,11 @@ pub enum SlotKind {
         /// How many there are.
         shares: usize,
     },
+    /// A key that a platform derives for this machine alone.
+    Derived {
+        /// With what it has to be asked for.
+        from: DerivedFrom,
+    },
 }
 
 /// A slot, as it may be shown to anybody who may read the table.
@@ -120,6 +131,12 @@ impl Slot {
                 let wrapped = wrap(Bound { kind: "shamir", fields: &split.bound_to() }, &made.key)?;
                 Self::Shamir { split, wrapped }
             }
+            NewSlot::Derived(derived) => {
+                derived.check()?;
+                let from = derived.from.clone();
+                let wrapped = wrap(Bound { kind: "derived", fields: &from.bound_to() }, &derived.key)?;
+                Self::Derived { from, wrapped }
+            }
         };
         let id = slot.id().ok_or(SlotError::Randomness)?;
         let shares = fresh.map_or_else(Vec::new, |fresh| fresh.into_shares(id));
@@ -127,8 +144,10 @@ impl Slot {
     }
 
     pub(super) fn id(&self) -> Option<SlotId> {
-        let (Self::File { wrapped, .. } | Self::Passphrase { wrapped, .. } | Self::Shamir { wrapped, .. }) =
-            self;
+        let (Self::File { wrapped, .. }
+        | Self::Passphrase { wrapped, .. }
+        | Self::Shamir { wrapped, .. }
+        | Self::Derived { wrapped, .. }) = self;
         wrapped.id()
     }
 
@@ -143,6 +162,7 @@ impl Slot {
             Self::Shamir { split, .. } => {
                 SlotKind::Shamir { needed: split.needed, shares: split.digests.len() }
             }
+            Self::Derived { from, .. } => SlotKind::Derived { from: from.clone() },
         }
     }
 
@@ -188,6 +208,23 @@ impl Slot {
             })
         };
         Some(open())
+    }
+
+    pub(super) fn open_by_derived_key(
+        &self,
+        table: &Path,
+        context: &SlotContext<'_>,
+        derived: &DerivedKey,
+    ) -> Option<Unsealed> {
+        let Self::Derived { from, wrapped } = self else { return None };
+        if *from != derived.from {
+            return None;
+        }
+        let bound = Bound { kind: "derived", fields: &from.bound_to() };
+        Some(wrapped.open(context, bound, &derived.key).map_err(|error| match error {
+            Unwrap::WrongKey => SlotError::WrongDerivedKey,
+            Unwrap::Damaged => damaged(table),
+        }))
     }
 
     pub(super) fn open_by_split_key(

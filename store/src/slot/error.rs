@@ -10,7 +10,7 @@ use crate::slot::SlotId;
 #[non_exhaustive]
 pub enum SlotError {
     /// A slot that can't be understood.
-    #[error("a key slot is written file:PATH or passphrase")]
+    #[error("a key slot is written file:PATH, passphrase or derived:KIND:WHERE")]
     Spec,
     /// Not the name of a slot.
     #[error("a slot is named by 8 hex digits, as `slot list` shows them")]
@@ -45,6 +45,14 @@ pub enum SlotError {
     /// A key that opens no slot.
     #[error("this isn't the key of a slot of this store; nothing was changed")]
     WrongKeyBytes,
+    /// A key that is too short to be derived by a platform.
+    #[error("a derived key has at least 32 bytes; the platform gave fewer")]
+    DerivedKeyShort,
+    /// The platform derives another key.
+    #[error(
+        "this machine derives another key than the one of the slot: it is another image, another machine, or another chip"
+    )]
+    WrongDerivedKey,
     /// There isn't the memory that the slot's passphrase asks for.
     #[error("there isn't enough free memory for the passphrase ({mib} MiB); free some and try again")]
     Memory {

@@ -4,6 +4,7 @@
 //! one of them is enough. To add a kind of slot: a file here, a variant of [`NewSlot`] and of [`Factor`], and of
 //! [`SlotSpec`] if it can be named on a command line.
 
+mod derived;
 mod entry;
 mod error;
 mod file;
@@ -18,6 +19,7 @@ use std::str::FromStr;
 
 use claviger_proto::Secret;
 
+pub use derived::{DerivedFrom, DerivedKey};
 pub use entry::{Prepared, SlotInfo, SlotKind};
 pub use error::SlotError;
 pub use passphrase::{MAX_PASSPHRASE, Passphrase};
@@ -26,7 +28,7 @@ pub use table::{Opened, Slots};
 
 use crate::{RootKey, StoreId};
 
-/// How a slot is written on a command line: `file:PATH` or `passphrase`. (Shares aren't written so: a split has
+/// How a slot is written on a command line: `file:PATH`, `passphrase` or `derived:KIND:WHERE`. (Shares aren't written so: a split has
 /// numbers, and gives something back.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,14 +40,24 @@ pub enum SlotSpec {
     },
     /// A passphrase. It is never part of a command line: whoever runs it is asked, or names a file.
     Passphrase,
+    /// A key that a platform derives for this machine alone.
+    Derived {
+        /// Which platform.
+        platform: String,
+    },
 }
 
 impl SlotSpec {
-    /// What to make, with the passphrase from `ask` if one is needed.
-    pub fn new_slot<E>(&self, ask: impl FnOnce() -> Result<Passphrase, E>) -> Result<NewSlot, E> {
+    /// What to make, with the passphrase from `ask` or the key from `derive` if one is needed.
+    pub fn new_slot<E>(
+        &self,
+        ask: impl FnOnce() -> Result<Passphrase, E>,
+        derive: impl FnOnce(&str) -> Result<DerivedKey, E>,
+    ) -> Result<NewSlot, E> {
         match self {
             Self::File { path } => Ok(NewSlot::File { path: path.clone() }),
             Self::Passphrase => ask().map(NewSlot::Passphrase),
+            Self::Derived { platform } => derive(platform).map(NewSlot::Derived),
         }
     }
 }
@@ -56,6 +68,9 @@ impl FromStr for SlotSpec {
     fn from_str(text: &str) -> Result<Self, SlotError> {
         match text.split_once(':') {
             Some(("file", path)) if !path.is_empty() => Ok(Self::File { path: path.into() }),
+            Some(("derived", platform)) if !platform.is_empty() => {
+                Ok(Self::Derived { platform: platform.to_owned() })
+            }
             None if text == "passphrase" => Ok(Self::Passphrase),
             _ => Err(SlotError::Spec),
         }
@@ -67,6 +82,7 @@ impl fmt::Display for SlotSpec {
         match self {
             Self::File { path } => write!(f, "file:{}", path.display()),
             Self::Passphrase => f.write_str("passphrase"),
+            Self::Derived { platform } => write!(f, "derived:{platform}"),
         }
     }
 }
@@ -83,6 +99,8 @@ pub enum NewSlot {
     Passphrase(Passphrase),
     /// Under a random key that is split into shares, which [`Prepared::shares`] gives out once.
     Shares(SplitPlan),
+    /// Under a key that a platform derived.
+    Derived(DerivedKey),
 }
 
 /// What a slot is opened with. May carry secrets: no `Debug`, no `Clone`.
@@ -96,6 +114,8 @@ pub enum Factor {
     Passphrase(Passphrase),
     /// Shares, as many as their slot asks for.
     Shares(Gathering),
+    /// A key that a platform derived.
+    Derived(DerivedKey),
 }
 
 /// Whose slots these are: authenticated with every slot, so that one can't be moved to another store.

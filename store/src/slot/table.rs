@@ -124,6 +124,9 @@ impl Slots {
             Factor::Passphrase(passphrase) => {
                 self.first("a passphrase", |slot| slot.open_by_passphrase(table, context, passphrase))
             }
+            Factor::Derived(derived) => {
+                self.first("a derived key", |slot| slot.open_by_derived_key(table, context, derived))
+            }
             Factor::Shares(shares) => {
                 let key = shares.factor()?;
                 let theirs = |slot: &Slot| slot.id() == shares.slot();

@@ -8,7 +8,7 @@ use claviger_proto::key_service::PutOptions;
 use claviger_proto::{DomainName, EntryType, Secret, Version};
 
 use crate::audit::{AuditFacts, SegmentHead};
-use crate::domain::{BrokerIdentity, DomainKeys, DomainRecord};
+use crate::domain::{BrokerIdentity, DomainKeys, DomainRecord, HomeMark};
 use crate::entry::Stage;
 use crate::ticket::{Ticket, TicketFault, TicketId};
 
@@ -137,6 +137,24 @@ pub enum DomainChange {
     Access(Vec<u8>),
     /// Another certificate of the broker's own.
     BrokerIdentity(BrokerIdentity),
+    /// All that another broker gave.
+    Pulled(Box<PulledDomain>),
+}
+
+/// What another broker gave of a domain that was pulled from it before.
+pub struct PulledDomain {
+    /// How far that broker was. One that is behind the last isn't taken.
+    pub home: HomeMark,
+    /// The policy key, PKCS#8 DER, if this broker may have it; else it has none from now on.
+    pub policy_key: Option<Secret>,
+    /// The ACL preset's name.
+    pub preset: String,
+    /// The reference values, as the broker serializes them.
+    pub references: Vec<u8>,
+    /// The access rules and principals, as the broker serializes them.
+    pub access: Vec<u8>,
+    /// Another certificate of the broker's own, where there is one.
+    pub identity: Option<BrokerIdentity>,
 }
 
 /// Make, take back or use launch tickets.

@@ -8,7 +8,7 @@ use claviger_proto::limits::MAX_DATA;
 
 use crate::audit::{AuditFacts, Checkpoint, TrailHead, load_head};
 use crate::domain::DomainKeys;
-use crate::domain::record::{DomainBody, KeyOf, load_body, put_body, put_key};
+use crate::domain::record::{DomainBody, KeyOf, load_body, load_key, put_body, put_key};
 use crate::engine::{AnyEngine, Key, Revision, Txn};
 use crate::error::StoreError;
 use crate::layout;
@@ -16,7 +16,8 @@ use crate::store::Store;
 use crate::writer::name_plan::{Ground, NamePlan};
 use crate::writer::ticket_plan::TicketPlan;
 use crate::writer::{
-    ChangeVersions, CheckpointDomain, DomainChange, Done, PutEntry, PutLimits, Tickets, UpdateDomain,
+    ChangeVersions, CheckpointDomain, DomainChange, Done, PulledDomain, PutEntry, PutLimits, Tickets,
+    UpdateDomain,
 };
 
 /// What a batch comes to in one domain.
@@ -30,6 +31,7 @@ pub(super) struct DomainPlan {
     body: Option<(DomainBody, Revision)>,
     tickets: TicketPlan,
     put: Vec<(Key, Vec<u8>)>,
+    gone: Vec<Key>,
 }
 
 impl DomainPlan {
@@ -42,9 +44,9 @@ impl DomainPlan {
             Some(trail) => trail,
             None => load_head(store.engine(), &keys)?,
         };
-        let (facts, put) = (Vec::new(), Vec::new());
+        let (facts, put, gone) = (Vec::new(), Vec::new(), Vec::new());
         let (names, tickets) = (HashMap::new(), TicketPlan::default());
-        Ok(Self { keys, trail, trail_was: trail.revision, facts, names, body: None, tickets, put })
+        Ok(Self { keys, trail, trail_was: trail.revision, facts, names, body: None, tickets, put, gone })
     }
 
     pub(super) fn put(
@@ -87,8 +89,9 @@ impl DomainPlan {
     }
 
     pub(super) fn update(&mut self, engine: &AnyEngine, update: UpdateDomain) -> Result<Done, StoreError> {
-        let (mut body, revision) = match self.body.take() {
-            Some(body) => body,
+        // A copy: a change that is refused leaves what came before it in the plan.
+        let (mut body, revision) = match &self.body {
+            Some(body) => body.clone(),
             None => load_body(engine, &self.keys)?,
         };
         body.serial += 1;
@@ -101,11 +104,45 @@ impl DomainPlan {
                 body.broker_certificate = identity.certificate;
                 body.broker_key_serial = body.serial;
             }
+            DomainChange::Pulled(pulled) => self.pulled(engine, &mut body, *pulled)?,
         }
         self.trail.domain_serial = body.serial;
         self.body = Some((body, revision));
         self.facts.push(update.audit);
         Ok(Done::DomainUpdated)
+    }
+
+    fn pulled(
+        &mut self,
+        engine: &AnyEngine,
+        body: &mut DomainBody,
+        pulled: PulledDomain,
+    ) -> Result<(), StoreError> {
+        let PulledDomain { home, policy_key, preset, references, access, identity } = pulled;
+        if body.home().ok().flatten().is_none_or(|last| !home.follows(&last)) {
+            return Err(StoreError::HomeBehind);
+        }
+        let held = load_key(engine, &self.keys, KeyOf::Policy, body.policy_key_serial)?;
+        match &policy_key {
+            Some(key) if held.as_ref() != Some(key) => {
+                self.put.push(put_key(&self.keys, KeyOf::Policy, body.serial, key)?);
+                body.policy_key_serial = body.serial;
+            }
+            None if held.is_some() => {
+                self.gone.push(KeyOf::Policy.place(&self.keys));
+                body.policy_key_serial = 0;
+            }
+            // It stays as it is, or there is none.
+            Some(_) | None => {}
+        }
+        if let Some(identity) = identity {
+            self.put.push(put_key(&self.keys, KeyOf::Broker, body.serial, &identity.key)?);
+            body.broker_certificate = identity.certificate;
+            body.broker_key_serial = body.serial;
+        }
+        (body.preset, body.references, body.access) = (preset, references, access);
+        body.set_home(home);
+        Ok(())
     }
 
     pub(super) fn tickets(&mut self, engine: &AnyEngine, command: Tickets) -> Result<Done, StoreError> {
@@ -136,8 +173,8 @@ impl DomainPlan {
     /// The transaction, and where the trail is after it; `None` when every command was refused, for then there
     /// is nothing to write.
     pub(super) fn finish(self, engine: &AnyEngine) -> Result<Option<(Txn, TrailHead)>, StoreError> {
-        let Self { keys, mut trail, trail_was, names, body, tickets, put, .. } = self;
-        let mut txn = Txn { put, ..Txn::default() };
+        let Self { keys, mut trail, trail_was, names, body, tickets, put, gone, .. } = self;
+        let mut txn = Txn { put, delete: gone, ..Txn::default() };
         for (name, plan) in names {
             plan.finish(&Ground { engine, keys: &keys, name: &name }, &mut txn)?;
         }

@@ -33,6 +33,9 @@ impl Writer {
             serial: FIRST_SERIAL,
             ..DomainBody::default()
         };
+        if let Some(home) = record.home {
+            body.set_home(home);
+        }
         if let Some(policy_key) = &record.policy_key {
             body.policy_key_serial = FIRST_SERIAL;
             txn.put.push(put_key(&keys, KeyOf::Policy, FIRST_SERIAL, policy_key)?);

@@ -11,7 +11,7 @@ mod ticket_plan;
 
 pub use command::{
     Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done,
-    NewDomain, PutEntry, Span, TicketChange, Tickets, UpdateDomain,
+    NewDomain, PulledDomain, PutEntry, Span, TicketChange, Tickets, UpdateDomain,
 };
 
 pub use limits::PutLimits;

@@ -81,6 +81,7 @@ pub(crate) fn record() -> DomainRecord {
         references: b"references".to_vec(),
         access: b"access rules".to_vec(),
         created: NOW,
+        home: None,
     }
 }
 

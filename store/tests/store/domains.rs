@@ -6,8 +6,8 @@ use claviger_acl::Action;
 use claviger_proto::{ErrorCode, Secret};
 use claviger_store::engine::{AnyEngine, Engine as _, Key, MemoryEngine, Tree};
 use claviger_store::{
-    BrokerIdentity, Command, DomainChange, DomainRecord, Done, NewDomain, RootKey, Store, StoreError,
-    StoreId, UpdateDomain,
+    BrokerIdentity, Command, DomainChange, DomainRecord, Done, HomeMark, NewDomain, PulledDomain, RootKey,
+    Store, StoreError, StoreId, UpdateDomain,
 };
 use zeroize::Zeroizing;
 
@@ -200,4 +200,67 @@ fn the_brokers_own_tree_is_reached_by_no_name() {
         world.put(name, 0, b"x").unwrap();
     }
     assert_eq!(world.raw(Tree::Broker), before);
+}
+
+/// How far home is.
+fn mark(serial: u32, time: i64) -> HomeMark {
+    HomeMark { generation: [7; 16], serial, time }
+}
+
+/// What home gives then.
+fn given(home: HomeMark, policy_key: Option<&[u8]>) -> DomainChange {
+    DomainChange::Pulled(Box::new(PulledDomain {
+        home,
+        policy_key: policy_key.map(Secret::copy_from),
+        preset: "closed".to_owned(),
+        references: b"pulled".to_vec(),
+        access: b"rules".to_vec(),
+        identity: None,
+    }))
+}
+
+/// A world whose domain was pulled, at serial 5 and the time 1000.
+fn pulled() -> World {
+    let mut world = World::new();
+    let name: claviger_proto::DomainName = "pulled".parse().unwrap();
+    let record = DomainRecord { home: Some(mark(5, 1000)), ..record() };
+    let new = NewDomain { name: name.clone(), record, audit: facts("domain-pull-new") };
+    assert!(world.writer.commit(vec![Command::CreateDomain(new)])[0].is_ok());
+    world.keys = world.store.domain(&name).unwrap().unwrap().keys;
+    world
+}
+
+#[test]
+fn what_home_gives_is_taken_whole_and_the_policy_key_comes_and_goes_with_it() {
+    let mut world = pulled();
+    let mut take = |change| {
+        let command = update(&world, change);
+        assert!(world.writer.commit(vec![command])[0].is_ok());
+        let stored = world.store.domain(world.keys.domain()).unwrap().unwrap();
+        (stored.serial, stored.record)
+    };
+    let (serial, record) = take(given(mark(6, 1001), Some(b"policy key")));
+    assert_eq!((serial, record.home), (2, Some(mark(6, 1001))));
+    assert_eq!((record.preset.as_str(), record.references.as_slice()), ("closed", &b"pulled"[..]));
+    assert_eq!(record.access, b"rules");
+    assert!(record.policy_key == Some(Secret::copy_from(b"policy key")));
+    assert!(record.broker_identity.is_some(), "none came, so the old one stays");
+    assert!(take(given(mark(6, 1001), None)).1.policy_key.is_none());
+    assert!(take(given(mark(7, 1001), Some(b"other"))).1.policy_key == Some(Secret::copy_from(b"other")));
+}
+
+#[test]
+fn t43_a_home_that_is_behind_is_not_taken() {
+    let mut world = pulled();
+    let other = HomeMark { generation: [8; 16], ..mark(9, 9000) };
+    for behind in [mark(4, 1000), mark(5, 999), other] {
+        let outcome = world.writer.commit(vec![update(&world, given(behind, None))]).remove(0);
+        assert!(matches!(outcome, Err(StoreError::HomeBehind)), "{behind:?}");
+    }
+    let record = world.store.domain(world.keys.domain()).unwrap().unwrap().record;
+    assert_eq!((record.home, record.preset.as_str()), (Some(mark(5, 1000)), "members"));
+    // And a domain that has no home has none to take from.
+    let mut own = World::new();
+    let outcome = own.writer.commit(vec![update(&own, given(mark(5, 1000), None))]).remove(0);
+    assert!(matches!(outcome, Err(StoreError::HomeBehind)));
 }

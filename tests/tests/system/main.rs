@@ -9,6 +9,7 @@ mod cryptstore;
 mod docs;
 mod durability;
 mod ed25519;
+mod elsewhere;
 mod entries;
 mod formats;
 mod imports;

@@ -1,6 +1,7 @@
 //! Attestors do the slow public-key work of admission, on threads of their own. Evidence comes to them twice: to be
 //! screened, which costs no signature, and, when what it lacks was found, to be verified. They never wait for a network.
 
+mod elsewhere;
 mod evidence;
 mod rejected;
 
@@ -21,6 +22,7 @@ use crate::actors::audit::seconds;
 use crate::domain::Domain;
 use crate::runtime::panics;
 
+pub use elsewhere::{Grant, Granted, Wanted};
 pub use evidence::{Claim, Endorsed, Screen, Verifier};
 pub use rejected::Rejected;
 

@@ -1,6 +1,6 @@
 //! Why evidence, or another proof, isn't taken.
 
-use claviger_attest::{AttestError, IssueError, PrincipalError};
+use claviger_attest::{AttestError, IssueError, Measurement, PrincipalError};
 use claviger_client::endorsements::EndorsementError;
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key_service::Refusal;
@@ -38,6 +38,14 @@ pub enum Rejected {
     /// The credentials don't hold.
     #[error(transparent)]
     Principal(#[from] PrincipalError),
+    /// Whatever else it may be.
+    #[error(
+        "measurement {0} isn't listed as a broker's in this domain; its owner adds a [[broker]] to the domain's policy, if it should be"
+    )]
+    NoBroker(Measurement),
+    /// The domain was pulled from another broker.
+    #[error("this broker pulled the domain from another; ask that one")]
+    NotHome,
     /// The certificate couldn't be made.
     #[error("the admission certificate could not be made")]
     Signing(#[from] IssueError),
@@ -55,9 +63,11 @@ pub enum Rejected {
 impl From<&Rejected> for Refusal {
     fn from(rejected: &Rejected) -> Self {
         let code = match rejected {
-            Rejected::NoIssuer => ErrorCode::Refused,
+            Rejected::NoIssuer | Rejected::NotHome => ErrorCode::Refused,
             Rejected::Certificate(_) | Rejected::DomainGone => ErrorCode::CertificateRefused,
-            Rejected::Evidence(_) | Rejected::Ticket { .. } => ErrorCode::AttestationRefused,
+            Rejected::Evidence(_) | Rejected::NoBroker(_) | Rejected::Ticket { .. } => {
+                ErrorCode::AttestationRefused
+            }
             Rejected::Principal(error) => error.code(),
             Rejected::Endorsement(error) => code_of(error),
             Rejected::Busy => ErrorCode::Busy,

@@ -36,6 +36,7 @@ impl Registry {
             references: Vec::new(),
             access: Vec::new(),
             created: seconds(now),
+            home: None,
         };
         let audit = operator_event("domain-create");
         let create = Command::CreateDomain(NewDomain { name: name.clone(), record, audit });
@@ -46,7 +47,7 @@ impl Registry {
     }
 
     /// Two domains share neither policy key nor subject: either would let one admit for the other.
-    fn check_unshared(&self, policy: &PolicyCertificate) -> Result<(), AdminError> {
+    pub(super) fn check_unshared(&self, policy: &PolicyCertificate) -> Result<(), AdminError> {
         let domains = self.domains();
         if domains.with_subject(policy.subject_der()).is_some() {
             return Err(AdminError::Shared("subject"));
@@ -135,6 +136,7 @@ impl Registry {
                 continue;
             }
             match self.renew_leaf(domain, now).await {
+                Ok(()) if domain.home.is_some() => {}
                 Ok(()) => tracing::info!(domain = %domain.name, "the broker's certificate is renewed"),
                 Err(error) => {
                     tracing::error!(domain = %domain.name, %error, "the broker's certificate can't be renewed");
@@ -144,6 +146,10 @@ impl Registry {
     }
 
     async fn renew_leaf(&self, domain: &Domain, now: UnixTime) -> Result<(), AdminError> {
+        if domain.home.is_some() {
+            // Its certificate says what it runs, which only its home can certify.
+            return Ok(());
+        }
         // The snapshot has only what admits agents; what can sign for a broker is made here, from the store.
         let stored = self.storage.store.domain(&domain.name)?;
         let Some(key) = stored.and_then(|stored| stored.record.policy_key) else { return Ok(()) };
@@ -158,6 +164,9 @@ impl Registry {
         change: DomainChange,
         action: &'static str,
     ) -> Result<(), AdminError> {
+        if domain.home.is_some() {
+            return Err(AdminError::FromHome(domain.name.clone()));
+        }
         let keys = Arc::clone(&domain.keys);
         let audit = operator_event(action);
         self.storage.commit(Command::UpdateDomain(UpdateDomain { keys, change, audit })).await?;

@@ -44,6 +44,20 @@ pub enum AdminError {
     /// The name is taken.
     #[error("there is a domain {0} already; delete it first, or choose another name")]
     Taken(DomainName),
+    /// The domain is another broker's.
+    #[error("{0} was pulled from its home broker, so it is changed there, and comes here with the next pull")]
+    FromHome(DomainName),
+    /// A domain of this name was made here.
+    #[error("{0} was made on this broker, so it isn't pulled over it; delete it first")]
+    MadeHere(DomainName),
+    /// What the home broker gave can't be taken.
+    #[error("what the home broker gave of {domain} is not taken: {why}")]
+    NotTaken {
+        /// Which domain.
+        domain: DomainName,
+        /// Why.
+        why: &'static str,
+    },
     /// The policy key or subject belongs to another domain.
     #[error("another domain here has this policy {0}; a policy key and a subject belong to one domain")]
     Shared(&'static str),
@@ -94,6 +108,9 @@ impl AdminError {
             }
             Self::Taken(_)
             | Self::Shared(_)
+            | Self::FromHome(_)
+            | Self::MadeHere(_)
+            | Self::NotTaken { .. }
             | Self::NotSealed
             | Self::Revision { .. }
             | Self::TicketTaken => ErrorCode::Conflict,

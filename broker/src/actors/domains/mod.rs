@@ -7,6 +7,7 @@ mod change;
 mod error;
 mod import;
 mod policy;
+mod pulled;
 mod records;
 mod registry;
 mod tickets;
@@ -19,7 +20,8 @@ use actix::{
     Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, AtomicResponse, Context, Handler,
     Message, Recipient, WrapFuture as _,
 };
-use claviger_attest::PolicyFile;
+use claviger_attest::{PolicyCertificate, PolicyFile};
+use claviger_client::{BrokerLeaf, Pulled};
 use claviger_proto::{DomainName, admin};
 
 use super::acl::DomainsChanged;
@@ -204,6 +206,23 @@ pub struct Import {
     pub entry: admin::ImportEntry,
 }
 
+/// This broker's certificate in a domain that is pulled from its home; none where it has none, or needs another.
+#[derive(Message)]
+#[rtype(result = "Result<Option<BrokerLeaf>, AdminError>")]
+pub struct OwnIdentity(pub DomainName);
+
+/// Take over what a home broker gave.
+#[derive(Message)]
+#[rtype(result = "Result<bool, AdminError>")]
+pub struct TakeOver {
+    /// Which domain.
+    pub domain: DomainName,
+    /// Its policy certificate, as it is pinned here.
+    pub policy: PolicyCertificate,
+    /// What came.
+    pub pulled: Pulled,
+}
+
 /// From now on this is the domain of a channel that names none.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -314,6 +333,8 @@ handle! {
     VerifyAudit => |registry, verify| registry.verify_audit(&verify.0).await;
     SearchAudit => |registry, search| registry.search_audit(&search.domain, search.query).await;
     Import => |registry, import| registry.import(&import.domain, import.entry).await;
+    OwnIdentity => |registry, own| pulled::identity(&registry, &own.0);
+    TakeOver => |registry, it| pulled::take(&registry, &it.domain, &it.policy, it.pulled).await;
     SetDefault => |registry, set| registry.set_default(set.0).await;
     CheckpointAll => |registry, _all| registry.checkpoint_changed().await;
 }

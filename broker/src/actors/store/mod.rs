@@ -206,6 +206,7 @@ mod tests {
             references: Vec::new(),
             access: Vec::new(),
             created: 0,
+            home: None,
         };
         let name = name.parse().expect("a name");
         Command::CreateDomain(NewDomain { name, record, audit: AuditFacts::default() })

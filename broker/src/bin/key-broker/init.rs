@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use claviger_client::cli::{Failure, OutputMode, Report, passphrase};
+use claviger_client::cli::{Failure, OutputMode, Report, passphrase, slot};
 use claviger_store::slot::SlotError;
 use claviger_store::{DataDir, DataDirError, SlotSpec};
 
@@ -22,8 +22,11 @@ pub(crate) struct Args {
     #[arg(long, env = "CLAVIGER_DATA_DIR")]
     data_dir: PathBuf,
     /// Where the root key's seal comes from.
-    #[arg(long, value_name = "file:PATH|passphrase")]
+    #[arg(long, value_name = "file:PATH|passphrase|derived:KIND:WHERE")]
     key_slot: SlotSpec,
+    /// Take a derived key as the only slot: on another image or another chip everything is lost.
+    #[arg(long)]
+    no_recovery: bool,
     /// A file that holds the passphrase (- is standard input); without it, systemd's credential
     /// claviger-passphrase, or the terminal.
     #[arg(long, value_name = "FILE")]
@@ -57,9 +60,9 @@ pub(crate) fn run(args: &Args, output: OutputMode) -> ExitCode {
 }
 
 fn make(args: &Args) -> Result<Made, Failure> {
-    let slot = args
-        .key_slot
-        .new_slot(|| passphrase::new(args.passphrase_file.as_deref(), "New passphrase of the root key"))?;
+    slot::check_alone(&args.key_slot, args.no_recovery)?;
+    let ask = || passphrase::new(args.passphrase_file.as_deref(), "New passphrase of the root key");
+    let slot = slot::new_slot(&args.key_slot, ask)?;
     let data_dir = DataDir::create(&args.data_dir, &slot).map_err(|error| {
         let next = match error {
             DataDirError::Slot(SlotError::PassphraseShort) => "choose a longer one; nothing was changed",

@@ -17,7 +17,10 @@ use super::systemd;
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   key-broker serve --data-dir /var/lib/claviger --listen 0.0.0.0:8120 \\
-      --admission-listen 0.0.0.0:8123 --ops-listen 127.0.0.1:8122")]
+      --admission-listen 0.0.0.0:8123 --ops-listen 127.0.0.1:8122
+  key-broker serve --data-dir /var/lib/claviger --listen 0.0.0.0:8120 \\
+      --bootstrap home.example:8123 --bootstrap-evidence sev-snp:device \\
+      --bootstrap-domain fleet=/etc/claviger/fleet-policy-cert.pem")]
 pub(crate) struct Args {
     #[command(flatten)]
     settings: Settings,
@@ -52,6 +55,16 @@ pub(crate) struct Settings {
     /// terminal.
     #[arg(long, value_name = "FILE", env = "CLAVIGER_PASSPHRASE_FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Get the domains from the home broker whose admission port this is.
+    #[arg(long, value_name = "HOME:PORT", env = "CLAVIGER_BOOTSTRAP")]
+    bootstrap: Option<String>,
+    /// Where this broker's evidence for its home comes from: sev-snp:device, sev-snp:tsm[=PATH] or
+    /// simulated-enclave:DIR.
+    #[arg(long, value_name = "KIND:WHERE", env = "CLAVIGER_BOOTSTRAP_EVIDENCE")]
+    bootstrap_evidence: Option<String>,
+    /// A domain to get from home, and the file of its policy certificate; may be repeated.
+    #[arg(long, value_name = "DOMAIN=FILE")]
+    bootstrap_domain: Vec<String>,
     /// How logs are written [default: auto].
     #[arg(long, value_enum, env = "CLAVIGER_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -70,6 +83,9 @@ impl Settings {
             ops_listen: self.ops_listen,
             admin_socket: self.admin_socket,
             passphrase_file: self.passphrase_file,
+            bootstrap: self.bootstrap,
+            bootstrap_evidence: self.bootstrap_evidence,
+            bootstrap_domains: self.bootstrap_domain,
             log_format: self.log_format,
             // A variable that is set to nothing is as one that isn't set.
             log_filter: self.log_filter.filter(|text| !text.is_empty()),

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use claviger_attest::KeyAlgorithm;
+use claviger_attest::{BrokerMeasurements, KeyAlgorithm, Measurement};
 use claviger_client::cli::certificates::MAX_FILE;
 use claviger_client::cli::{Failure, Manual, Output, StateArgs, clock, formats};
 use claviger_client::files::read_bounded;
@@ -98,12 +98,18 @@ pub(crate) struct EnrollArgs {
     pub(crate) evidence: Collector,
     #[command(flatten)]
     pub(crate) state: StateArgs,
-    /// What seals a new cryptstore: file:PATH, made if it isn't there, or passphrase; without it, a key file beside the cryptstore
+    /// What seals a new cryptstore: file:PATH, made if it isn't there, passphrase, or derived:KIND:WHERE (a key that the
+    /// platform derives: sev-snp:device, simulated-enclave:DIR); without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
+    /// Take a derived key as the only slot: on another image or another chip the cryptstore is lost
+    #[arg(long, requires = "key_slot")]
+    pub(crate) no_recovery: bool,
     /// The kind of the machine's new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value = "p256")]
     pub(crate) key: KeyAlgorithm,
+    #[command(flatten)]
+    pub(crate) brokers: BrokersArgs,
     #[command(flatten)]
     pub(crate) ticket: TicketArgs,
     /// Enroll anew over an enrolment that is there; retrieved entries are kept
@@ -133,6 +139,8 @@ pub(crate) struct RenewArgs {
     /// The kind of the new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096; without it, that of the old one
     #[arg(long, value_name = "ALGORITHM", conflicts_with = "keep_key")]
     pub(crate) key: Option<KeyAlgorithm>,
+    #[command(flatten)]
+    pub(crate) brokers: BrokersArgs,
     #[command(flatten)]
     pub(crate) ticket: TicketArgs,
     /// Keep the key that is there
@@ -196,6 +204,8 @@ pub(crate) struct TraceArgs {
     /// Its policy certificate
     #[arg(long, value_name = "FILE", requires_all = ["admission", "domain"])]
     pub(crate) policy_cert: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) brokers: BrokersArgs,
 }
 
 #[derive(Args)]
@@ -285,6 +295,27 @@ impl TicketArgs {
     }
 }
 
+/// Which brokers will do.
+#[derive(Args)]
+pub(crate) struct BrokersArgs {
+    /// What the domain's broker has to run, hex; may be repeated. Remembered by enroll and renew; without it, what is
+    /// remembered, or any
+    #[arg(long, value_name = "MEASUREMENT")]
+    pub(crate) broker_measurement: Vec<Measurement>,
+}
+
+impl BrokersArgs {
+    /// How to connect.
+    pub(crate) fn options(&self) -> Options {
+        let mut options = Options::default();
+        if !self.broker_measurement.is_empty() {
+            options.measurements =
+                BrokerMeasurements::Listed(self.broker_measurement.iter().copied().collect());
+        }
+        options
+    }
+}
+
 /// Where the broker and this machine's state are, and what it can prove on the way.
 #[derive(Args)]
 pub(crate) struct At {
@@ -293,6 +324,8 @@ pub(crate) struct At {
     pub(crate) broker: Address,
     #[command(flatten)]
     pub(crate) state: StateArgs,
+    #[command(flatten)]
+    pub(crate) brokers: BrokersArgs,
     /// Where fresh evidence comes from, should the domain's rules ask for it: simulated-enclave:DIR; without it, as at
     /// the enrolment or the last renewal
     #[arg(long, value_name = "KIND:WHERE")]
@@ -311,7 +344,7 @@ impl At {
     pub(crate) async fn connect(&self, state: &StateDir, identity: &Identity) -> Result<Channel, Failure> {
         let collector = self.evidence.clone().or_else(|| state.evidence());
         let prover = Prover::new(identity, collector, self.principal()?)?;
-        Ok(Channel::connect(&self.broker, identity, &Options::default()).await?.proving(prover))
+        Ok(Channel::connect(&self.broker, identity, &self.brokers.options()).await?.proving(prover))
     }
 
     fn principal(&self) -> Result<Option<PrincipalKey>, Failure> {

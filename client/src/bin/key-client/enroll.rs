@@ -1,8 +1,9 @@
 //! `key-client enroll`
 
+use claviger_client::cli::slot::check_alone;
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock};
 use claviger_client::state::StateError;
-use claviger_client::{Admitted, Enrollment, Error, Options, enroll};
+use claviger_client::{Admitted, Enrollment, Error, enroll};
 use serde::Serialize;
 
 use crate::args::EnrollArgs;
@@ -62,6 +63,9 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
     if args.key_slot.is_some() && state.exists().map_err(Error::from)? {
         return Err(Error::from(StateError::Exists { dir: args.state.state_dir.clone() }).into());
     }
+    if let Some(spec) = &args.key_slot {
+        check_alone(spec, args.no_recovery)?;
+    }
     let new_slot = args.state.new_slot(args.key_slot.as_ref())?;
     let ticket = args.ticket.read()?;
     let enrollment = Enrollment {
@@ -71,7 +75,7 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
         ticket: ticket.as_ref(),
         algorithm: args.key,
     };
-    let admitted = enroll(&args.admission, &enrollment, &Options::default()).await?;
+    let admitted = enroll(&args.admission, &enrollment, &args.brokers.options()).await?;
     match &new_slot {
         Some(slot) => lock.create_with_identity(Some(slot), &admitted.identity, clock::now()),
         None => lock.put_identity(&admitted.identity, clock::now()),

@@ -149,6 +149,7 @@ fn slot(kind: &SlotKind) -> String {
     match kind {
         SlotKind::File { path } => format!("file:{}", path.display()),
         SlotKind::Passphrase { .. } => "passphrase".to_owned(),
+        SlotKind::Derived { from } => format!("derived:{}", from.platform),
         SlotKind::Shamir { needed, shares } => format!("shares ({needed} of {shares})"),
         _ => "another kind".to_owned(),
     }

@@ -1,8 +1,9 @@
 //! `key-client trace`
 
+use claviger_attest::BrokerMeasurements;
+use claviger_client::Error;
 use claviger_client::cli::{Failure, OutputMode, Report, StateArgs, certificates};
 use claviger_client::trace::{Outcome, Step, Trace, trace_admission, trace_service};
-use claviger_client::{Error, Options};
 use claviger_proto::ResourceName;
 use serde::{Serialize, Serializer};
 
@@ -91,21 +92,25 @@ async fn service(args: &TraceArgs) -> Result<Trace, Failure> {
     let identity = state.open()?.identity().map_err(Error::from)?;
     let name = args.name.as_ref().map(|name| ResourceName::parse_in(identity.domain(), name));
     let name = name.transpose().map_err(Error::from)?;
-    Ok(trace_service(broker, &identity, name.as_ref(), &Options::default()).await)
+    Ok(trace_service(broker, &identity, name.as_ref(), &args.brokers.options()).await)
 }
 
 async fn admission(args: &TraceArgs) -> Result<Trace, Failure> {
     let Some(admission) = &args.admission else { return Err(usage("no address", "give --admission")) };
     if let (Some(domain), Some(policy)) = (&args.domain, &args.policy_cert) {
         let policy = certificates::read_policy(policy)?;
-        return Ok(trace_admission(admission, domain, &policy, &Options::default()).await);
+        return Ok(trace_admission(admission, domain, &policy, &args.brokers.options()).await);
     }
     let Some(state) = state(args) else {
         let next = "give --domain and --policy-cert, or --state-dir once this machine has enrolled";
         return Err(usage("admission is asked for a domain, and none is given", next));
     };
     let identity = state.open()?.identity().map_err(Error::from)?;
-    Ok(trace_admission(admission, identity.domain(), identity.policy(), &Options::default()).await)
+    let mut options = args.brokers.options();
+    if options.measurements == BrokerMeasurements::Any {
+        options.measurements = identity.brokers().clone();
+    }
+    Ok(trace_admission(admission, identity.domain(), identity.policy(), &options).await)
 }
 
 fn state(args: &TraceArgs) -> Option<StateArgs> {

@@ -70,6 +70,11 @@ impl SevSnp {
     }
 }
 
+/// A report of this machine's that is bound to nothing: for what it says of the machine.
+pub(super) fn device_report() -> Result<Vec<u8>, Fault> {
+    device::collect(&[0; 64]).map(|collected| collected.report)
+}
+
 /// The fault of a channel that ended while a report was waited for.
 pub(super) fn given_up(source: &SevSnp) -> Option<Fault> {
     match source {

@@ -1,5 +1,6 @@
 //! Key slots on the command line: passphrases, several slots, shares.
 
+mod derived;
 mod shares;
 mod terminal;
 

@@ -6,7 +6,7 @@ mod shares;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use claviger_client::cli::{Failure, OutputMode, Report, Table, passphrase};
+use claviger_client::cli::{Failure, OutputMode, Report, Table, passphrase, slot};
 use claviger_store::slot::{NewSlot, Opened, SlotId, SlotInfo, SlotKind};
 use claviger_store::{DataDir, SlotSpec};
 use open::{OpenBy, failure};
@@ -74,7 +74,7 @@ struct NewPassphrase {
 impl NewPassphrase {
     fn slot(&self, spec: &SlotSpec) -> Result<NewSlot, Failure> {
         // The credential is what the broker starts with, which isn't the new one.
-        spec.new_slot(|| match &self.new_passphrase_file {
+        slot::new_slot(spec, || match &self.new_passphrase_file {
             Some(file) => passphrase::read(file),
             None => passphrase::ask_twice("New passphrase of the root key"),
         })
@@ -85,12 +85,13 @@ impl NewPassphrase {
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   key-broker slot add --data-dir /var/lib/claviger --key-slot passphrase
-  key-broker slot add --data-dir /var/lib/claviger --key-slot file:/media/stick/root.key")]
+  key-broker slot add --data-dir /var/lib/claviger --key-slot file:/media/stick/root.key
+  key-broker slot add --data-dir /var/lib/claviger --key-slot derived:sev-snp:device")]
 struct Add {
     #[command(flatten)]
     opening: Opening,
     /// What the new slot asks for.
-    #[arg(long, value_name = "file:PATH|passphrase")]
+    #[arg(long, value_name = "file:PATH|passphrase|derived:KIND:WHERE")]
     key_slot: SlotSpec,
     #[command(flatten)]
     new: NewPassphrase,
@@ -223,6 +224,7 @@ enum ShownKind {
     File { path: String },
     Passphrase { memory_kib: u32, passes: u32, lanes: u32 },
     Shamir { needed: u8, shares: usize },
+    Derived { platform: String, vmpl: u32, guest_svn: u32, tcb: String },
     Unknown,
 }
 
@@ -234,6 +236,12 @@ impl From<&SlotInfo> for Shown {
                 ShownKind::Passphrase { memory_kib: *memory_kib, passes: *passes, lanes: *lanes }
             }
             SlotKind::Shamir { needed, shares } => ShownKind::Shamir { needed: *needed, shares: *shares },
+            SlotKind::Derived { from } => ShownKind::Derived {
+                platform: from.platform.clone(),
+                vmpl: from.vmpl,
+                guest_svn: from.guest_svn,
+                tcb: format!("{:016x}", from.tcb),
+            },
             _ => ShownKind::Unknown,
         };
         Self { slot: info.id.to_string(), kind }
@@ -256,6 +264,7 @@ impl Report for List {
                     format!("a passphrase (Argon2id, {} MiB, {passes} passes)", memory_kib >> 10),
                 ),
                 ShownKind::Shamir { needed, shares } => ("shamir", format!("{needed} of {shares} shares")),
+                ShownKind::Derived { platform, tcb, .. } => ("derived", format!("{platform}, at TCB {tcb}")),
                 ShownKind::Unknown => ("unknown", "a newer version".to_owned()),
             };
             table.row([slot.clone(), kind.to_owned(), by]);

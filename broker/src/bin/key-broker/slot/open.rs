@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use claviger_client::cli::{Failure, input, passphrase};
+use claviger_client::cli::{Failure, input, passphrase, slot};
 use claviger_store::slot::{Factor, Gathering, Opened, Passphrase, SlotError, SlotKind};
 use claviger_store::{DataDir, DataDirError};
 
@@ -31,7 +31,8 @@ impl OpenBy {
         if !self.share_file.is_empty() {
             return by_shares(data_dir, &self.share_file);
         }
-        let by_files = data_dir.open_slot(&Factor::KeyFiles);
+        let by_files =
+            data_dir.open_slot(&Factor::KeyFiles).or_else(|error| by_derived(data_dir).ok_or(error));
         match by_files {
             Ok(opened) => Ok(opened),
             Err(_) if takes_passphrases(data_dir)? => {
@@ -49,6 +50,12 @@ impl OpenBy {
         }
         by_passphrase(data_dir, passphrase::existing(None, PROMPT)?)
     }
+}
+
+/// Opens by what this machine's platform derives, where a slot asks for that and it is the same.
+fn by_derived(data_dir: &DataDir) -> Option<Opened> {
+    let kinds: Vec<_> = data_dir.slots().ok()?.list().into_iter().map(|slot| slot.kind).collect();
+    data_dir.open_slot(&slot::derived(&kinds)?.ok()?).ok()
 }
 
 fn takes_passphrases(data_dir: &DataDir) -> Result<bool, Failure> {

@@ -44,9 +44,13 @@ Examples:
 pub(crate) struct InitArgs {
     #[command(flatten)]
     pub(crate) at: StateArgs,
-    /// What seals it: file:PATH, made if it isn't there, or passphrase; without it, a key file beside the cryptstore
+    /// What seals it: file:PATH, made if it isn't there, passphrase, or derived:KIND:WHERE (a key that the platform derives:
+    /// sev-snp:device, simulated-enclave:DIR); without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
+    /// Take a derived key as the only slot: on another image or another chip the cryptstore is lost
+    #[arg(long, requires = "key_slot")]
+    pub(crate) no_recovery: bool,
 }
 
 #[derive(Args)]

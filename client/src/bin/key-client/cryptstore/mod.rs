@@ -6,6 +6,7 @@ mod show;
 mod transfer;
 
 use claviger_client::Error;
+use claviger_client::cli::slot::check_alone;
 use claviger_client::cli::{Failure, OutputMode, Report};
 use claviger_client::state::{Cryptstore, StateDir, StateError};
 use serde::Serialize;
@@ -56,6 +57,9 @@ fn init(args: &InitArgs, mode: OutputMode) -> Result<(), Failure> {
     if state.exists().map_err(Error::from)? {
         // Before anybody is asked for a passphrase.
         return Err(Error::from(StateError::Exists { dir: args.at.state_dir.clone() }).into());
+    }
+    if let Some(spec) = &args.key_slot {
+        check_alone(spec, args.no_recovery)?;
     }
     let slot = args.at.new_slot(args.key_slot.as_ref())?;
     let lock = state.lock_or_make().map_err(Error::from)?;

@@ -1,0 +1,194 @@
+//! A broker elsewhere (scenario 2): it enrols at home as a broker, gets the domain, and serves it.
+
+mod refused;
+mod snp;
+
+use std::fs;
+
+use claviger_tests::broker::{Broker, Setup};
+use claviger_tests::elsewhere::{apply, bootstrap, listed, simulated, start, wait_for, wait_for_another};
+use claviger_tests::fleet::{Fleet, Machine, retrieve, store};
+
+/// A home broker with a domain, the machine of a broker elsewhere, and a VM.
+struct World {
+    home: Broker,
+    fleet: Fleet,
+    cloud: Machine,
+    vm: Machine,
+}
+
+impl World {
+    fn new() -> Self {
+        let home = Broker::start();
+        let fleet = Fleet::create(&home, "fleet", "members");
+        let (cloud, vm) = (fleet.machine("cloud"), fleet.machine("vm"));
+        Self { home, fleet, cloud, vm }
+    }
+
+    /// Lists the VM, and the broker with these words about it.
+    fn list(&self, about_broker: &str) {
+        let tables = listed("measurement", &self.vm, "label = \"web\"")
+            + listed("broker", &self.cloud, about_broker).as_str();
+        apply(&self.home, &self.fleet, &tables);
+    }
+
+    fn start(&self) -> Broker {
+        start(&self.home, &self.fleet, &simulated(&self.cloud))
+    }
+}
+
+#[test]
+fn it_serves_what_home_was_given_and_goes_on_when_home_is_away() {
+    let mut world = World::new();
+    world.list("may-issue = true");
+    let mut cloud = world.start();
+    wait_for(&cloud, "ok");
+    let domain = cloud.admin("domain show fleet").run().ok();
+    assert_eq!((&domain["preset"], &domain["policy_key_held_by"]), (&"members".into(), &"broker".into()));
+    assert_eq!(domain["references"], 1);
+    let measurement = world.cloud.measurement.clone();
+    let enroll = |broker: &Broker, machine: &Machine| {
+        world.fleet.enroll(broker, machine).with("--broker-measurement", &measurement).run().ok()
+    };
+    enroll(&cloud, &world.vm);
+    store(&cloud, &world.vm.state, "a", b"secret").run().ok();
+    // Key and certificate never leave their places as text.
+    let key = fs::read(&world.fleet.policy_key).unwrap();
+    assert!(!cloud.log().contains(std::str::from_utf8(&key).unwrap().lines().nth(1).unwrap()));
+    let given = world.home.admin("audit list --domain fleet --action broker-enroll").run().ok();
+    let record = &given["records"][0];
+    let said = (&record["role"], &record["measurement"], &record["reason"]);
+    let expected = ("broker", world.cloud.measurement.as_str(), "it was given the policy key");
+    assert_eq!(said, (&expected.0.into(), &expected.1.into(), &expected.2.into()), "{record}");
+
+    world.home.stop();
+    let told = wait_for(&cloud, "unreachable");
+    assert!(told["why"].as_str().unwrap().contains("can't be reached"), "{told}");
+    assert!(cloud.page("/metrics").1.contains("claviger_bootstrap_pulls_total{result=\"unreachable\"}"));
+    // From what it has sealed, and admitting by itself.
+    cloud.stop();
+    cloud.serve();
+    assert_eq!(retrieve(&cloud, &world.vm.state, "a").args("--out -").run_text().stdout(), b"secret");
+    fs::remove_dir_all(&world.vm.state).unwrap();
+    enroll(&cloud, &world.vm);
+    wait_for(&cloud, "unreachable");
+    world.fleet.verify_audit(&cloud);
+}
+
+#[test]
+fn what_changes_at_home_comes_after_it_and_nothing_is_changed_there() {
+    let world = World::new();
+    world.list("may-issue = true");
+    let cloud = world.start();
+    wait_for(&cloud, "ok");
+    world.fleet.enroll(&cloud, &world.vm).run().ok();
+    store(&cloud, &world.vm.state, "a", b"secret").run().ok();
+
+    for line in ["acl preset --domain fleet closed", "trust remove --domain fleet --kind simulated-enclave"] {
+        let mut call = cloud.admin(line);
+        if line.starts_with("trust") {
+            call = call.with("--measurement", &world.vm.measurement);
+        }
+        call.run().failed(5).says(&["its home broker", "changed there"]);
+    }
+    world.home.admin("acl preset --domain fleet closed").run().ok();
+    wait_for_another(&cloud);
+    retrieve(&cloud, &world.vm.state, "a").args("--out -").run().failed(4);
+
+    // The key is taken back, and the measurement of the VM.
+    world.home.admin("acl preset --domain fleet members").run().ok();
+    apply(&world.home, &world.fleet, &listed("broker", &world.cloud, ""));
+    wait_for_another(&cloud);
+    assert_eq!(retrieve(&cloud, &world.vm.state, "a").args("--out -").run_text().stdout(), b"secret");
+    let domain = cloud.admin("domain show fleet").run().ok();
+    assert_eq!((&domain["references"], &domain["policy_key_held_by"]), (&0.into(), &"owner".into()));
+    world.fleet.verify_audit(&cloud);
+    world.fleet.verify_audit(&world.home);
+}
+
+#[test]
+fn without_the_key_it_serves_whom_home_admits() {
+    let world = World::new();
+    world.list("");
+    let cloud = world.start();
+    wait_for(&cloud, "ok");
+    world.fleet.enroll(&cloud, &world.vm).run().failed(3).says(&["keeps its policy key"]);
+    world.fleet.enroll(&world.home, &world.vm).run().ok();
+    store(&cloud, &world.vm.state, "a", b"secret").run().ok();
+    assert_eq!(retrieve(&cloud, &world.vm.state, "a").args("--out -").run_text().stdout(), b"secret");
+    // What is stored here is here only.
+    retrieve(&world.home, &world.vm.state, "a").args("--out -").run().failed(4);
+}
+
+#[test]
+fn an_agent_demands_what_its_broker_runs_and_remembers_it() {
+    let world = World::new();
+    world.list("may-issue = true");
+    let cloud = world.start();
+    wait_for(&cloud, "ok");
+    let demand = |broker: &Broker, measurement: &str| {
+        world.fleet.enroll(broker, &world.vm).with("--broker-measurement", measurement).run()
+    };
+    // Home says nothing of what it runs, and the broker elsewhere something else.
+    demand(&world.home, &world.cloud.measurement).failed(3).says(&["measurement"]);
+    demand(&cloud, &world.vm.measurement).failed(3).says(&["measurement"]);
+    demand(&cloud, &world.cloud.measurement).ok();
+    store(&cloud, &world.vm.state, "a", b"secret").run().ok();
+    store(&world.home, &world.vm.state, "a", b"secret").run().failed(3).says(&["measurement"]);
+    let other = retrieve(&cloud, &world.vm.state, "a").args("--out -");
+    other.with("--broker-measurement", &world.vm.measurement).run().failed(3).says(&["measurement"]);
+    // A renewal keeps it, or takes another.
+    let renew = |broker: &Broker| {
+        let call = claviger_tests::programs::command("key-client").arg("renew");
+        let call =
+            call.with("--admission", broker.admission.to_string()).with("--evidence", simulated(&world.vm));
+        call.with("--state-dir", &world.vm.state).run()
+    };
+    renew(&world.home).failed(3).says(&["measurement"]);
+    renew(&cloud).ok();
+    store(&world.home, &world.vm.state, "a", b"secret").run().failed(3).says(&["measurement"]);
+}
+
+#[test]
+fn t43_an_older_home_is_not_taken() {
+    let mut world = World::new();
+    world.list("may-issue = true");
+    let saved = world.home.dir().join("saved");
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        let done = std::process::Command::new("cp").args(["-a", "--"]).arg(from).arg(to).status().unwrap();
+        assert!(done.success());
+    };
+    world.home.stop();
+    copy(&world.home.data_dir(), &saved);
+    world.home.serve();
+    let mut cloud = world.start();
+    wait_for(&cloud, "ok");
+    world.home.admin("acl preset --domain fleet closed").run().ok();
+    wait_for_another(&cloud);
+
+    world.home.stop();
+    fs::remove_dir_all(world.home.data_dir()).unwrap();
+    copy(&saved, &world.home.data_dir());
+    world.home.serve();
+    cloud.stop();
+    cloud.configure(bootstrap(&world.home, &world.fleet, &simulated(&world.cloud)));
+    cloud.serve();
+    let told = wait_for(&cloud, "not-taken");
+    assert!(told["why"].as_str().unwrap().contains("older"), "{told}");
+    assert_eq!(cloud.admin("domain show fleet").run().ok()["preset"], "closed");
+}
+
+#[test]
+fn a_domain_made_here_is_not_pulled_over() {
+    let world = World::new();
+    world.list("");
+    let mut cloud = Broker::init(Setup::default());
+    cloud.serve();
+    world.fleet.create_on(&cloud, "closed").ok();
+    cloud.stop();
+    cloud.configure(bootstrap(&world.home, &world.fleet, &simulated(&world.cloud)));
+    cloud.serve();
+    let told = wait_for(&cloud, "not-taken");
+    assert!(told["why"].as_str().unwrap().contains("made on this broker"), "{told}");
+    assert_eq!(cloud.admin("domain show fleet").run().ok()["preset"], "closed");
+}
