@@ -148,7 +148,7 @@ mod tests {
                 "neither PEM nor a key file",
             ),
             (format!("format = 1\n\n{}", entry("roots = [\"absent\"]")), " line 3:", "absent"),
-            (format!("format = 1\n{good}{good}"), " line 7:", "the same as measurement 1"),
+            (format!("format = 1\n{good}{good}"), " line 7:", "the same as number 1"),
             (format!("format = 1\n{good}expires = \"soon\"\n"), " line 2:", "RFC 3339"),
             (format!("format = 1\n{}", entry("vmpl = 300")), " line 5:", "300"),
             ("format = 1\n[sev-snp]\nsmt = 1\n".to_owned(), " line 3:", "smt"),
