@@ -1,7 +1,8 @@
 //! Frames and messages.
 
 use claviger_proto::key_service::{
-    Asked, Decoded, Dialect, Echo, Outcome, Proof, Refusal, Request, decode_request, decode_response, encode_response,
+    Asked, Decoded, Dialect, Echo, Outcome, Proof, Refusal, Request, decode_request, decode_response,
+    encode_response,
 };
 use claviger_proto::trust::{TrustRequest, TrustResponse};
 use claviger_proto::{DomainName, Entry, ErrorCode, ParseError, frame};
