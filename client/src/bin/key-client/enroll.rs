@@ -1,9 +1,11 @@
 //! `key-client enroll`
 
+use claviger_attest::BrokerMeasurements;
 use claviger_client::cli::slot::check_alone;
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock};
-use claviger_client::state::StateError;
+use claviger_client::state::{StateDir, StateError};
 use claviger_client::{Admitted, Enrollment, Error, enroll};
+use claviger_proto::DomainName;
 use serde::Serialize;
 
 use crate::args::EnrollArgs;
@@ -54,6 +56,16 @@ impl Report for Enrolled {
     }
 }
 
+/// What the identity that is replaced demands of the domain's broker: a new certificate takes none of it back.
+fn remembered(state: &StateDir, domain: &DomainName) -> Result<BrokerMeasurements, Failure> {
+    if !state.exists().map_err(Error::from)? {
+        return Ok(BrokerMeasurements::Any);
+    }
+    let identity = state.load().map_err(Error::from)?.identity();
+    let same = identity.filter(|identity| identity.domain() == domain);
+    Ok(same.map_or(BrokerMeasurements::Any, |identity| identity.brokers().clone()))
+}
+
 pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failure> {
     let policy = certificates::read_policy(&args.policy_cert)?;
     let state = args.state.open()?;
@@ -75,7 +87,11 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
         ticket: ticket.as_ref(),
         algorithm: args.key,
     };
-    let admitted = enroll(&args.admission, &enrollment, &args.brokers.options()).await?;
+    let mut options = args.brokers.options();
+    if options.measurements == BrokerMeasurements::Any {
+        options.measurements = remembered(&state, &args.domain)?;
+    }
+    let admitted = enroll(&args.admission, &enrollment, &options).await?;
     match &new_slot {
         Some(slot) => lock.create_with_identity(Some(slot), &admitted.identity, clock::now()),
         None => lock.put_identity(&admitted.identity, clock::now()),

@@ -147,6 +147,11 @@ fn an_agent_demands_what_its_broker_runs_and_remembers_it() {
     renew(&world.home).failed(3).says(&["measurement"]);
     renew(&cloud).ok();
     store(&world.home, &world.vm.state, "a", b"secret").run().failed(3).says(&["measurement"]);
+    // And so does an enrolment in the place of the old one.
+    let replace = |broker: &Broker| world.fleet.enroll(broker, &world.vm).arg("--replace").run();
+    replace(&world.home).failed(3).says(&["measurement"]);
+    replace(&cloud).ok();
+    store(&world.home, &world.vm.state, "a", b"secret").run().failed(3).says(&["measurement"]);
 }
 
 #[test]
