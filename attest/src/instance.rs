@@ -237,6 +237,11 @@ pub(crate) fn identify(
     attested: Attested,
     renews: Option<&Peer>,
 ) -> Result<Identified, AttestError> {
+    // A ticket that nobody takes would be good for another machine yet.
+    if attested.machine().ticket.is_some() && renews.and_then(Peer::instance).is_some() {
+        let why = "a machine that is an instance already renews without a launch ticket";
+        return Err(AttestError::Statement { part: "user data", why });
+    }
     let instance = instance(demand, snp, attested.machine(), renews);
     if instance.is_none() && !demand.is_none() {
         return Err(AttestError::NoInstance(demand.clone()));

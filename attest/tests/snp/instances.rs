@@ -109,6 +109,10 @@ fn what_the_platform_says_is_in_the_admission_certificate() {
         assert!(matches!(elsewhere, Err(AttestError::OtherMachine)), "{elsewhere:?}");
     }
     proofs.prove_fresh(machine.attested(), &peer, asked).unwrap();
+    // A ticket more isn't passed over in silence.
+    let ticket = EvidenceUserData::with_ticket(&Secret::copy_from(&[1; 32])).to_vec();
+    let brings = but(|fake| fake.user_data = Some(ticket.clone())).verify().unwrap();
+    assert!(matches!(policy.identify(brings, Some(&peer)), Err(AttestError::Statement { .. })));
     // A renewal keeps it, whatever the host gives by then, and spends nothing.
     let again = but(|fake| fake.report.host_data = [8; 32]).verify().unwrap();
     let renewed = policy.identify(again, Some(&peer)).unwrap();
