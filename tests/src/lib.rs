@@ -21,7 +21,5 @@ pub mod programs;
 pub mod proving;
 pub mod server;
 #[cfg(feature = "fakes")]
-pub mod snp;
-#[cfg(feature = "fakes")]
 pub mod snp_platform;
 pub mod tools;

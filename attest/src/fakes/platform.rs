@@ -146,7 +146,7 @@ impl FakePlatform {
             serial: vec![0],
             issuer,
             subject: subject.to_owned(),
-            validity: (Self::NOW - YEAR, Self::NOW + YEAR),
+            validity: (Self::NOW - YEAR, Self::NOW + 20 * YEAR),
             spki: key.public().spki_der().to_vec(),
             extensions: self.vek_extensions(signer),
             signature: FakeSignature::Pss,
