@@ -159,7 +159,7 @@ impl Store {
     /// The numbers of the versions that there are to delete, undelete or destroy, in whatever state.
     pub fn range(&self, keys: &DomainKeys, permit: &Permit) -> Result<RangeInclusive<u32>, StoreError> {
         let current = self.current(keys, permit, &[Action::Delete, Action::Destroy])?;
-        Ok(current.0.head.range())
+        Ok(current.head.range())
     }
 
     fn current(
@@ -167,7 +167,7 @@ impl Store {
         keys: &DomainKeys,
         permit: &Permit,
         actions: &[Action],
-    ) -> Result<entry::Current, StoreError> {
+    ) -> Result<Arc<entry::Known>, StoreError> {
         check_permit(keys, permit, actions)?;
         let current = entry::current(self.engine(), &self.inner.heads, keys, permit.name())?;
         current.ok_or(StoreError::NotFound)

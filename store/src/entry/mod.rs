@@ -23,6 +23,4 @@ pub(crate) use cache::{HeadCache, Known};
 pub(crate) use head::{Head, LARGEST_BESIDE, Whereabouts, find_on_page, open_page, page_of, seal_page};
 pub(crate) use meta::{Stage, VersionMeta};
 pub(crate) use names::NameIndex;
-pub(crate) use read::{
-    Current, Loaded, current, describe, is_put_back, load, open, open_version, retrieve, versions,
-};
+pub(crate) use read::{Loaded, current, describe, is_put_back, load, open, open_version, retrieve, versions};

@@ -57,7 +57,7 @@ pub(crate) fn is_put_back(
 
 /// Opens one version of a name, or its latest; an entry that may not leave isn't found.
 pub(crate) fn retrieve(
-    current: &Current,
+    current: &Known,
     engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
@@ -73,7 +73,7 @@ pub(crate) fn retrieve(
 
 /// Opens a version, whether it may leave or not.
 pub(crate) fn open(
-    (known, raw): &Current,
+    known: &Known,
     engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
@@ -81,14 +81,14 @@ pub(crate) fn open(
     version: Version,
 ) -> Result<Entry, StoreError> {
     let at = &known.place;
-    let beside = known.head.beside(version, at, raw)?;
+    let beside = known.head.beside(version, at, &known.raw)?;
     let blob = open_version(engine, keys, name, at, meta, beside)?;
     to_entry(name, meta, version, blob, at)
 }
 
 /// What is known of a version of a name, or its latest, in whatever state.
 pub(crate) fn describe<'c>(
-    current: &'c Current,
+    current: &'c Known,
     engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
@@ -96,13 +96,13 @@ pub(crate) fn describe<'c>(
     now: i64,
 ) -> Result<(Cow<'c, VersionMeta>, VersionInfo), StoreError> {
     let (meta, _) = find_wanted(current, engine, keys, name, version)?;
-    let info = meta.info(now).ok_or_else(|| damaged("head", &current.0.place.head()))?;
+    let info = meta.info(now).ok_or_else(|| damaged("head", &current.place.head()))?;
     Ok((meta, info))
 }
 
 /// What is known of versions, from `from` downwards, at most `limit`.
 pub(crate) fn versions(
-    (known, _): &Current,
+    known: &Known,
     engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
@@ -134,7 +134,7 @@ pub(crate) fn versions(
 }
 
 fn find_wanted<'c>(
-    (known, _): &'c Current,
+    known: &'c Known,
     engine: &AnyEngine,
     keys: &DomainKeys,
     name: &ResourceName,
@@ -165,25 +165,29 @@ fn load_page(
     open_page(keys, name, &key, number, &raw)
 }
 
-/// A head, and the head's value in the engine.
-pub(crate) type Current = (Arc<Known>, Vec<u8>);
-
-/// The current head of a name; `None` when the name has never had a version.
+/// The head of a name as it is now; `None` when the name has never had a version.
 pub(crate) fn current(
     engine: &AnyEngine,
     cache: &HeadCache,
     keys: &DomainKeys,
     name: &ResourceName,
-) -> Result<Option<Current>, StoreError> {
+) -> Result<Option<Arc<Known>>, StoreError> {
     let known = cache.get(keys, name);
+    // Before any read: what is read after it is at least as new, so it can only be forgotten too early.
+    let now = engine.revision();
+    if let Some(known) = known.as_ref().filter(|known| known.is_current_at(now)) {
+        return Ok(Some(Arc::clone(known)));
+    }
     let at = known.as_ref().map_or_else(|| EntryPlace::new(keys, name), |known| known.place);
     if let Some(known) = known
-        && let Some((raw, revision)) = engine.get(&at.head())?
+        && let Some((_, revision)) = engine.get(&at.head())?
         && revision == known.revision
     {
-        return Ok(Some((known, raw)));
+        known.found_current_at(now);
+        return Ok(Some(known));
     }
     for _ in 0..ATTEMPTS {
+        let now = engine.revision();
         let loaded = load(engine, keys, name, &at)?;
         // An older head put back would make an older version the latest. The record that it can't know gives
         // it away; unless it is older only because a store came in between.
@@ -194,10 +198,10 @@ pub(crate) fn current(
             }
             continue;
         }
-        let Some(Loaded { head, raw, revision }) = loaded else { return Ok(None) };
-        let known = Arc::new(Known::new(keys, name, at, revision, head));
+        let Some(loaded) = loaded else { return Ok(None) };
+        let known = Arc::new(Known::new(keys, name, at, loaded, now));
         cache.put(Arc::clone(&known));
-        return Ok(Some((known, raw)));
+        return Ok(Some(known));
     }
     Err(gone_or_damaged(keys, "head", &at))
 }

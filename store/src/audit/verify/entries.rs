@@ -1,13 +1,13 @@
 //! The entries against the trail: what it says was stored, deleted or destroyed must be so.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use claviger_proto::{ResourceName, Version};
 
 use crate::audit::verify::Verification;
 use crate::audit::{AuditError, FindingKind, load_head};
-use crate::entry::{Current, Known, Loaded, Stage, describe, load};
+use crate::engine::Engine as _;
+use crate::entry::{Known, Stage, describe, load};
 use crate::error::StoreError;
 use crate::layout::EntryPlace;
 
@@ -70,13 +70,14 @@ impl Verification<'_> {
     }
 
     fn compare(&self, name: &ResourceName, at: EntryPlace, recorded: &Recorded) -> Result<Found, StoreError> {
-        let Some(Loaded { head, raw, revision }) = load(self.engine, self.keys, name, &at)? else {
+        let now = self.engine.revision();
+        let Some(loaded) = load(self.engine, self.keys, name, &at)? else {
             return Ok(if recorded.highest == 0 { Found::AsRecorded } else { Found::Older });
         };
-        if head.highest().map_or(0, Version::get) < recorded.highest {
+        if loaded.head.highest().map_or(0, Version::get) < recorded.highest {
             return Ok(Found::Older);
         }
-        let current: Current = (Arc::new(Known::new(self.keys, name, at, revision, head)), raw);
+        let current = Known::new(self.keys, name, at, loaded, now);
         for (version, stage) in &recorded.stages {
             let version = Version::new(*version);
             // The time says only whether it is expired, which is no matter here.
