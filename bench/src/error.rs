@@ -42,6 +42,12 @@ pub(crate) enum BenchError {
     Stopped(&'static str),
     #[error("the report that is measured isn't verified: {0}")]
     Evidence(&'static str),
+    #[error("a thread of the load can't be scheduled as it should: {0:?}")]
+    Scheduling(thread_priority::Error),
+    #[error("the domain's access rules can't be made: {0}")]
+    Acl(#[from] claviger_acl::AclError),
+    #[error("the bench's own agent isn't accepted: {0}")]
+    Peer(#[from] claviger_attest::CertificateError),
     #[error("a task or thread of the load panicked")]
     Panicked,
 }

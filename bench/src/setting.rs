@@ -17,8 +17,8 @@ pub(crate) const CONNECTING: usize = AGENTS;
 /// Connections that a round opens with certificates that the broker has never seen.
 pub(crate) const COLD_CONNECTIONS: usize = 15 * CONNECTING;
 
-/// Kept-alive connections, each with one request under way.
-pub(crate) const KEPT_CONNECTIONS: usize = 16;
+/// Kept-alive connections, each with one request under way: as many as there are writers.
+pub(crate) const KEPT_CONNECTIONS: usize = 64;
 
 /// Writers, each with one store under way.
 pub(crate) const WRITERS: usize = 64;
@@ -26,7 +26,7 @@ pub(crate) const WRITERS: usize = 64;
 /// Bytes of a request's whole frame in `full` and `kept`; the resource's name fills it up.
 pub(crate) const REQUEST_FRAME: usize = 64;
 
-/// Most stores of one commit of the bare engine: the broker's own bound, never reached by [`WRITERS`].
+/// Most stores of one commit of writers in this process: the broker's own bound, never reached by [`WRITERS`].
 pub(crate) const MAX_BATCH: usize = 1024;
 
 /// Threads of the load, and workers of each server: one for each core, as the broker has shards.

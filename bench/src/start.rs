@@ -63,9 +63,9 @@ pub(crate) fn run(args: &Args) -> Result<Report, BenchError> {
     progress("durable stores, against the bare engine");
     let stores = store::measure(plan, &domain, &agents, dir.path())?;
     let [warm, cold, rate, cpu] = visits;
-    let [one_record, same_records, store_cpu] = stores;
+    let [store, same_records, network, network_cpu] = stores;
     // The figures that have a target come first.
-    let comparisons = vec![warm, rate, one_record, cold, cpu, same_records, store_cpu];
+    let comparisons = vec![warm, rate, store, cold, cpu, same_records, network, network_cpu];
     Ok(Report { comparisons, setting: setting(args, answer_bytes, dir.path())? })
 }
 

@@ -1,24 +1,15 @@
-//! The limit of stores: the engine itself, with as many writers, committed in the same way.
-//!
-//! 64 tasks hand a put each to one committer and wait; the committer commits whatever waits in one call of
-//! [`Engine::commit`], as the broker's does: one flush and one fdatasync for all of them. Nothing is sealed,
-//! named, decided, audited or sent.
+//! The limit of stores: the engine itself, with as many writers, committed in the same way ([`super::writers`]).
+//! Nothing is sealed, named, decided, audited or sent.
 
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Instant;
 
 use claviger_store::engine::{Engine, Key, SledEngine, Tree, Txn};
-use tokio::runtime;
-use tokio::sync::oneshot;
-use tokio::task::LocalSet;
 
+use super::writers::{self, Commit, Stores, Which};
 use super::Plan;
 use crate::error::BenchError;
 use crate::load::Run;
-use crate::serve::control::process_cpu;
-use crate::setting::{ENTRY_BYTES, MAX_BATCH, WRITERS};
+use crate::setting::ENTRY_BYTES;
 
 /// What a store writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,82 +22,46 @@ pub(super) enum Shape {
     AsTheBroker,
 }
 
-/// A store on its way to the committer.
-struct Put {
-    txn: Txn,
-    done: oneshot::Sender<()>,
-}
-
 /// Stores for a while, in a fresh directory.
 pub(super) fn run(plan: Plan, shape: Shape, dir: &Path) -> Result<Run, BenchError> {
     let dir = tempfile::tempdir_in(dir)?;
     let engine = SledEngine::open(&dir.path().join("store"))?;
-    let (puts, waiting) = mpsc::channel();
-    let committer = thread::spawn(move || commit(&engine, &waiting, shape));
-    let (began, before) = (Instant::now(), process_cpu());
-    let count = produce(&puts, shape, plan.versions, began + plan.window);
-    let (elapsed, cpu) = (began.elapsed(), process_cpu().saturating_sub(before));
-    drop(puts);
-    committer.join().map_err(|_| BenchError::Panicked)??;
-    Ok(Run { operations: count?.into(), elapsed, cpu })
+    writers::run(plan, Bare { shape, engine: Some(engine) })
 }
 
-/// The committer: what waits is one commit.
-fn commit(engine: &SledEngine, waiting: &mpsc::Receiver<Put>, shape: Shape) -> Result<(), BenchError> {
-    let mut commits = 0;
-    while let Ok(first) = waiting.recv() {
-        let batch = std::iter::once(first).chain(waiting.try_iter().take(MAX_BATCH - 1));
-        let (txns, done): (Vec<_>, Vec<_>) = batch.map(|put| (put.txn, put.done)).unzip();
-        for outcome in engine.commit(shape.joined(txns, commits))? {
+struct Bare {
+    shape: Shape,
+    /// Until the committer takes it.
+    engine: Option<SledEngine>,
+}
+
+struct Committer {
+    shape: Shape,
+    engine: SledEngine,
+    commits: u64,
+}
+
+impl Stores for Bare {
+    type Job = Txn;
+
+    fn job(&self, which: Which) -> Result<Txn, BenchError> {
+        Ok(self.shape.store(which))
+    }
+
+    fn committer(&mut self) -> Result<impl Commit<Txn> + 'static, BenchError> {
+        let engine = self.engine.take().ok_or(BenchError::Answer("there is one committer"))?;
+        Ok(Committer { shape: self.shape, engine, commits: 0 })
+    }
+}
+
+impl Commit<Txn> for Committer {
+    fn commit(&mut self, txns: Vec<Txn>) -> Result<(), BenchError> {
+        for outcome in self.engine.commit(self.shape.joined(txns, self.commits))? {
             outcome.map_err(|_| BenchError::Answer("a put of the bare engine met a conflict"))?;
         }
-        commits += 1;
-        for done in done {
-            // A writer that is gone has counted what it needed.
-            let _ = done.send(());
-        }
+        self.commits += 1;
+        Ok(())
     }
-    Ok(())
-}
-
-fn produce(puts: &mpsc::Sender<Put>, shape: Shape, versions: u32, until: Instant) -> Result<u32, BenchError> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
-        let mut writers = Vec::new();
-        for writer in 0..WRITERS {
-            writers.push(tokio::task::spawn_local(write(
-                writer as u64,
-                puts.clone(),
-                shape,
-                versions,
-                until,
-            )));
-        }
-        let mut count = 0;
-        for writer in writers {
-            count += writer.await.map_err(|_| BenchError::Panicked)??;
-        }
-        Ok(count)
-    })
-}
-
-async fn write(
-    writer: u64,
-    puts: mpsc::Sender<Put>,
-    shape: Shape,
-    versions: u32,
-    until: Instant,
-) -> Result<u32, BenchError> {
-    let mut count = 0;
-    while Instant::now() < until {
-        let (done, answer) = oneshot::channel();
-        let gone = || BenchError::Answer("the bare engine's committer ended");
-        puts.send(Put { txn: shape.store(writer, count / versions, count % versions), done })
-            .map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?;
-        count += 1;
-    }
-    Ok(count)
 }
 
 /// What a seal adds to a record, in bytes.
@@ -120,7 +75,7 @@ const TRAIL_HEAD: usize = SEAL + 46;
 
 impl Shape {
     /// The transaction of one store: a writer's next version of its current name.
-    fn store(self, writer: u64, name: u32, version: u32) -> Txn {
+    fn store(self, Which { writer, name, version }: Which) -> Txn {
         let key = |kind, number| entry_key(writer, name, kind, number);
         let put = match self {
             Self::OneRecord => vec![(key(2, version), vec![0xa5; ENTRY_BYTES])],
@@ -174,9 +129,13 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    fn which(writer: u64, version: u32) -> Which {
+        Which { writer, name: 0, version }
+    }
+
     #[test]
     fn one_record_is_one_put_of_the_entry() {
-        let txns = (0..3).map(|n| Shape::OneRecord.store(1, 0, n)).collect();
+        let txns = (0..3).map(|n| Shape::OneRecord.store(which(1, n))).collect();
         let joined = Shape::OneRecord.joined(txns, 0);
         assert_eq!(joined.len(), 3);
         assert!(joined.iter().all(|txn| txn.put.len() == 1 && txn.put[0].1.len() == ENTRY_BYTES));
@@ -184,7 +143,7 @@ mod tests {
 
     #[test]
     fn as_the_broker_is_one_transaction_with_heads_and_a_trail() {
-        let txns = (0..3).map(|n| Shape::AsTheBroker.store(1, 0, n)).collect();
+        let txns = (0..3).map(|n| Shape::AsTheBroker.store(which(1, n))).collect();
         let joined = Shape::AsTheBroker.joined(txns, 0);
         assert_eq!(joined.len(), 1);
         assert_eq!(joined[0].put.len(), 3 + 2 + 2, "heads, what lay beside the first two, the trail");
@@ -195,7 +154,7 @@ mod tests {
     #[test]
     fn every_store_has_a_key_of_its_own() {
         let keys =
-            |writer| (0..40).map(move |n| Shape::OneRecord.store(writer, n / 8, n % 8).put.remove(0).0);
+            |writer| (0..40).map(move |n| Shape::OneRecord.store(Which { writer, name: n / 8, version: n % 8 }).put.remove(0).0);
         let all: std::collections::BTreeSet<_> = (0..8).flat_map(keys).collect();
         assert_eq!(all.len(), 320);
     }

@@ -1,10 +1,12 @@
 //! The measurements, one file each.
 
-pub(crate) mod engine;
+mod engine;
 pub(crate) mod full;
 pub(crate) mod kept;
 pub(crate) mod pair;
+mod sealed;
 pub(crate) mod store;
+mod writers;
 
 use std::time::Duration;
 
