@@ -135,6 +135,12 @@ pub enum CertificateError {
     /// The policy certificate, or another CA, where a machine's own belongs.
     #[error("a certificate authority's certificate was presented as a machine's own")]
     Authority,
+    /// What issued it may not issue certificates.
+    #[error(
+        "a certificate in the chain was issued by one that isn't a certificate authority's (basicConstraints CA:TRUE), \
+         or may not have so many below it; have it issued by an authority"
+    )]
+    Issuer,
     /// Its time hasn't come.
     #[error("the certificate isn't valid yet; check the clock")]
     NotYetValid,
@@ -312,6 +318,16 @@ pub enum ReferenceError {
     /// Not a measurement.
     #[error("a measurement is 64 or 96 lowercase hex digits")]
     Measurement,
+    /// A measurement that no machine of its kind can have.
+    #[error("a measurement of kind {kind} is {digits} hex digits, and this one has {given}")]
+    Length {
+        /// The kind's name.
+        kind: &'static str,
+        /// How many digits its measurements have.
+        digits: usize,
+        /// How many there are.
+        given: usize,
+    },
     /// Not a kind of evidence.
     #[error("this kind of evidence is not known; known: {known}", known = crate::kind::names())]
     Kind,

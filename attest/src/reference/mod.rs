@@ -32,9 +32,23 @@ pub struct ReferenceValue {
 }
 
 impl ReferenceValue {
-    /// A reference value. A kind whose platforms are trusted only by name (every simulated one) needs a root;
-    /// `label` is what access rules may call machines with this measurement.
+    /// A reference value. A measurement has the length of its kind; a kind whose platforms are trusted only by name
+    /// (every simulated one) needs a root; `label` is what access rules may call machines with this measurement.
     pub fn new(
+        kind: EvidenceKind,
+        measurement: Measurement,
+        label: Option<String>,
+        roots: Vec<PublicKey>,
+    ) -> Result<Self, ReferenceError> {
+        let (bytes, given) = (kind.measurement_bytes(), measurement.as_bytes().len());
+        if bytes != given {
+            return Err(ReferenceError::Length { kind: kind.as_str(), digits: 2 * bytes, given: 2 * given });
+        }
+        Self::of_any_length(kind, measurement, label, roots)
+    }
+
+    /// The same for one that was kept, perhaps before lengths were looked at: it is no reason to lose all the others.
+    fn of_any_length(
         kind: EvidenceKind,
         measurement: Measurement,
         label: Option<String>,
@@ -255,7 +269,7 @@ impl TryFrom<Stored> for ReferenceValue {
             PublicKey::from_spki_der(&der).map_err(|_| ReferenceError::Root)
         };
         let roots = stored.roots.iter().map(root).collect::<Result<_, _>>()?;
-        Self::new(stored.kind, stored.measurement, stored.label, roots)?
+        Self::of_any_length(stored.kind, stored.measurement, stored.label, roots)?
             .expiring(stored.expires)
             .map(|value| value.with_vmpl(stored.vmpl))
     }

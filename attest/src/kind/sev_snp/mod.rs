@@ -50,3 +50,6 @@ pub(super) const SUBMITTED_TYPE: &str = "sev-snp-package";
 pub(super) const NEEDS_ROOT: bool = false;
 
 pub(super) const HAS_VMPL: bool = true;
+
+/// Bytes of a launch digest, a SHA-384 (SEV-SNP ABI §8.17).
+pub(super) const MEASUREMENT: usize = 48;
