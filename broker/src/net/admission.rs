@@ -25,6 +25,7 @@ use super::binding::{bind, bind_broker, channels_key, nonce};
 use super::evidence::{Asker, Examined, examine, place};
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
+use super::permits::Places;
 use crate::actors::attestor::{
     Admit, Admitted, Claim, Grant, Granted, Pending, Rejected, ToCertify, Wanted, issuer, report,
 };
@@ -270,7 +271,7 @@ struct By<'a> {
 impl By<'_> {
     async fn decide(&self, claim: Claim, key: ToCertify) -> Result<Admitted, Rejected> {
         let (binding, limit) = (claim.binding, self.channel.limits.evidence);
-        let asker = Asker { id: self.id, source: self.source };
+        let asker = Asker { id: self.id, source: self.source, places: Places::Admissions };
         let current = || {
             let domain = self.current()?;
             // Somebody has to sign admissions in it.
@@ -306,7 +307,8 @@ impl By<'_> {
 
     /// Gives a broker elsewhere the domain.
     async fn give(&self, grant: Grant) -> Result<Granted, Rejected> {
-        let _place = place(self.shard, Instant::now() + self.channel.limits.evidence).await?;
+        let _place =
+            place(Places::Admissions, self.shard, Instant::now() + self.channel.limits.evidence).await?;
         let grant = Grant { domain: self.current()?, now: UnixTime::now(), ..grant };
         let granted = self.shard.attestor.send(grant).await.unwrap_or(Err(Rejected::Internal))?;
         let with_key = granted.state.policy_key.is_some();

@@ -12,6 +12,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::Shard;
+use super::permits::Places;
 use super::rate::network;
 use crate::actors::attestor::{Claim, Endorsed, Rejected, Screen};
 use crate::domain::Domain;
@@ -34,6 +35,8 @@ pub struct Asker {
     pub id: RequestId,
     /// Where it comes from.
     pub source: SocketAddr,
+    /// Whose places among the attestors it takes.
+    pub places: Places,
 }
 
 /// Has evidence screened, and finds the certificate that it lacks. `current` gives the domain as it is now: what it
@@ -48,7 +51,7 @@ pub async fn examine(
     let (claim, end) = (Arc::new(claim), Instant::now() + limit);
     // Only evidence that has come holds a place, and waits for it as long as it took itself: agents that are
     // silent keep nobody out.
-    let place = place(shard, end).await?;
+    let place = place(by.places, shard, end).await?;
     let domain = current()?;
     let screened = screen(&domain, &claim, shard).await?;
     let vceks = screened.needs().map(|needed| Vcek::needed(&needed)).unwrap_or_default();
@@ -58,15 +61,15 @@ pub async fn examine(
     }
     drop(place);
     let found = find(&vceks, &domain, end, by, shard).await?;
-    let place = self::place(shard, end).await?;
+    let place = self::place(by.places, shard, end).await?;
     let now = current()?;
     let screened = if Arc::ptr_eq(&now, &domain) { screened } else { screen(&now, &claim, shard).await? };
     Ok(Examined { domain: now, evidence: Endorsed { screened, found: Some(found) }, place })
 }
 
 /// A place among the attestors.
-pub async fn place(shard: &Shard, end: Instant) -> Result<SemaphorePermit<'_>, Rejected> {
-    match timeout_at(end, shard.permits.admissions.acquire()).await {
+pub async fn place(places: Places, shard: &Shard, end: Instant) -> Result<SemaphorePermit<'_>, Rejected> {
+    match timeout_at(end, shard.permits.at_attestors(places).acquire()).await {
         Ok(Ok(place)) => Ok(place),
         _ => Err(Rejected::Busy),
     }
@@ -85,7 +88,7 @@ async fn find(
     by: Asker,
     shard: &Shard,
 ) -> Result<(Vcek, Vec<u8>), Rejected> {
-    let Asker { id, source } = by;
+    let Asker { id, source, .. } = by;
     let source = Source { domain: domain.name.as_str(), address: network(source.ip()) };
     let mut last = EndorsementError::Missing;
     for vcek in vceks {
