@@ -61,11 +61,11 @@ fn what_is_shown_and_applied_again_is_no_change_and_nobody_overwrites_another() 
     // Another owner, by the other command.
     let trust = world.broker.admin("trust add --domain fleet --kind simulated-enclave --label deployment");
     trust.with("--measurement", &world.machine.measurement).run().ok();
-    world
-        .apply(&text, "--if-revision 1")
-        .failed(5)
-        .is("conflict")
-        .says(&["revision 2, not 1", "policy show"]);
+    world.apply(&text, "--if-revision 1").failed(5).is("conflict").says(&[
+        "has revision 2",
+        "--if-revision 2",
+        "policy show",
+    ]);
     let diff = world.broker.admin("policy diff --domain fleet").arg(&file).run().ok();
     let change = &diff["changes"][0];
     assert!(
