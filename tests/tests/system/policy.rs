@@ -64,7 +64,7 @@ fn what_is_shown_and_applied_again_is_no_change_and_nobody_overwrites_another() 
     world.apply(&text, "--if-revision 1").failed(5).is("conflict").says(&[
         "has revision 2",
         "--if-revision 2",
-        "policy show",
+        "policy diff",
     ]);
     let diff = world.broker.admin("policy diff --domain fleet").arg(&file).run().ok();
     let change = &diff["changes"][0];
