@@ -83,7 +83,8 @@ fn an_expired_reference_value_is_refused_as_such() {
         verify(SUBMITTED, &Fake::good().package(), &values, &expected, time(NOW)).map(|_| ())
     };
     assert_eq!(verified(NOW + 1), Ok(()));
-    assert_eq!(verified(NOW), Err(AttestError::ExpiredMeasurement(fakes::measurement())));
+    let expired = AttestError::ExpiredMeasurement { measurement: fakes::measurement(), at: NOW };
+    assert_eq!(verified(NOW), Err(expired));
 }
 
 #[test]
