@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_attest::Purpose;
+use claviger_attest::{AttestError, Purpose, ScreenedBroker};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use super::Shard;
 use super::binding::{bind, bind_broker, channels_key, nonce};
-use super::evidence::{Asker, Examined, examine, place};
+use super::evidence::{Asker, Examined, examine};
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
 use crate::actors::attestor::{
@@ -96,7 +96,7 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     let result = converse(&mut channel, source, shard, id, &mut wants).await;
     let label = match &result {
         Ok(_) => wants.done(),
-        Err(Ended::Refused(refusal)) => refusal.code.as_str(),
+        Err(Ended::Refused(refusal) | Ended::Judged(refusal, _)) => refusal.code.as_str(),
         Err(Ended::Gone(reason)) => {
             tracing::info!(%id, %source, domain = %channel.domain.name, reason, "an admission ended early");
             return;
@@ -104,12 +104,15 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     };
     metrics::counter!("claviger_admissions_total", "result" => label).increment(1);
     tracing::info!(%id, %source, domain = %channel.domain.name, result = label, "admission");
-    let event = match (wants, &result) {
+    let mut event = match (wants, &result) {
         (_, Ok(Given::Broker(granted))) => grant_event(wants.action(), id, source, Some(granted), label),
         (Wants::Broker(_), _) => grant_event(wants.action(), id, source, None, label),
         (_, Ok(Given::Agent(admitted))) => admission_event(wants.action(), id, source, Some(admitted), label),
         _ => admission_event(wants.action(), id, source, None, label),
     };
+    if let Err(Ended::Judged(_, why)) = &result {
+        event.reason = Some(why.clone());
+    }
     // Recorded before the answer leaves; what can't be recorded isn't given.
     let body = match shard.segments.append(&channel.domain, &event) {
         Ok(()) => answer(&result, &id.to_string()),
@@ -134,7 +137,7 @@ fn answer(result: &Result<Given, Ended>, id: &str) -> Zeroizing<Vec<u8>> {
             TrustResponse::Admitted(admitted.certificate.clone()).encode_body(Some(id)).into()
         }
         Ok(Given::Broker(granted)) => TrustResponse::encode_state(&granted.state, id),
-        Err(Ended::Refused(refused)) => refusal(refused.clone(), id),
+        Err(Ended::Refused(refused) | Ended::Judged(refused, _)) => refusal(refused.clone(), id),
         // Nobody is there to read it.
         Err(Ended::Gone(_)) => Zeroizing::default(),
     }
@@ -156,6 +159,8 @@ enum Given {
 enum Ended {
     /// The peer gets an answer.
     Refused(Refusal),
+    /// As well; and the audit says more than the peer may know.
+    Judged(Refusal, String),
     /// There is nobody to answer.
     Gone(&'static str),
 }
@@ -249,8 +254,9 @@ async fn converse(
         }
         Wants::Renew => (renewed_key(channel, request.new_key, now, id)?, Purpose::Renew),
         Wants::Broker(wants) => {
-            let grant = by.grant(&nonce, wants, (submitted, evidence)).ok_or(Ended::Gone("no binding"))?;
-            let granted = by.give(grant).await.map_err(|rejected| by.ended(&rejected))?;
+            let (claim, wanted) =
+                by.broker_s(&nonce, wants, (submitted, evidence)).ok_or(Ended::Gone("no binding"))?;
+            let granted = by.give(claim, wanted).await.map_err(|rejected| by.ended(&rejected))?;
             return Ok(Given::Broker(Box::new(granted)));
         }
     };
@@ -288,26 +294,38 @@ impl By<'_> {
 
     /// What a broker elsewhere asks for, with evidence that has to be bound to this channel as a broker's. `None`
     /// where the channel can't be bound to.
-    fn grant(
+    fn broker_s(
         &self,
         nonce: &[u8; NONCE],
         wants: BrokerWants,
         (submitted, evidence): (String, EvidencePackage),
-    ) -> Option<Grant> {
+    ) -> Option<(Claim, Wanted)> {
         let spki = channels_key(self.channel)?;
         let (purpose, wants) = match wants {
             BrokerWants::Certificate => (Purpose::Enroll, Wanted::Certificate),
             BrokerWants::State => (Purpose::Freshness, Wanted::State(self.channel.leaf()?.to_vec())),
         };
         let binding = bind_broker(self.channel, nonce, purpose, &spki)?;
-        let domain = Arc::clone(&self.channel.domain);
-        Some(Grant { domain, submitted, evidence, binding, spki, wants, now: UnixTime::now() })
+        Some((Claim { submitted, evidence, binding, spki }, wants))
     }
 
     /// Gives a broker elsewhere the domain.
-    async fn give(&self, grant: Grant) -> Result<Granted, Rejected> {
-        let _place = place(self.shard, Instant::now() + self.channel.limits.evidence).await?;
-        let grant = Grant { domain: self.current()?, now: UnixTime::now(), ..grant };
+    async fn give(&self, claim: Claim, wants: Wanted) -> Result<Granted, Rejected> {
+        let (limit, asker) = (self.channel.limits.evidence, Asker { id: self.id, source: self.source });
+        let current = || {
+            let domain = self.current()?;
+            domain.policy.check_dates(UnixTime::now())?;
+            Ok(domain)
+        };
+        let examined = examine::<ScreenedBroker>(claim, current, limit, asker, self.shard).await;
+        let examined = examined.map_err(|rejected| match rejected {
+            Rejected::Evidence(AttestError::UnknownMeasurement(measurement)) => {
+                Rejected::NoBroker(measurement)
+            }
+            other => other,
+        });
+        let Examined { domain, evidence, place: _place } = examined?;
+        let grant = Grant { domain, evidence, wants, now: UnixTime::now() };
         let granted = self.shard.attestor.send(grant).await.unwrap_or(Err(Rejected::Internal))?;
         let with_key = granted.state.policy_key.is_some();
         tracing::info!(id = %self.id, domain = %self.channel.domain.name, measurement = %granted.measurement, with_key,
@@ -322,10 +340,11 @@ impl By<'_> {
     }
 
     fn ended(&self, rejected: &Rejected) -> Ended {
-        tracing::info!(id = %self.id, domain = %self.channel.domain.name, %rejected, "evidence is refused");
+        let next = rejected.next();
+        tracing::info!(id = %self.id, domain = %self.channel.domain.name, %rejected, next, "evidence is refused");
         match rejected {
             Rejected::DomainGone => Ended::Gone("the domain is gone"),
-            other => other.into(),
+            other => Ended::Judged(other.into(), other.to_string()),
         }
     }
 }

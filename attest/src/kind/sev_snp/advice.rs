@@ -3,6 +3,7 @@
 use super::rules::SnpRule;
 
 impl SnpRule {
+    #[expect(clippy::too_many_lines, reason = "it is a table, a family of rules an entry")]
     /// What who runs the broker, or owns the domain, does next, as a sentence without its full stop. Not for the peer.
     pub fn next(self) -> &'static str {
         use SnpRule as R;
