@@ -1,5 +1,7 @@
 //! Revocation lists that a verifier keeps by itself.
 
+use std::sync::LazyLock;
+
 use claviger_attest::fakes::{FakeCrl, FakeExtension, FakeKey, FakePlatform, FakeSignature};
 use claviger_attest::{
     AttestError, Endorsements, Expected, RevocationListError, SnpChainCache, SnpProduct, SnpRevocationList,
@@ -43,12 +45,14 @@ fn read(list: &FakeCrl) -> SnpRevocationList {
     read_by(list, &platform().ark)
 }
 
+/// The same each time: a signature of RSA-PSS is another whenever it is made, and chains are known by their bytes.
+static CERTIFICATES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| Fake::good().certificates());
+
 fn verify(lists: &[SnpRevocationList], cache: &SnpChainCache, now: UnixTime) -> Result<(), AttestError> {
-    let fake = Fake::good();
-    let certificates = fake.certificates();
+    let (fake, certificates) = (Fake::good(), CERTIFICATES.as_slice());
     let expected = Expected { binding: &BINDING, spki: b"a key" };
     let screened = screen(SUBMITTED, &fake.package(), &fake.policy(), &expected, now).unwrap();
-    let endorsements = Endorsements { certificates: &certificates, lists, cache: Some(cache), crls: &[] };
+    let endorsements = Endorsements { certificates, lists, cache: Some(cache), crls: &[] };
     screened.verify(&endorsements, now).map(|_| ())
 }
 
