@@ -83,9 +83,10 @@ impl SnpRule {
             R::ChipDenied | R::Chip => {
                 "start the guest on a chip that the domain lists, or list this one: chips and denied-chips in [sev-snp]"
             }
-            R::Product | R::ProductAllowed | R::ChainProduct => {
-                "use a Milan, Genoa or Turin that the policy doesn't exclude (products in [sev-snp]), with its own \
-                 certificates"
+            R::Product | R::ChainProduct => "use a Milan, Genoa or Turin, with certificates of that product",
+            R::ProductAllowed => {
+                "use a product that the policy takes, or change [sev-snp]: products, minimum-tcb of each, and for a Milan \
+                 chips or milan-without-chip-list"
             }
             R::VekPresent => {
                 "have the host give the certificate with the report, or put it into a folder of vcek_dirs; a VCEK's is at \
