@@ -182,7 +182,7 @@ fn refused_next(refusal: &Refusal, request_id: Option<&str>) -> String {
         _ => "correct the request and try again",
     };
     match request_id {
-        Some(id) if refusal.code == ErrorCode::AttestationRefused => format!("{next}, as request {id}"),
+        Some(id) if refusal.code == ErrorCode::AttestationRefused => format!("{next} as request {id}"),
         Some(id) => format!("{next}; the broker's log has it as request {id}"),
         None => next.to_owned(),
     }
