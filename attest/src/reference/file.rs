@@ -352,7 +352,7 @@ impl Entry {
 }
 
 /// A time as a policy file has it, if the calendar reaches so far.
-pub(super) fn time_text(seconds: i64) -> Option<String> {
+pub(crate) fn time_text(seconds: i64) -> Option<String> {
     OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
 }
 

@@ -4,9 +4,11 @@ mod broker;
 mod file;
 mod policy;
 
-pub use broker::{BrokerValue, ListedBroker};
+pub use broker::{BrokerValue, ListedBroker, ScreenedBroker};
 pub use file::{MilanRule, PolicyFault, PolicyFile, PolicyFileError, PolicyTable};
 pub use policy::TrustPolicy;
+
+pub(crate) use file::time_text;
 
 use claviger_proto::key::{KeyKind, PublicKey};
 use serde::{Deserialize, Serialize};
@@ -69,7 +71,7 @@ impl ReferenceValue {
     /// The same, trusted until this second (since 1970) and not in it; `None` is without an end.
     pub fn expiring(self, expires: Option<i64>) -> Result<Self, ReferenceError> {
         // Years beyond four digits have no RFC 3339 form, so no policy file could carry them.
-        let written = expires.is_none_or(|at| file::time_text(at).is_some());
+        let written = expires.is_none_or(|at| time_text(at).is_some());
         if written { Ok(Self { expires, ..self }) } else { Err(ReferenceError::Expiry) }
     }
 
@@ -192,10 +194,10 @@ impl ReferenceValues {
         if current.peek().is_some() {
             return Ok(current);
         }
-        Err(if self.find(kind, measurement).next().is_some() {
-            AttestError::ExpiredMeasurement(*measurement)
-        } else {
-            AttestError::UnknownMeasurement(*measurement)
+        let ended = self.find(kind, measurement).filter_map(ReferenceValue::expires).max();
+        Err(match ended {
+            Some(at) => AttestError::ExpiredMeasurement { measurement: *measurement, at },
+            None => AttestError::UnknownMeasurement(*measurement),
         })
     }
 

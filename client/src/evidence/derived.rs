@@ -71,7 +71,7 @@ impl KeyPlatform {
     /// The key for a new slot, with this machine's SVN and TCB as they are now.
     pub fn derive_new(&self) -> Result<DerivedKey, EvidenceError> {
         let (platform, (guest_svn, tcb)) = match self {
-            Self::SevSnp => (self.to_string(), current()?),
+            Self::SevSnp => (self.to_string(), current().map_err(|cause| self.no_key(cause))?),
             Self::Simulated(dir) => {
                 // The program may be started from another directory next time.
                 let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
@@ -89,10 +89,14 @@ impl KeyPlatform {
 
     fn derive(&self, from: DerivedFrom) -> Result<DerivedKey, EvidenceError> {
         let key = match self {
-            Self::SevSnp => by_processor(&from)?,
-            Self::Simulated(dir) => simulated(dir, &from)?,
+            Self::SevSnp => by_processor(&from),
+            Self::Simulated(dir) => simulated(dir, &from),
         };
-        Ok(DerivedKey { from, key })
+        Ok(DerivedKey { key: key.map_err(|cause| self.no_key(cause))?, from })
+    }
+
+    fn no_key(&self, cause: EvidenceError) -> EvidenceError {
+        EvidenceError::NoKey { platform: self.to_string(), cause: Box::new(cause) }
     }
 }
 

@@ -106,6 +106,14 @@ pub enum EvidenceError {
         /// Why.
         fault: simulated_enclave::Fault,
     },
+    /// A platform that derives no key. There is no other way to one than its own.
+    #[error("{platform} derives no key: {cause}")]
+    NoKey {
+        /// As slots name it.
+        platform: String,
+        /// Why.
+        cause: Box<EvidenceError>,
+    },
     /// There is no report of an SEV-SNP machine.
     #[error(transparent)]
     SevSnp(#[from] sev_snp::Fault),
@@ -128,6 +136,19 @@ impl EvidenceError {
             Self::Collector => "name it as KIND:WHERE".into(),
             Self::File(error) => error.next().into(),
             Self::SevSnp(fault) => fault.next().into(),
+            Self::NoKey { cause, .. } => match &**cause {
+                Self::SevSnp(sev_snp::Fault::NoDevice(_)) => {
+                    "run this as root in an SEV-SNP guest whose kernel has the driver sev-guest: only /dev/sev-guest derives \
+                     keys; or use another slot, file:PATH or passphrase"
+                        .into()
+                }
+                Self::File(_) => {
+                    "give the files of a simulated platform (key-admin simulated init DIR), derived_key_root.bin among \
+                     them; or use another slot"
+                        .into()
+                }
+                cause => cause.next(),
+            },
             Self::Simulated { .. } => "make a platform with: key-admin simulated init DIR".into(),
         }
     }

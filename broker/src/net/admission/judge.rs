@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use claviger_attest::Purpose;
+use claviger_attest::{AttestError, Purpose, ScreenedBroker};
 use claviger_proto::trust::{EvidencePackage, NONCE};
 use claviger_store::AuditFacts;
 use rustls::pki_types::UnixTime;
-use tokio::time::Instant;
 
 use super::Ended;
 use super::wants::BrokerWants;
@@ -18,7 +17,7 @@ use crate::actors::audit::{seconds, ticket_event};
 use crate::domain::Domain;
 use crate::net::Shard;
 use crate::net::binding::{bind_broker, channels_key};
-use crate::net::evidence::{Asker, Examined, examine, place};
+use crate::net::evidence::{Asker, Examined, examine};
 use crate::net::handshake::Channel;
 use crate::net::permits::Places;
 use crate::request_id::RequestId;
@@ -34,14 +33,14 @@ pub(super) struct By<'a> {
 impl By<'_> {
     pub(super) async fn decide(&self, claim: Claim, key: ToCertify) -> Result<Admitted, Rejected> {
         let (binding, limit) = (claim.binding, self.channel.limits.evidence);
-        let asker = Asker { id: self.id, source: self.source, places: Places::Admissions };
         let current = || {
             let domain = self.current()?;
             // Somebody has to sign admissions in it.
             issuer(&domain, UnixTime::now())?;
             Ok(domain)
         };
-        let Examined { domain, evidence, place } = examine(claim, current, limit, asker, self.shard).await?;
+        let Examined { domain, evidence, place } = 
+            examine(claim, current, limit, self.asker(), self.shard).await?;
         let now = UnixTime::now();
         let admit = Admit { domain: Arc::clone(&domain), evidence, binding, key, now };
         let answer = self.shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));
@@ -52,32 +51,47 @@ impl By<'_> {
 
     /// What a broker elsewhere asks for, with evidence that has to be bound to this channel as a broker's. `None`
     /// where the channel can't be bound to.
-    pub(super) fn grant(
+    pub(super) fn of_broker(
         &self,
         nonce: &[u8; NONCE],
         wants: BrokerWants,
         (submitted, evidence): (String, EvidencePackage),
-    ) -> Option<Grant> {
+    ) -> Option<(Claim, Wanted)> {
         let spki = channels_key(self.channel)?;
         let (purpose, wants) = match wants {
             BrokerWants::Certificate => (Purpose::Enroll, Wanted::Certificate),
             BrokerWants::State => (Purpose::Freshness, Wanted::State(self.channel.leaf()?.to_vec())),
         };
         let binding = bind_broker(self.channel, nonce, purpose, &spki)?;
-        let domain = Arc::clone(&self.channel.domain);
-        Some(Grant { domain, submitted, evidence, binding, spki, wants, now: UnixTime::now() })
+        Some((Claim { submitted, evidence, binding, spki }, wants))
     }
 
     /// Gives a broker elsewhere the domain.
-    pub(super) async fn give(&self, grant: Grant) -> Result<Granted, Rejected> {
-        let _place =
-            place(Places::Admissions, self.shard, Instant::now() + self.channel.limits.evidence).await?;
-        let grant = Grant { domain: self.current()?, now: UnixTime::now(), ..grant };
+    pub(super) async fn give(&self, claim: Claim, wants: Wanted) -> Result<Granted, Rejected> {
+        let limit = self.channel.limits.evidence;
+        let current = || {
+            let domain = self.current()?;
+            domain.policy.check_dates(UnixTime::now())?;
+            Ok(domain)
+        };
+        let examined = examine::<ScreenedBroker>(claim, current, limit, self.asker(), self.shard).await;
+        let examined = examined.map_err(|rejected| match rejected {
+            Rejected::Evidence(AttestError::UnknownMeasurement(measurement)) => {
+                Rejected::NoBroker(measurement)
+            }
+            other => other,
+        });
+        let Examined { domain, evidence, place: _place } = examined?;
+        let grant = Grant { domain, evidence, wants, now: UnixTime::now() };
         let granted = self.shard.attestor.send(grant).await.unwrap_or(Err(Rejected::Internal))?;
         let with_key = granted.state.policy_key.is_some();
         tracing::info!(id = %self.id, domain = %self.channel.domain.name, measurement = %granted.measurement, with_key,
             "a broker elsewhere has the domain");
         Ok(granted)
+    }
+
+    fn asker(&self) -> Asker {
+        Asker { id: self.id, source: self.source, places: Places::Admissions }
     }
 
     /// The domain as it is now: what it trusts may have changed while the evidence was on its way.
@@ -87,10 +101,11 @@ impl By<'_> {
     }
 
     pub(super) fn ended(&self, rejected: &Rejected) -> Ended {
-        tracing::info!(id = %self.id, domain = %self.channel.domain.name, %rejected, "evidence is refused");
+        let next = rejected.next();
+        tracing::info!(id = %self.id, domain = %self.channel.domain.name, %rejected, next, "evidence is refused");
         match rejected {
             Rejected::DomainGone => Ended::Gone("the domain is gone"),
-            other => other.into(),
+            other => Ended::Judged(other.into(), other.to_string()),
         }
     }
 }

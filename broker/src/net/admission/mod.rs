@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_attest::Purpose;
+use claviger_attest::{AttestError, Purpose, ScreenedBroker};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
@@ -93,7 +93,7 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     let result = converse(&mut channel, source, shard, id, &mut wants).await;
     let label = match &result {
         Ok(_) => wants.done(),
-        Err(Ended::Refused(refusal)) => refusal.code.as_str(),
+        Err(Ended::Refused(refusal) | Ended::Judged(refusal, _)) => refusal.code.as_str(),
         Err(Ended::Gone(reason)) => {
             tracing::info!(%id, %source, domain = %channel.domain.name, reason, "an admission ended early");
             return;
@@ -101,12 +101,15 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     };
     metrics::counter!("claviger_admissions_total", "result" => label).increment(1);
     tracing::info!(%id, %source, domain = %channel.domain.name, result = label, "admission");
-    let event = match (wants, &result) {
+    let mut event = match (wants, &result) {
         (_, Ok(Given::Broker(granted))) => grant_event(wants.action(), id, source, Some(granted), label),
         (Wants::Broker(_), _) => grant_event(wants.action(), id, source, None, label),
         (_, Ok(Given::Agent(admitted))) => admission_event(wants.action(), id, source, Some(admitted), label),
         _ => admission_event(wants.action(), id, source, None, label),
     };
+    if let Err(Ended::Judged(_, why)) = &result {
+        event.reason = Some(why.clone());
+    }
     // Recorded before the answer leaves; what can't be recorded isn't given.
     let body = match shard.segments.append(&channel.domain, &event) {
         Ok(()) => answer(&result, &id.to_string()),
@@ -131,7 +134,7 @@ fn answer(result: &Result<Given, Ended>, id: &str) -> Zeroizing<Vec<u8>> {
             TrustResponse::Admitted(admitted.certificate.clone()).encode_body(Some(id)).into()
         }
         Ok(Given::Broker(granted)) => TrustResponse::encode_state(&granted.state, id),
-        Err(Ended::Refused(refused)) => refusal(refused.clone(), id),
+        Err(Ended::Refused(refused) | Ended::Judged(refused, _)) => refusal(refused.clone(), id),
         // Nobody is there to read it.
         Err(Ended::Gone(_)) => Zeroizing::default(),
     }
@@ -153,6 +156,8 @@ enum Given {
 enum Ended {
     /// The peer gets an answer.
     Refused(Refusal),
+    /// As well; and the audit says more than the peer may know.
+    Judged(Refusal, String),
     /// There is nobody to answer.
     Gone(&'static str),
 }
@@ -206,8 +211,9 @@ async fn converse(
         }
         Wants::Renew => (renewed_key(channel, request.new_key, now, id)?, Purpose::Renew),
         Wants::Broker(wants) => {
-            let grant = by.grant(&nonce, wants, (submitted, evidence)).ok_or(Ended::Gone("no binding"))?;
-            let granted = by.give(grant).await.map_err(|rejected| by.ended(&rejected))?;
+            let (claim, wanted) =
+                by.of_broker(&nonce, wants, (submitted, evidence)).ok_or(Ended::Gone("no binding"))?;
+            let granted = by.give(claim, wanted).await.map_err(|rejected| by.ended(&rejected))?;
             return Ok(Given::Broker(Box::new(granted)));
         }
     };

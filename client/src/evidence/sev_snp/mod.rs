@@ -121,6 +121,14 @@ pub enum Fault {
         /// What the system said.
         source: io::Error,
     },
+    /// A folder, but not the kernel's.
+    #[error("{} isn't a configfs for reports: an entry that is made in it gets no {attribute}", path.display())]
+    NotTsm {
+        /// The folder.
+        path: PathBuf,
+        /// What didn't appear.
+        attribute: String,
+    },
     /// It is another platform's.
     #[error("reports of {} come from {provider:?}, which isn't SEV-SNP's sev_guest", path.display())]
     Provider {
@@ -175,9 +183,17 @@ impl Fault {
             Self::NoTsm { .. } => {
                 "mount configfs, load the module sev-guest (Linux 6.7 or later), run as root; or take sev-snp:device, or sev-snp:DIR"
             }
-            Self::Provider { .. } => "run this in an SEV-SNP guest",
+            Self::NotTsm { .. } => {
+                "take sev-snp:tsm, which is the kernel's own at /sys/kernel/config/tsm/report; files that are put there by \
+                 hand are sev-snp:DIR"
+            }
+            Self::Provider { .. } => {
+                "run this in an SEV-SNP guest: on another platform there is no evidence of this kind"
+            }
             Self::Interference { .. } => "try again",
-            Self::Report { .. } => "look at where it comes from, and try again",
+            Self::Report { .. } => {
+                "have the report made anew for this very request: its 64 bytes of report data are what is signed"
+            }
             Self::Certificates { .. } => {
                 "put there vcek or vlek, ask or asvk, and ark, each .der or .pem; or none, and the broker looks for them"
             }

@@ -4,6 +4,7 @@ mod agents;
 mod certificates;
 mod instances;
 mod refusals;
+mod revocation;
 
 use std::path::PathBuf;
 
