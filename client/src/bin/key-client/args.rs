@@ -93,13 +93,14 @@ pub(crate) struct EnrollArgs {
     /// The broker's admission address
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admission: Address,
-    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, simulated-enclave:DIR
+    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, and to
+    /// try things out simulated-enclave:DIR, sev-snp:simulated=DIR
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Collector,
     #[command(flatten)]
     pub(crate) state: StateArgs,
     /// What seals a new cryptstore: file:PATH, made if it isn't there, passphrase, or derived:KIND:WHERE (a key that the
-    /// platform derives: sev-snp:device, simulated-enclave:DIR); without it, a key file beside the cryptstore
+    /// platform derives: sev-snp:device, sev-snp:simulated=DIR, simulated-enclave:DIR); without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
     /// Take a derived key as the only slot: on another image or another chip the cryptstore is lost
@@ -131,7 +132,8 @@ pub(crate) struct RenewArgs {
     /// The broker's admission address
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admission: Address,
-    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, simulated-enclave:DIR
+    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, and to
+    /// try things out simulated-enclave:DIR, sev-snp:simulated=DIR
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Collector,
     #[command(flatten)]
@@ -326,8 +328,8 @@ pub(crate) struct At {
     pub(crate) state: StateArgs,
     #[command(flatten)]
     pub(crate) brokers: BrokersArgs,
-    /// Where fresh evidence comes from, should the domain's rules ask for it: simulated-enclave:DIR; without it, as at
-    /// the enrolment or the last renewal
+    /// Where fresh evidence comes from, should the domain's rules ask for it, as for enroll; without it, as at the
+    /// enrolment or the last renewal
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Option<Collector>,
     /// A principal's certificate, should the rules ask for one, and those between it and the one that the domain
