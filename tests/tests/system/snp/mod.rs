@@ -4,6 +4,7 @@ mod agents;
 mod certificates;
 mod instances;
 mod refusals;
+mod simulated;
 
 use std::path::PathBuf;
 
