@@ -21,6 +21,7 @@ mod possession;
 mod proofs;
 mod reference;
 mod role;
+mod simulated_snp;
 
 pub use attested::{Attested, EndorsementNeeded, Endorsements, Expected, Screened, screen, verify};
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
@@ -58,3 +59,4 @@ pub use reference::{
     ReferenceValue, ReferenceValues, ScreenedBroker, TrustPolicy,
 };
 pub use role::Role;
+pub use simulated_snp::{SimulatedSnp, SimulatedSnpGuest};

@@ -18,7 +18,8 @@ pub use derived::{KeyPlatform, NotAKeyPlatform, SIMULATED_ROOT};
 pub use sev_snp::SevSnp;
 pub use simulated_enclave::SimulatedEnclave;
 
-/// Where evidence comes from. As text: `simulated-enclave:DIR`, `sev-snp:device`, `sev-snp:tsm[=PATH]`, `sev-snp:DIR`.
+/// Where evidence comes from. As text: `simulated-enclave:DIR`, `sev-snp:device`, `sev-snp:tsm[=PATH]`, `sev-snp:DIR`,
+/// `sev-snp:simulated=DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Collector {
@@ -92,7 +93,7 @@ impl fmt::Display for Collector {
 pub enum EvidenceError {
     /// Not the name of a place where evidence comes from.
     #[error(
-        "evidence comes from sev-snp:device, sev-snp:tsm, sev-snp:tsm=PATH, sev-snp:DIR or simulated-enclave:DIR"
+        "evidence comes from sev-snp:device, sev-snp:tsm, sev-snp:tsm=PATH, sev-snp:DIR, sev-snp:simulated=DIR or simulated-enclave:DIR"
     )]
     Collector,
     /// A file of the platform can't be read.

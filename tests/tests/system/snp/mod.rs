@@ -5,6 +5,7 @@ mod certificates;
 mod instances;
 mod refusals;
 mod revocation;
+mod simulated;
 
 use std::path::PathBuf;
 
