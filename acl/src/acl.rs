@@ -1,8 +1,11 @@
 //! A domain's access rules, and the decision.
 
-use claviger_attest::{Measurement, Peer, Role, Standing};
+use std::collections::BTreeSet;
+
+use claviger_attest::{Measurement, Peer, PrincipalName, Role, Standing};
 use claviger_proto::{DomainName, ResourceName};
 
+use crate::condition::Condition;
 use crate::index::{Index, Verdict};
 use crate::oracle::Oracle;
 use crate::policy::Policy;
@@ -99,6 +102,12 @@ impl Acl {
     /// Whose rules these are.
     pub fn domain(&self) -> &DomainName {
         self.policy.domain()
+    }
+
+    /// The principals that conditions of its rules ask for, each once, in the order of their names.
+    pub fn principals(&self) -> impl Iterator<Item = &PrincipalName> {
+        let named: BTreeSet<_> = self.policy.conditions().filter_map(Condition::principal).collect();
+        named.into_iter()
     }
 
     /// The same rules in casbin itself, to ask it directly.

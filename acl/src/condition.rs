@@ -26,6 +26,11 @@ impl Condition {
         *self == Self::default()
     }
 
+    /// Whom it asks for.
+    pub(crate) fn principal(&self) -> Option<&PrincipalName> {
+        self.principal.as_ref()
+    }
+
     /// What is missing for it to hold.
     pub(crate) fn lacks(&self, standing: &Standing<'_>) -> Needs {
         let fresh = |within| standing.age().is_some_and(|age| age <= within);

@@ -77,6 +77,11 @@ impl Policy {
         Ok(policy)
     }
 
+    /// What its rules ask of channels.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.rules.iter().map(|rule| &rule.condition)
+    }
+
     fn line(&mut self, line: &str) -> Result<(), LineError> {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use claviger_client::cli::{Failure, Report, input};
-use claviger_proto::admin::AclRules;
+use claviger_proto::admin::{AclRules, AclRulesInForce};
 use claviger_proto::{DomainName, ErrorCode};
 use serde::Serialize;
 
@@ -53,7 +53,7 @@ pub(crate) struct Show {
 }
 
 pub(crate) async fn run(context: &Context, command: &Rules) -> Result<(), Failure> {
-    let rules = match command {
+    let rules: AclRulesInForce = match command {
         Rules::Set(args) => {
             let bytes = input::read(&args.file, MAX_RULES)?;
             let text = std::str::from_utf8(bytes.expose()).map_err(|_| {
@@ -65,6 +65,7 @@ pub(crate) async fn run(context: &Context, command: &Rules) -> Result<(), Failur
         }
         Rules::Show(args) => context.api()?.get(&place(&args.domain)).await?,
     };
+    context.warn(&rules.warnings);
     context.tell(&Told(rules))
 }
 
@@ -74,7 +75,7 @@ fn place(domain: &DomainName) -> String {
 
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Told(AclRules);
+struct Told(AclRulesInForce);
 
 impl Report for Told {
     fn text(&self) -> String {

@@ -23,6 +23,17 @@ impl Context {
         self.mode.tell(report)
     }
 
+    /// Says on standard error what may be meant otherwise than it is said; who asked for JSON has it in the result.
+    pub(crate) fn warn(&self, warnings: &[String]) {
+        if self.mode == OutputMode::Text {
+            let mut stderr = std::io::stderr().lock();
+            for warning in warnings {
+                // Where nobody reads it there is nobody to tell.
+                let _ = writeln!(stderr, "warning: {warning}");
+            }
+        }
+    }
+
     /// Prints text for another program, alone on standard output; who asked for JSON has the result on standard error.
     pub(crate) fn print_beside(&self, text: &str, report: &impl Report) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();

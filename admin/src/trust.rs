@@ -69,7 +69,7 @@ struct Which {
     /// The domain
     #[arg(long, value_name = "DOMAIN")]
     domain: DomainName,
-    /// The kind of evidence: simulated-enclave
+    /// The kind of evidence: sev-snp or simulated-enclave
     #[arg(long, value_name = "KIND")]
     kind: EvidenceKind,
     /// What runs there, 64 or 96 hex digits

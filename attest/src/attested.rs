@@ -7,7 +7,7 @@ use rustls_pki_types::UnixTime;
 
 use crate::error::AttestError;
 use crate::instance::MachineClaims;
-use crate::kind::sev_snp::{ChipId, SnpChainCache, SnpProduct, SnpSigner};
+use crate::kind::sev_snp::{ChipId, SnpChainCache, SnpProduct, SnpRevocationList, SnpSigner};
 use crate::kind::{Claims, EvidenceKind, Pending};
 use crate::measurement::Measurement;
 use crate::reference::ReferenceValues;
@@ -86,6 +86,8 @@ pub struct Endorsements<'a> {
     pub certificates: &'a [Vec<u8>],
     /// Revocation lists, DER or PEM.
     pub crls: &'a [Vec<u8>],
+    /// Revocation lists that were verified before; each is held against the chains of its own root.
+    pub lists: &'a [SnpRevocationList],
     /// Chains that were verified before.
     pub cache: Option<&'a SnpChainCache>,
 }

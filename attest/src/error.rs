@@ -5,6 +5,7 @@ use claviger_proto::{ErrorCode, ParseError};
 use crate::Measurement;
 use crate::instance::InstanceDemand;
 use crate::kind::sev_snp::SnpRule;
+use crate::reference::time_text;
 use crate::role::Role;
 
 /// Evidence that doesn't satisfy the domain. The agent's fault, or its owner's.
@@ -75,10 +76,15 @@ pub enum AttestError {
     UnknownMeasurement(Measurement),
     /// The measurement was trusted until a day that is past.
     #[error(
-        "measurement {0} is trusted in this domain no longer: it has expired; its owner gives it a later end, if it \
-         should have one"
+        "measurement {measurement} is trusted in this domain no longer: it expired at {}; its owner gives it a later \
+         end, if it should have one", time_text(*.at).unwrap_or_default()
     )]
-    ExpiredMeasurement(Measurement),
+    ExpiredMeasurement {
+        /// What was trusted.
+        measurement: Measurement,
+        /// Until when: the last of its ends, in seconds since 1970.
+        at: i64,
+    },
     /// The domain demands to know which machine it is, and the evidence doesn't say it in a way that it takes.
     #[error("this domain demands that a machine shows which one it is, by {0}; the evidence doesn't")]
     NoInstance(InstanceDemand),
@@ -102,11 +108,46 @@ impl AttestError {
     /// What the peer may be told: enough to mend its side, and nothing of how near it came.
     pub fn for_peer(&self) -> String {
         match self {
+            // A day of the policy's is the owner's to tell.
+            Self::ExpiredMeasurement { measurement, .. } => {
+                format!("measurement {measurement} is trusted in this domain no longer; ask its owner")
+            }
             Self::Snp { .. } | Self::Endorsement(_) => {
                 "the SEV-SNP report doesn't satisfy this domain; its operator's log says which rule refuses it"
                     .to_owned()
             }
             other => other.to_string(),
+        }
+    }
+
+    /// What its operator, or the domain's owner, does next, as a sentence without its full stop. Not for the peer: with a
+    /// rule's name it would say how near it came.
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::Snp { rule, .. } => rule.next(),
+            Self::UnknownMeasurement(_) => SnpRule::Measurement.next(),
+            Self::ExpiredMeasurement { .. } => {
+                "if it should run on, give it a later end: expires in its [[measurement]] (key-admin policy apply)"
+            }
+            Self::UntrustedRoot(_) => {
+                "if the platform is to be trusted, name its root (key-admin trust add --root)"
+            }
+            Self::Endorsement(_) => "look at what lies in vcek_dirs and in crl_dir, and mend it",
+            Self::NoInstance(_) => {
+                "give the machine what the domain demands (a ticket: key-admin ticket issue), or change [instance] in \
+                 the policy"
+            }
+            Self::NotYetValid(_) | Self::Expired(_) => {
+                "compare the clocks; a part that is past its date is made anew"
+            }
+            Self::Unbound | Self::OtherBinding => SnpRule::ReportData.next(),
+            Self::OtherMachine => {
+                "the machine enrols again where it runs now; if it didn't move, somebody else uses its key"
+            }
+            Self::Signature(_) | Self::OtherKey | Self::Possession => {
+                "nothing here: the evidence is damaged or forged; if it comes again, look at where it comes from"
+            }
+            _ => "look at the machine's client: it sends what a domain's broker doesn't take",
         }
     }
 
@@ -135,6 +176,12 @@ pub enum CertificateError {
     /// The policy certificate, or another CA, where a machine's own belongs.
     #[error("a certificate authority's certificate was presented as a machine's own")]
     Authority,
+    /// What issued it may not issue certificates.
+    #[error(
+        "a certificate in the chain was issued by one that isn't a certificate authority's (basicConstraints CA:TRUE), \
+         or may not have so many below it; have it issued by an authority"
+    )]
+    Issuer,
     /// Its time hasn't come.
     #[error("the certificate isn't valid yet; check the clock")]
     NotYetValid,
@@ -312,6 +359,16 @@ pub enum ReferenceError {
     /// Not a measurement.
     #[error("a measurement is 64 or 96 lowercase hex digits")]
     Measurement,
+    /// A measurement that no machine of its kind can have.
+    #[error("a measurement of kind {kind} is {digits} hex digits, and this one has {given}")]
+    Length {
+        /// The kind's name.
+        kind: &'static str,
+        /// How many digits its measurements have.
+        digits: usize,
+        /// How many there are.
+        given: usize,
+    },
     /// Not a kind of evidence.
     #[error("this kind of evidence is not known; known: {known}", known = crate::kind::names())]
     Kind,

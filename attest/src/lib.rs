@@ -21,6 +21,7 @@ mod possession;
 mod proofs;
 mod reference;
 mod role;
+mod simulated_snp;
 
 pub use attested::{Attested, EndorsementNeeded, Endorsements, Expected, Screened, screen, verify};
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
@@ -42,10 +43,11 @@ pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;
 pub use kind::sev_snp::{
     AliasCheck, ChipId, GuestPolicyDemands, HexBytes, HexError, ITEM_SNP_CERTIFICATES, ITEM_SNP_REPORT,
-    ITEM_USER_DATA, MAX_CERTIFICATE_TABLE, MinimumTcb, PlatformDemands, RequirementsError, SNP_REPORT_LEN,
-    SnpChainCache, SnpExamination, SnpOutcome, SnpProduct, SnpQuestion, SnpReport, SnpRequirements, SnpRule,
-    SnpSigner, SnpTcb, SnpVerdict, Strength, TableEntry, UnknownProduct, Weakness, amd_certificates,
-    examine_snp, read_certificate_table, snp_package, snp_report_data, write_certificate_table,
+    ITEM_USER_DATA, MAX_CERTIFICATE_TABLE, MinimumTcb, PlatformDemands, RequirementsError,
+    RevocationListError, SNP_REPORT_LEN, SnpChainCache, SnpExamination, SnpOutcome, SnpProduct, SnpQuestion,
+    SnpReport, SnpRequirements, SnpRevocationList, SnpRule, SnpSigner, SnpTcb, SnpVerdict, Strength,
+    TableEntry, UnknownProduct, Weakness, amd_certificates, examine_snp, read_certificate_table, snp_package,
+    snp_report_data, write_certificate_table,
 };
 pub use kind::simulated_enclave::SimulatedPlatform;
 pub use measurement::Measurement;
@@ -54,6 +56,7 @@ pub use possession::{check_possession, prove_possession};
 pub use proofs::{Moment, Proofs, Standing};
 pub use reference::{
     BrokerValue, ListedBroker, MilanRule, PolicyFault, PolicyFile, PolicyFileError, PolicyTable,
-    ReferenceValue, ReferenceValues, TrustPolicy,
+    ReferenceValue, ReferenceValues, ScreenedBroker, TrustPolicy,
 };
 pub use role::Role;
+pub use simulated_snp::{SimulatedSnp, SimulatedSnpGuest};

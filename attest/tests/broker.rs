@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_attest::{
-    AttestError, BrokerMeasurements, BrokerValue, CertificateError, EvidenceKind, Expected, Issuer,
-    KeyAlgorithm, Measurement, ReferenceValue, Role, SigningKey, SimulatedPlatform, TrustPolicy,
+    AttestError, BrokerMeasurements, BrokerValue, CertificateError, Endorsements, EvidenceKind, Expected,
+    Issuer, KeyAlgorithm, Measurement, ReferenceValue, Role, SigningKey, SimulatedPlatform, TrustPolicy,
     self_signed_policy, verify_agent, verify_broker,
 };
 use rustls_pki_types::UnixTime;
@@ -45,7 +45,9 @@ impl World {
         let spki = self.key.public().spki_der();
         let evidence = self.platform.evidence(spki, &BINDING, now()).expect("evidence");
         let expected = Expected { binding: &BINDING, spki };
-        self.policy.attest_broker(KIND.submitted_evidence_type(), &evidence, &expected, now())
+        let screened =
+            self.policy.screen_broker(KIND.submitted_evidence_type(), &evidence, &expected, now())?;
+        screened.verify(&Endorsements::default(), now())
     }
 }
 
@@ -94,5 +96,6 @@ fn a_broker_s_listing_ends() {
     let broker = world.policy.brokers.pop().expect("one");
     let value = broker.value.expiring(Some(1_800_000_000)).expect("an end");
     world.policy.brokers.push(BrokerValue { value, may_issue: true });
-    assert_eq!(world.attest().err(), Some(AttestError::ExpiredMeasurement(measurement(0x11))));
+    let expired = AttestError::ExpiredMeasurement { measurement: measurement(0x11), at: 1_800_000_000 };
+    assert_eq!(world.attest().err(), Some(expired));
 }

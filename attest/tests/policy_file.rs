@@ -21,7 +21,7 @@ static ROOTS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
 });
 
 fn measurement(byte: u8) -> Measurement {
-    Measurement::from_bytes(&vec![byte; if byte.is_multiple_of(2) { 32 } else { 48 }]).unwrap()
+    Measurement::from_bytes(&[byte; 32]).unwrap()
 }
 
 fn read(value: Value) -> Result<TrustPolicy, String> {
@@ -68,6 +68,11 @@ fn what_can_t_be_meant_is_refused() {
     assert_eq!(fault(with("label", "a b".into())), reference(ReferenceError::Label));
     assert_eq!(fault(with("roots", json!([]))), reference(ReferenceError::NoRoot));
     assert_eq!(fault(with("vmpl", 1.into())), reference(ReferenceError::Vmpl));
+    for (kind, digits, given) in [("simulated-enclave", 64, 96), ("sev-snp", 96, 64)] {
+        let mut long = with("value", "ab".repeat(given / 2).into());
+        long["measurement"][1]["kind"] = kind.into();
+        assert_eq!(fault(long), reference(ReferenceError::Length { kind, digits, given }));
+    }
     for time in ["2027-02-30T00:00:00Z", "2027-03-31", "2027-03-31T00:00:00.5Z", "soon", ""] {
         assert_eq!(fault(with("expires", time.into())), reference(ReferenceError::Expiry), "{time}");
     }

@@ -36,7 +36,7 @@ async fn a_machine_s_clock_that_is_wrong_is_told_by_both_certificates() {
     for (days, code) in [(3, "expired"), (-3, "policy-not-yet-valid")] {
         let server = serve(tls(&domain.leaf(Role::Broker), None), |_| async {}).await;
         let options = Options { time: Arc::new(Off(days)), ..hasty() };
-        let trace = trace_service(&server, &domain.agent(), None, &options).await;
+        let trace = trace_service(&server, &domain.agent(), None, None, &options).await;
         assert_eq!(failed(&trace), [("identity", code), ("server-certificate", "broker-refused")]);
         for step in trace.steps.iter().filter(|step| step.outcome == Outcome::Failed) {
             let diagnosis = step.diagnosis.as_ref().unwrap();
@@ -54,7 +54,7 @@ async fn what_only_the_broker_finds_wrong_is_told_as_where_the_two_disagree() {
         (rustls::CertificateError::UnknownIssuer, "another policy certificate"),
     ] {
         let server = serve(tls(&domain.leaf(Role::Broker), Some(refuse)), |_| async {}).await;
-        let trace = trace_service(&server, &domain.agent(), None, &hasty()).await;
+        let trace = trace_service(&server, &domain.agent(), None, None, &hasty()).await;
         assert_eq!(failed(&trace), [("own-certificate", "certificate-refused")]);
         assert!(trace.failed().unwrap().next.contains(word), "{trace:?}");
     }
@@ -68,7 +68,7 @@ async fn a_broker_that_answers_anything_has_admitted_the_machine() {
         let of = domain.name.clone();
         let config = tls(&domain.leaf(Role::Broker), None);
         let server = serve(config, |stream| messages::broker(of, stream)).await;
-        let trace = trace_service(&server, &domain.agent(), asked, &hasty()).await;
+        let trace = trace_service(&server, &domain.agent(), asked, None, &hasty()).await;
         assert_eq!(failed(&trace), expected);
         assert!(trace.steps.iter().all(|step| step.outcome != Outcome::Skipped), "{trace:?}");
     }
@@ -83,12 +83,12 @@ async fn who_says_nothing_is_told_at_its_step() {
         drop(tcp);
     })
     .await;
-    let trace = trace_service(&silent, &domain.agent(), None, &options).await;
+    let trace = trace_service(&silent, &domain.agent(), None, None, &options).await;
     assert_eq!(failed(&trace), [("hello", "timeout")]);
     let mute = serve(tls(&domain.leaf(Role::Broker), None), linger).await;
     let trace = trace_admission(&mute, &domain.name, &domain.policy, &options).await;
     assert_eq!(failed(&trace), [("service", "no-challenge")]);
     let mute = serve(tls(&domain.leaf(Role::Broker), None), linger).await;
-    let trace = trace_service(&mute, &domain.agent(), None, &options).await;
+    let trace = trace_service(&mute, &domain.agent(), None, None, &options).await;
     assert_eq!(failed(&trace), [("own-certificate", "timeout")]);
 }

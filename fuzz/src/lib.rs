@@ -17,6 +17,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("admission_extension", attestation::admission_extension),
     ("certificate", attestation::certificate),
+    ("domain_state", wire::domain_state),
     ("entry", wire::entry),
     ("evidence", attestation::evidence),
     ("export", storage::export),

@@ -5,7 +5,7 @@ use claviger_proto::key_service::{
     encode_response,
 };
 use claviger_proto::trust::{TrustRequest, TrustResponse};
-use claviger_proto::{DomainName, Entry, ErrorCode, ParseError, frame};
+use claviger_proto::{DomainName, DomainState, Entry, ErrorCode, ParseError, frame};
 
 const REQUEST_ID: &str = "00000000000000000000000000000001";
 
@@ -36,6 +36,18 @@ fn same_entry(one: &Entry, other: &Entry) {
     assert_eq!(one.entered, other.entered);
     assert_eq!(one.exportable, other.exportable);
     assert!(one.blob == other.blob, "the blobs differ");
+}
+
+/// What a home broker gives of a domain. What is accepted comes again whole, with its secrets.
+pub fn domain_state(data: &[u8]) {
+    let Ok(state) = DomainState::decode(data) else { return };
+    let encoded = state.encode();
+    let again = DomainState::decode(&encoded).expect("an accepted state is accepted again");
+    assert!(*again.encode() == *encoded, "the states differ");
+    assert!(state.policy_key == again.policy_key, "the keys differ");
+    assert_eq!((state.generation, state.serial, state.time), (again.generation, again.serial, again.time));
+    assert_eq!((&state.preset, &state.trust, &state.access), (&again.preset, &again.trust, &again.access));
+    assert_eq!(state.certificate, again.certificate);
 }
 
 /// A request of the key service, in a domain, in either dialect.

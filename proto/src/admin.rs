@@ -204,6 +204,16 @@ pub struct AclRules {
     pub rules: String,
 }
 
+/// The access rules of a domain's own that are in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AclRulesInForce {
+    /// A rule or role to a line; nothing is none.
+    pub rules: String,
+    /// What may be meant otherwise than it is said, a sentence each.
+    pub warnings: Vec<String>,
+}
+
 /// A principal to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,13 +1,16 @@
-//! `--certs`: a folder with certificates, in one of three layouts.
+//! `--certs`: a folder with certificates, in one of three layouts, or one file of them; `--crl`: revocation lists.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use claviger_attest::{EndorsementNeeded, SnpProduct, SnpReport};
 use claviger_client::cli::Failure;
 use claviger_client::endorsements::{Endorser, Settings, Vcek};
 use claviger_client::files::{FileError, read_bounded};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 /// Largest file that is read, in bytes: a certificate has 2 KiB, a revocation list some more.
 const MAX_FILE: usize = 64 << 10;
@@ -24,12 +27,15 @@ pub(super) struct Found {
     pub(super) crls: Vec<Vec<u8>>,
 }
 
-/// Reads the flat files, and the VCEK that this report needs from the folders by chip.
+/// Reads one file, a certificate (DER) or as many as it has (PEM); or a folder: its flat files, and the VCEK that this report needs from the folders by chip.
 pub(super) async fn read(
     dir: &Path,
     report: Option<&SnpReport>,
     product: Option<SnpProduct>,
 ) -> Result<Found, Failure> {
+    if dir.is_file() {
+        return one_file(dir);
+    }
     let mut found = flat(dir)?;
     let Some(report) = report else { return Ok(found) };
     let needed = EndorsementNeeded {
@@ -49,6 +55,23 @@ pub(super) async fn read(
     Ok(found)
 }
 
+/// Reads revocation lists that were named one by one.
+pub(super) fn read_crls(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Failure> {
+    paths.iter().map(|path| Ok(read_bounded(path, MAX_FILE)?.expose().to_vec())).collect()
+}
+
+fn one_file(path: &Path) -> Result<Found, Failure> {
+    let bytes = read_bounded(path, MAX_FILE)?.expose().to_vec();
+    let pem = || CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok).count();
+    if bytes.first() != Some(&0x30) && pem() == 0 {
+        let message =
+            format!("{} is neither a certificate, DER or PEM, nor a folder of them", path.display());
+        let next = "give the certificate of the key that signed, or a folder with it; lists go with --crl";
+        return Err(Failure::new("usage", 2, message, next));
+    }
+    Ok(Found { certificates: vec![bytes], crls: Vec::new() })
+}
+
 fn flat(dir: &Path) -> Result<Found, Failure> {
     let failed = |source| FileError::system("reading", dir, source);
     let mut paths = Vec::new();
@@ -57,8 +80,14 @@ fn flat(dir: &Path) -> Result<Found, Failure> {
     }
     paths.sort();
     let mut found = Found::default();
+    let mut names = HashMap::<String, PathBuf>::new();
     for path in paths {
         let Some(name) = name_of(&path).filter(|_| path.is_file()) else { continue };
+        if let Some(other) = names.insert(name.clone(), path.clone()) {
+            let (one, two) = (other.display(), path.display());
+            let message = format!("{one} and {two} are both {name}: which of them counts isn't clear");
+            return Err(Failure::new("usage", 2, message, "leave one of them in the folder"));
+        }
         let bytes = read_bounded(&path, MAX_FILE)?.expose().to_vec();
         if name == REVOCATION_LIST { found.crls.push(bytes) } else { found.certificates.push(bytes) }
     }
@@ -90,6 +119,27 @@ mod tests {
         let found = flat(dir.path()).unwrap();
         assert_eq!(found.certificates, [&b"ASVK.PEM"[..], b"ark.crt", b"vcek.der"]);
         assert_eq!(found.crls, [b"crl.crl"]);
+    }
+
+    #[test]
+    fn two_files_of_one_name_are_refused_and_both_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("vcek.der"), [0x30]).unwrap();
+        fs::write(dir.path().join("VCEK.pem"), "pem").unwrap();
+        let Err(failure) = flat(dir.path()) else { panic!("it was read") };
+        assert!(["vcek.der", "VCEK.pem"].iter().all(|name| failure.message().contains(name)));
+        assert_eq!(failure.exit_status(), 2);
+    }
+
+    #[test]
+    fn one_file_is_certificates_or_is_told_as_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chain");
+        fs::write(&path, [0x30, 0]).unwrap();
+        assert_eq!(one_file(&path).unwrap().certificates, [[0x30, 0]]);
+        fs::write(&path, "notes").unwrap();
+        let Err(failure) = one_file(&path) else { panic!("it was read") };
+        assert!(failure.message().contains("neither"), "{}", failure.message());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::claims::Claims;
 use super::read_report;
+use super::verify::Kind;
 use crate::context::Context;
 
 #[derive(Args)]
@@ -20,6 +21,9 @@ Examples:
 
 Nothing is verified: key-admin attest verify does that.")]
 pub(crate) struct Show {
+    /// The kind of evidence
+    #[arg(long, value_name = "KIND", default_value = "sev-snp")]
+    kind: Kind,
     /// The report, 1184 bytes as the firmware gave them; `-` is standard input
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
@@ -52,5 +56,5 @@ pub(super) fn run(context: &Context, args: &Show) -> Result<(), Failure> {
     })?;
     let product = args.product.or(report.product());
     let claims = Claims::of(&report, product);
-    context.tell(&Shown { kind: "sev-snp", report: &args.report, product, claims })
+    context.tell(&Shown { kind: args.kind.as_str(), report: &args.report, product, claims })
 }

@@ -28,7 +28,7 @@ Examples:
   key-admin attest verify --kind sev-snp --report report.bin --certs certs --at 2025-06-01T00:00:00Z
 
 No broker and no network is asked. Without --policy only AMD's own rules count: a guest that can be debugged passes.
---certs has files named vcek, vlek, ask, asvk, ark or crl (.der, .pem, .crt, .cer, .cert; DER or PEM), or
+--certs is a file of certificates, or a folder: with files named vcek, vlek, ask, asvk, ark or crl (.der, .pem, .crt, .cer, .cert; DER or PEM), or
 vcek/CHIP/TCB.der, or vcek/CHIP/ as Trustee keeps it. AMD's ARKs and ASKs are built in.
 
 Exit code 0: every rule holds. 6: one doesn't; the claims and every rule's verdict are printed all the same.")]
@@ -39,9 +39,12 @@ pub(crate) struct Verify {
     /// The report, 1184 bytes as the firmware gave them; `-` is standard input
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
-    /// A folder with the certificates of the key that signed
-    #[arg(long, value_name = "DIR")]
+    /// The certificates of the key that signed: a folder, or one file, DER or PEM
+    #[arg(long, value_name = "DIR|FILE")]
     certs: Option<PathBuf>,
+    /// A revocation list of an ARK, DER or PEM; may be repeated
+    #[arg(long, value_name = "FILE")]
+    crl: Vec<PathBuf>,
     /// The domain's policy file; its roots stand in the place of AMD's where it names some
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -57,13 +60,13 @@ pub(crate) struct Verify {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
+pub(super) enum Kind {
     /// A report of AMD SEV-SNP
     SevSnp,
 }
 
 impl Kind {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::SevSnp => "sev-snp",
         }
@@ -77,10 +80,11 @@ fn moment(text: &str) -> Result<u64, String> {
 pub(super) async fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
     let policy = args.policy.as_deref().map(file::load).transpose()?.map(|(_, policy)| policy.references);
     let report = read_report(&args.report)?;
-    let found = match &args.certs {
+    let mut found = match &args.certs {
         Some(dir) => certificates::read(dir, SnpReport::read(&report).ok().as_ref(), args.product).await?,
         None => Found::default(),
     };
+    found.crls.extend(certificates::read_crls(&args.crl)?);
     let now = match args.at {
         Some(at) => UnixTime::since_unix_epoch(Duration::from_secs(at)),
         None => clock::unix_time(),
@@ -93,7 +97,8 @@ pub(super) async fn run(context: &Context, args: &Verify) -> Result<ExitCode, Fa
         now,
     };
     let Found { certificates, crls } = &found;
-    let examination = examine_snp(&report, &Endorsements { certificates, crls, cache: None }, &question);
+    let examination =
+        examine_snp(&report, &Endorsements { certificates, crls, ..Endorsements::default() }, &question);
     let verified = Verified::of(args, &examination, now);
     context.tell(&verified)?;
     let refused = ExitCode::from(ErrorCode::AttestationRefused.exit_status());
@@ -120,6 +125,7 @@ struct Verified<'a> {
 struct Refusal {
     rule: &'static str,
     why: String,
+    next: &'static str,
 }
 
 #[derive(Serialize)]
@@ -154,7 +160,11 @@ impl<'a> Verified<'a> {
         let refused = found.first_failure();
         Self {
             accepted: found.accepted(),
-            refused_by: refused.map(|(rule, why)| Refusal { rule: rule.code(), why: why.to_owned() }),
+            refused_by: refused.map(|(rule, why)| Refusal {
+                rule: rule.code(),
+                why: why.to_owned(),
+                next: rule.next(),
+            }),
             kind: args.kind.as_str(),
             report: &args.report,
             policy: args.policy.as_deref(),
@@ -169,7 +179,9 @@ impl<'a> Verified<'a> {
     fn verdict(&self) -> String {
         let report = input::shown(self.report);
         match (&self.refused_by, self.accepted) {
-            (Some(Refusal { rule, why }), _) => format!("REFUSED: {report}\n  {rule}: {why}"),
+            (Some(Refusal { rule, why, next }), _) => {
+                format!("REFUSED: {report}\n  {rule}: {why}\n  next: {next}")
+            }
             (None, true) => format!("accepted: {report}"),
             (None, false) => format!("REFUSED: {report}\n  a rule couldn't be looked at"),
         }

@@ -111,6 +111,11 @@ mod tests {
         format!("[[measurement]]\nkind = \"simulated-enclave\"\nvalue = \"{}\"\n{more}\n", "ab".repeat(32))
     }
 
+    /// Of a digest that is too short for its kind.
+    fn sev_snp(table: &str) -> String {
+        entry("").replace("simulated-enclave", "sev-snp").replace("measurement", table)
+    }
+
     #[test]
     fn a_root_may_be_a_file_of_either_half_and_only_the_public_one_is_kept() {
         let dir = tempfile::tempdir().unwrap();
@@ -151,6 +156,21 @@ mod tests {
             (format!("format = 1\n{good}{good}"), " line 7:", "the same as number 1"),
             (format!("format = 1\n{good}expires = \"soon\"\n"), " line 2:", "RFC 3339"),
             (format!("format = 1\n{}", entry("vmpl = 300")), " line 5:", "300"),
+            (
+                format!("format = 1\n{}", sev_snp("measurement")),
+                " line 2:",
+                "96 hex digits, and this one has 64",
+            ),
+            (
+                format!("format = 1\n\n{}", sev_snp("broker")),
+                " line 3:",
+                "96 hex digits, and this one has 64",
+            ),
+            (
+                format!("format = 1\n{good}").replace("\"\nlabel", &format!("{}\"\nlabel", "ab".repeat(16))),
+                " line 2:",
+                "64 hex digits, and this one has 96",
+            ),
             ("format = 1\n[sev-snp]\nsmt = 1\n".to_owned(), " line 3:", "smt"),
             ("format = 1\n[instance]\ndemand = \"disk\"\n".to_owned(), " line 3:", "demand is"),
             ("format = 1\n[instance]\ndemand = \"chip\"\n".to_owned(), ":", "lists no chips"),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use claviger_attest::{PolicyFile, TrustPolicy};
-use claviger_client::cli::{Failure, Report};
+use claviger_client::cli::{Failure, Report, clock};
 use claviger_proto::DomainName;
 use claviger_proto::admin::{self, AppliedPolicy, ApplyPolicy};
 use serde::Serialize;
@@ -92,7 +92,10 @@ pub(crate) async fn run(context: &Context, command: &Policy) -> Result<(), Failu
             let (_, new) = file::load(&args.file)?;
             let shown = get(context, &args.domain).await?;
             let changes = changes(&policy_of(shown.policy)?, &new);
-            context.tell(&Differs { domain: args.domain.clone(), revision: shown.revision, changes })
+            let warnings = new.warnings(clock::now());
+            context.warn(&warnings);
+            let (domain, revision) = (args.domain.clone(), shown.revision);
+            context.tell(&Differs { domain, revision, changes, warnings })
         }
         Policy::Show(args) => {
             let shown = get(context, &args.domain).await?;
@@ -107,6 +110,7 @@ async fn apply(context: &Context, args: &Apply) -> Result<(), Failure> {
     let request = ApplyPolicy { policy, if_revision: args.if_revision, dry_run: args.dry_run };
     let applied: AppliedPolicy = context.api()?.put(&path(&args.domain), &request).await?;
     let changes = changes(&policy_of(before.policy)?, &new);
+    context.warn(&applied.warnings);
     context.tell(&Applied { applied, changes })
 }
 
@@ -135,7 +139,7 @@ struct Applied {
 
 impl Report for Applied {
     fn text(&self) -> String {
-        let AppliedPolicy { domain, revision, changed, dry_run, warnings, .. } = &self.applied;
+        let AppliedPolicy { domain, revision, changed, dry_run, .. } = &self.applied;
         let first = match (changed, dry_run) {
             (false, _) => format!("domain {domain}: the policy is in force already, revision {revision}"),
             (true, false) => format!("domain {domain}: the policy is in force, revision {revision}"),
@@ -143,7 +147,7 @@ impl Report for Applied {
                 format!("domain {domain}: the policy is good; nothing was changed (revision {revision})")
             }
         };
-        lines(first, &self.changes, warnings)
+        lines(first, &self.changes)
     }
 }
 
@@ -152,22 +156,22 @@ struct Differs {
     domain: DomainName,
     revision: u64,
     changes: Vec<Change>,
+    warnings: Vec<String>,
 }
 
 impl Report for Differs {
     fn text(&self) -> String {
-        let Self { domain, revision, changes } = self;
+        let Self { domain, revision, changes, .. } = self;
         if changes.is_empty() {
             return format!("domain {domain}: no difference to revision {revision}");
         }
-        lines(format!("domain {domain}: difference to revision {revision}"), changes, &[])
+        lines(format!("domain {domain}: difference to revision {revision}"), changes)
     }
 }
 
-fn lines(first: String, changes: &[Change], warnings: &[String]) -> String {
+fn lines(first: String, changes: &[Change]) -> String {
     let changes = changes.iter().map(|change| format!("  {change}"));
-    let warnings = warnings.iter().map(|warning| format!("  warning: {warning}"));
-    [first].into_iter().chain(changes).chain(warnings).collect::<Vec<_>>().join("\n")
+    [first].into_iter().chain(changes).collect::<Vec<_>>().join("\n")
 }
 
 #[derive(Serialize)]

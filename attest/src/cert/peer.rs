@@ -201,6 +201,7 @@ pub(super) fn from_webpki(error: &webpki::Error) -> CertificateError {
     match error {
         Error::CertExpired { .. } => CertificateError::Expired,
         Error::CertNotValidYet { .. } => CertificateError::NotYetValid,
+        Error::EndEntityUsedAsCa | Error::PathLenConstraintViolated => CertificateError::Issuer,
         Error::CaUsedAsEndEntity => CertificateError::Authority,
         Error::UnsupportedCertVersion => CertificateError::Version,
         Error::UnknownIssuer

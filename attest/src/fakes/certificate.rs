@@ -1,9 +1,15 @@
 //! Certificates and revocation lists in AMD's way, or nearly.
 
+use std::ops::{Deref, DerefMut};
+
 use aws_lc_rs::signature::{RSA_PKCS1_SHA384, RSA_PSS_SHA384};
 
 use super::platform::FakeKey;
 use crate::cert::der::{self, tlv};
+use crate::simulated_snp::certificate::{self, CertificateForm, ExtensionForm, NULL, amd_oid, name, pss};
+
+/// The organization in AMD's names.
+pub(super) const AMD: &str = "Advanced Micro Devices";
 
 /// How a certificate is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,35 +23,28 @@ pub enum FakeSignature {
 }
 
 /// An extension.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FakeExtension {
-    /// Its OID, as DER has it.
-    pub oid: Vec<u8>,
-    /// Whether it is critical.
-    pub critical: bool,
-    /// Its value.
-    pub value: Vec<u8>,
-}
+pub type FakeExtension = ExtensionForm;
 
-/// A certificate before it is signed.
+/// A certificate before it is signed. Its fields are those of its form.
 #[derive(Clone, Debug)]
 pub struct FakeCertificate {
-    /// 2 is version 3.
-    pub version: u8,
-    /// Big-endian.
-    pub serial: Vec<u8>,
-    /// The issuer's common name; the rest of the name is AMD's.
-    pub issuer: String,
-    /// The subject's.
-    pub subject: String,
-    /// First and last second of validity, since 1970.
-    pub validity: (u64, u64),
-    /// The key's `SubjectPublicKeyInfo`.
-    pub spki: Vec<u8>,
-    /// In order.
-    pub extensions: Vec<FakeExtension>,
+    pub(super) form: CertificateForm,
     /// How it is signed.
     pub signature: FakeSignature,
+}
+
+impl Deref for FakeCertificate {
+    type Target = CertificateForm;
+
+    fn deref(&self) -> &CertificateForm {
+        &self.form
+    }
+}
+
+impl DerefMut for FakeCertificate {
+    fn deref_mut(&mut self) -> &mut CertificateForm {
+        &mut self.form
+    }
 }
 
 impl FakeCertificate {
@@ -66,31 +65,8 @@ impl FakeCertificate {
 
     /// The certificate, DER, signed by this key.
     pub fn sign(&self, key: &FakeKey) -> Vec<u8> {
-        let time = |at| der::time(at).expect("a time before the year 10000");
-        let extensions: Vec<_> = self.extensions.iter().map(FakeExtension::der).collect();
-        let extensions: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
-        let tbs = tlv(
-            der::SEQUENCE,
-            &[
-                &tlv(der::context_constructed(0), &[&tlv(der::INTEGER, &[&[self.version]])]),
-                &tlv(der::INTEGER, &[&self.serial]),
-                &algorithm(self.signature),
-                &name(&self.issuer),
-                &tlv(der::SEQUENCE, &[&time(self.validity.0), &time(self.validity.1)]),
-                &name(&self.subject),
-                &self.spki,
-                &tlv(der::context_constructed(3), &[&tlv(der::SEQUENCE, &extensions)]),
-            ],
-        );
+        let tbs = self.form.tbs(&algorithm(self.signature)).expect("times before the year 10000");
         signed(&tbs, self.signature, key)
-    }
-}
-
-impl FakeExtension {
-    fn der(&self) -> Vec<u8> {
-        let critical = if self.critical { tlv(der::BOOLEAN, &[&[0xff]]) } else { Vec::new() };
-        let oid = tlv(der::OID, &[&self.oid]);
-        tlv(der::SEQUENCE, &[&oid, &critical, &tlv(der::OCTET_STRING, &[&self.value])])
     }
 }
 
@@ -125,7 +101,7 @@ impl FakeCrl {
             &[
                 &tlv(der::INTEGER, &[&[1]]),
                 &algorithm(self.signature),
-                &name(&self.issuer),
+                &name(&self.issuer, AMD),
                 &from,
                 &self.validity.1.map(time).unwrap_or_default(),
                 &revoked,
@@ -137,59 +113,19 @@ impl FakeCrl {
 }
 
 fn signed(tbs: &[u8], how: FakeSignature, key: &FakeKey) -> Vec<u8> {
+    let rsa = |encoding| key.sign_with(encoding, tbs).expect("signed");
     let signature = match how {
-        FakeSignature::Pss => key.rsa_sign(&RSA_PSS_SHA384, tbs),
-        FakeSignature::Pkcs1 => key.rsa_sign(&RSA_PKCS1_SHA384, tbs),
+        FakeSignature::Pss => rsa(&RSA_PSS_SHA384),
+        FakeSignature::Pkcs1 => rsa(&RSA_PKCS1_SHA384),
         FakeSignature::Zero => vec![0; 512],
     };
-    tlv(der::SEQUENCE, &[tbs, &algorithm(how), &tlv(der::BIT_STRING, &[&[0], &signature])])
-}
-
-/// An OID under AMD's arc.
-pub(super) fn amd_oid(arcs: &[u8]) -> Vec<u8> {
-    [&[0x2b, 0x06, 0x01, 0x04, 0x01, 0x9c, 0x78, 0x01], arcs].concat()
-}
-
-/// A number as DER has it.
-pub(super) fn small(number: u8) -> Vec<u8> {
-    if number < 0x80 { tlv(der::INTEGER, &[&[number]]) } else { tlv(der::INTEGER, &[&[0, number]]) }
+    certificate::signed(tbs, &algorithm(how), &signature)
 }
 
 fn algorithm(how: FakeSignature) -> Vec<u8> {
-    const SHA384: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02];
-    const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08];
-    const PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
     const PKCS1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0c];
-    const NULL: &[u8] = &[0x05, 0x00];
-    let oid = |oid| tlv(der::OID, &[oid]);
-    if how == FakeSignature::Pkcs1 {
-        return tlv(der::SEQUENCE, &[&oid(PKCS1), NULL]);
+    match how {
+        FakeSignature::Pkcs1 => tlv(der::SEQUENCE, &[&tlv(der::OID, &[PKCS1]), NULL]),
+        FakeSignature::Pss | FakeSignature::Zero => pss(),
     }
-    let hash = tlv(der::SEQUENCE, &[&oid(SHA384), NULL]);
-    let mask = tlv(der::SEQUENCE, &[&oid(MGF1), &hash]);
-    let parts = [
-        tlv(der::context_constructed(0), &[&hash]),
-        tlv(der::context_constructed(1), &[&mask]),
-        tlv(der::context_constructed(2), &[&tlv(der::INTEGER, &[&[48]])]),
-        tlv(der::context_constructed(3), &[&tlv(der::INTEGER, &[&[1]])]),
-    ];
-    let parameters = tlv(der::SEQUENCE, &[&parts[0], &parts[1], &parts[2], &parts[3]]);
-    tlv(der::SEQUENCE, &[&oid(PSS), &parameters])
-}
-
-fn name(common: &str) -> Vec<u8> {
-    let attributes: [(u8, u8, &str); 6] = [
-        (11, der::UTF8_STRING, "Engineering"),
-        (6, der::PRINTABLE_STRING, "US"),
-        (7, der::UTF8_STRING, "Santa Clara"),
-        (8, der::UTF8_STRING, "CA"),
-        (10, der::UTF8_STRING, "Advanced Micro Devices"),
-        (3, der::UTF8_STRING, common),
-    ];
-    let attribute = |(arc, tag, value): &(u8, u8, &str)| {
-        let oid = tlv(der::OID, &[&[0x55, 4, *arc]]);
-        tlv(der::SET, &[&tlv(der::SEQUENCE, &[&oid, &tlv(*tag, &[value.as_bytes()])])])
-    };
-    let attributes: Vec<_> = attributes.iter().map(attribute).collect();
-    tlv(der::SEQUENCE, &attributes.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }

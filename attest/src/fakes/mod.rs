@@ -10,6 +10,7 @@ mod certificate;
 mod platform;
 mod report;
 
+pub use crate::simulated_snp::report::ReportForm as FakeReport;
 pub use certificate::{FakeCertificate, FakeCrl, FakeExtension, FakeSignature};
 pub use platform::{FakeKey, FakePlatform};
-pub use report::{FakeReport, sign_report};
+pub use report::sign_report;

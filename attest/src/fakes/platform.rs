@@ -2,37 +2,21 @@
 
 use std::sync::LazyLock;
 
-use aws_lc_rs::signature::RsaEncoding;
 use claviger_proto::Secret;
 use claviger_proto::key::{PrivateKey, PublicKey};
 
-use super::certificate::{FakeCertificate, FakeExtension, FakeSignature, amd_oid, small};
-use super::report::FakeReport;
-use crate::cert::der::{self, tlv};
+use super::FakeReport;
+use super::certificate::{AMD, FakeCertificate, FakeSignature};
 use crate::key::SigningKey;
 use crate::kind::sev_snp::{SnpProduct, SnpSigner, SnpTcb, TableEntry, write_certificate_table};
+use crate::simulated_snp::certificate::{CertificateForm, VekOwner};
 
 /// A key that everybody has.
-pub struct FakeKey(SigningKey);
+pub type FakeKey = SigningKey;
 
-impl FakeKey {
-    fn read(pkcs8: &[u8]) -> Self {
-        let private = PrivateKey::from_pkcs8_der(Secret::copy_from(pkcs8)).expect("a key");
-        Self(SigningKey::from_private(&private).expect("a key that signs"))
-    }
-
-    /// Its public half.
-    pub fn public(&self) -> &PublicKey {
-        self.0.public()
-    }
-
-    pub(super) fn pkcs8(&self) -> &[u8] {
-        self.0.pkcs8_der()
-    }
-
-    pub(super) fn rsa_sign(&self, encoding: &'static dyn RsaEncoding, message: &[u8]) -> Vec<u8> {
-        self.0.sign_with(encoding, message).expect("signed")
-    }
+fn read_key(pkcs8: &[u8]) -> FakeKey {
+    let private = PrivateKey::from_pkcs8_der(Secret::copy_from(pkcs8)).expect("a key");
+    SigningKey::from_private(&private).expect("a key that signs")
 }
 
 /// The keys of a platform of a product: certificates and reports are made from it.
@@ -72,12 +56,12 @@ impl FakePlatform {
     fn read(product: SnpProduct) -> Self {
         Self {
             product,
-            ark: FakeKey::read(include_bytes!("data/test-only-ark.pkcs8.der")),
-            ask: FakeKey::read(include_bytes!("data/test-only-ask.pkcs8.der")),
-            asvk: FakeKey::read(include_bytes!("data/test-only-asvk.pkcs8.der")),
-            vcek: FakeKey::read(include_bytes!("data/test-only-vcek.pkcs8.der")),
-            vlek: FakeKey::read(include_bytes!("data/test-only-vlek.pkcs8.der")),
-            other: FakeKey::read(include_bytes!("data/test-only-other.pkcs8.der")),
+            ark: read_key(include_bytes!("data/test-only-ark.pkcs8.der")),
+            ask: read_key(include_bytes!("data/test-only-ask.pkcs8.der")),
+            asvk: read_key(include_bytes!("data/test-only-asvk.pkcs8.der")),
+            vcek: read_key(include_bytes!("data/test-only-vcek.pkcs8.der")),
+            vlek: read_key(include_bytes!("data/test-only-vlek.pkcs8.der")),
+            other: read_key(include_bytes!("data/test-only-other.pkcs8.der")),
         }
     }
 
@@ -95,89 +79,22 @@ impl FakePlatform {
 
     /// The ARK's certificate.
     pub fn ark_certificate(&self) -> FakeCertificate {
-        let name = format!("ARK-{}", self.product.certificate_name());
-        Self::authority(name.clone(), name, self.ark.public(), 0x06, vec![1])
+        good(CertificateForm::ark(self.product, &self.ark), 5)
     }
 
     /// The ASK's (for a VCEK) or ASVK's (for a VLEK).
     pub fn intermediate_certificate(&self, signer: SnpSigner) -> FakeCertificate {
-        let product = self.product.certificate_name();
-        let (subject, key) = match signer {
-            SnpSigner::Vcek => (format!("SEV-{product}"), &self.ask),
-            SnpSigner::Vlek => (format!("SEV-VLEK-{product}"), &self.asvk),
-        };
-        Self::authority(format!("ARK-{product}"), subject, key.public(), 0x04, vec![1, 0, 1])
-    }
-
-    fn authority(
-        issuer: String,
-        subject: String,
-        key: &PublicKey,
-        usage: u8,
-        serial: Vec<u8>,
-    ) -> FakeCertificate {
-        let yes = tlv(der::BOOLEAN, &[&[0xff]]);
-        let unused = u8::try_from(usage.trailing_zeros()).unwrap_or(0);
-        let critical = |arc, value| FakeExtension { oid: vec![0x55, 0x1d, arc], critical: true, value };
-        FakeCertificate {
-            version: 2,
-            serial,
-            issuer,
-            subject,
-            validity: (Self::NOW - 5 * YEAR, Self::NOW + 20 * YEAR),
-            spki: key.spki_der().to_vec(),
-            extensions: vec![
-                critical(0x13, tlv(der::SEQUENCE, &[&yes])),
-                critical(0x0f, tlv(der::BIT_STRING, &[&[unused, usage]])),
-            ],
-            signature: FakeSignature::Pss,
-        }
+        good(CertificateForm::intermediate(self.product, signer, self.intermediate_key(signer)), 5)
     }
 
     /// The VCEK's certificate, or the VLEK's.
     pub fn vek_certificate(&self, signer: SnpSigner) -> FakeCertificate {
-        let product = self.product.certificate_name();
-        let (issuer, subject, key) = match signer {
-            SnpSigner::Vcek => (format!("SEV-{product}"), "SEV-VCEK", &self.vcek),
-            SnpSigner::Vlek => (format!("SEV-VLEK-{product}"), "SEV-VLEK", &self.vlek),
+        let chip = Self::chip_id(self.product);
+        let owner = match signer {
+            SnpSigner::Vcek => VekOwner::Chip(&chip),
+            SnpSigner::Vlek => VekOwner::Provider("CN=test.invalid"),
         };
-        FakeCertificate {
-            version: 2,
-            serial: vec![0],
-            issuer,
-            subject: subject.to_owned(),
-            validity: (Self::NOW - YEAR, Self::NOW + 20 * YEAR),
-            spki: key.public().spki_der().to_vec(),
-            extensions: self.vek_extensions(signer),
-            signature: FakeSignature::Pss,
-        }
-    }
-
-    fn vek_extensions(&self, signer: SnpSigner) -> Vec<FakeExtension> {
-        let extension = |arcs: &[u8], value| FakeExtension { oid: amd_oid(arcs), critical: false, value };
-        let text = |text: &str| tlv(0x16, &[text.as_bytes()]);
-        let turin = self.product == SnpProduct::Turin;
-        let tcb = Self::TCB;
-        let stepping = if signer == SnpSigner::Vcek { "-B0" } else { "" };
-        let mut all = vec![
-            extension(&[1], small(u8::from(turin))),
-            extension(&[2], text(&format!("{}{stepping}", self.product.certificate_name()))),
-            extension(&[3, 1], small(tcb.bootloader)),
-            extension(&[3, 2], small(tcb.tee)),
-            extension(&[3, 3], small(tcb.snp)),
-            extension(&[3, 5], small(0)),
-            extension(&[3, 6], small(0)),
-            extension(&[3, 7], small(0)),
-            extension(&[3, 8], small(tcb.microcode)),
-        ];
-        all.push(if turin { extension(&[3, 9], small(tcb.fmc)) } else { extension(&[3, 4], small(0)) });
-        all.push(match signer {
-            SnpSigner::Vcek => {
-                extension(&[4], Self::chip_id(self.product)[..self.product.chip_id_len()].to_vec())
-            }
-            SnpSigner::Vlek => extension(&[5], text("CN=test.invalid")),
-        });
-        all
+        good(CertificateForm::vek(self.product, owner, Self::TCB, self.vek_key(signer)), 1)
     }
 
     /// The key that signs certificates of this kind's VEKs.
@@ -216,4 +133,11 @@ impl FakePlatform {
     pub fn report(&self, version: u32) -> FakeReport {
         FakeReport::good(self.product, version)
     }
+}
+
+/// With a name and a signature as AMD's, valid from so many years before [`FakePlatform::NOW`].
+fn good(form: CertificateForm, years: u64) -> FakeCertificate {
+    let validity = (FakePlatform::NOW - years * YEAR, FakePlatform::NOW + 20 * YEAR);
+    let form = CertificateForm { organization: AMD, validity, ..form };
+    FakeCertificate { form, signature: FakeSignature::Pss }
 }

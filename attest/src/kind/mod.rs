@@ -57,6 +57,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// How many bytes its measurements have.
+            pub fn measurement_bytes(self) -> usize {
+                match self {
+                    $(Self::$variant => $module::MEASUREMENT,)*
+                }
+            }
+
             /// Whether its machines have privilege levels.
             pub(crate) fn has_vmpl(self) -> bool {
                 match self {

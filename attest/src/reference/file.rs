@@ -214,6 +214,14 @@ impl TrustPolicy {
             format!("{} {} has expired ({end}), so it isn't trusted", value.kind(), value.measurement())
         });
         let mut warnings: Vec<String> = expired.collect();
+        if self.milan() == MilanRule::Refused && self.means_milan() {
+            warnings.push(
+                "sev-snp machines are trusted and no chips are listed, so those of product milan are refused, whose \
+                 secrets are public (arXiv 2605.12990): list the chips that are taken in sev-snp.chips, or write \
+                 sev-snp.milan-without-chip-list = true to take any; without milan in sev-snp.products this is said no more"
+                    .to_owned(),
+            );
+        }
         if self.milan() == MilanRule::Waived {
             warnings.push(
                 "sev-snp.milan-without-chip-list accepts a milan without knowing its chip, and secrets of that product \
@@ -222,6 +230,13 @@ impl TrustPolicy {
             );
         }
         warnings
+    }
+
+    /// Whether SEV-SNP machines are trusted, and those of product Milan aren't excluded by name.
+    fn means_milan(&self) -> bool {
+        let brokers = self.brokers.iter().map(|broker| &broker.value);
+        self.references.snp().products.contains(&SnpProduct::Milan)
+            && self.references.iter().chain(brokers).any(|value| value.kind() == EvidenceKind::SevSnp)
     }
 
     /// How Milan platforms are taken.
@@ -337,7 +352,7 @@ impl Entry {
 }
 
 /// A time as a policy file has it, if the calendar reaches so far.
-pub(super) fn time_text(seconds: i64) -> Option<String> {
+pub(crate) fn time_text(seconds: i64) -> Option<String> {
     OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
 }
 

@@ -4,9 +4,11 @@ mod broker;
 mod file;
 mod policy;
 
-pub use broker::{BrokerValue, ListedBroker};
+pub use broker::{BrokerValue, ListedBroker, ScreenedBroker};
 pub use file::{MilanRule, PolicyFault, PolicyFile, PolicyFileError, PolicyTable};
 pub use policy::TrustPolicy;
+
+pub(crate) use file::time_text;
 
 use claviger_proto::key::{KeyKind, PublicKey};
 use serde::{Deserialize, Serialize};
@@ -32,9 +34,23 @@ pub struct ReferenceValue {
 }
 
 impl ReferenceValue {
-    /// A reference value. A kind whose platforms are trusted only by name (every simulated one) needs a root;
-    /// `label` is what access rules may call machines with this measurement.
+    /// A reference value. A measurement has the length of its kind; a kind whose platforms are trusted only by name
+    /// (every simulated one) needs a root; `label` is what access rules may call machines with this measurement.
     pub fn new(
+        kind: EvidenceKind,
+        measurement: Measurement,
+        label: Option<String>,
+        roots: Vec<PublicKey>,
+    ) -> Result<Self, ReferenceError> {
+        let (bytes, given) = (kind.measurement_bytes(), measurement.as_bytes().len());
+        if bytes != given {
+            return Err(ReferenceError::Length { kind: kind.as_str(), digits: 2 * bytes, given: 2 * given });
+        }
+        Self::of_any_length(kind, measurement, label, roots)
+    }
+
+    /// The same for one that was kept, perhaps before lengths were looked at: it is no reason to lose all the others.
+    fn of_any_length(
         kind: EvidenceKind,
         measurement: Measurement,
         label: Option<String>,
@@ -55,7 +71,7 @@ impl ReferenceValue {
     /// The same, trusted until this second (since 1970) and not in it; `None` is without an end.
     pub fn expiring(self, expires: Option<i64>) -> Result<Self, ReferenceError> {
         // Years beyond four digits have no RFC 3339 form, so no policy file could carry them.
-        let written = expires.is_none_or(|at| file::time_text(at).is_some());
+        let written = expires.is_none_or(|at| time_text(at).is_some());
         if written { Ok(Self { expires, ..self }) } else { Err(ReferenceError::Expiry) }
     }
 
@@ -178,10 +194,10 @@ impl ReferenceValues {
         if current.peek().is_some() {
             return Ok(current);
         }
-        Err(if self.find(kind, measurement).next().is_some() {
-            AttestError::ExpiredMeasurement(*measurement)
-        } else {
-            AttestError::UnknownMeasurement(*measurement)
+        let ended = self.find(kind, measurement).filter_map(ReferenceValue::expires).max();
+        Err(match ended {
+            Some(at) => AttestError::ExpiredMeasurement { measurement: *measurement, at },
+            None => AttestError::UnknownMeasurement(*measurement),
         })
     }
 
@@ -255,7 +271,7 @@ impl TryFrom<Stored> for ReferenceValue {
             PublicKey::from_spki_der(&der).map_err(|_| ReferenceError::Root)
         };
         let roots = stored.roots.iter().map(root).collect::<Result<_, _>>()?;
-        Self::new(stored.kind, stored.measurement, stored.label, roots)?
+        Self::of_any_length(stored.kind, stored.measurement, stored.label, roots)?
             .expiring(stored.expires)
             .map(|value| value.with_vmpl(stored.vmpl))
     }

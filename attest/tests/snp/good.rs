@@ -171,6 +171,44 @@ fn without_a_policy_only_amd_s_own_rules_count() {
 }
 
 #[test]
+fn at_a_vmpl_that_is_not_listed_no_root_is_looked_at() {
+    let fake = but(|fake| fake.report.vmpl = 1);
+    let (certificates, references) = (fake.certificates(), fake.policy());
+    let endorsements = Endorsements { certificates: &certificates, ..Endorsements::default() };
+    let question =
+        SnpQuestion { policy: Some(&references), product: None, report_data: None, roots: None, now: now() };
+    let found = examine_snp(&fake.signed_report(), &endorsements, &question);
+    let outcome = |rule| &found.verdicts.iter().find(|verdict| verdict.rule == rule).unwrap().outcome;
+    assert!(matches!(outcome(SnpRule::Vmpl), SnpOutcome::Failed(_)));
+    assert_eq!(*outcome(SnpRule::RootPinned), SnpOutcome::NotReached);
+    assert!(!found.accepted());
+}
+
+#[test]
+fn an_expired_measurement_is_told_as_one_to_operators_alone() {
+    let mut fake = Fake::good();
+    fake.expires = Some(i64::try_from(FakePlatform::NOW).unwrap());
+    let found = look(&fake, None, true);
+    let (rule, why) = found.first_failure().unwrap();
+    assert_eq!(rule, SnpRule::Measurement);
+    assert!(why.contains("expired at 2027-01-15T08:00:00Z"), "{why}");
+    let error = fake.verify().err().unwrap();
+    assert!(error.to_string().contains("expired at 2027-01-15T08:00:00Z"), "{error}");
+    assert!(!error.for_peer().contains("2027"), "{}", error.for_peer());
+    assert_eq!(error.code().as_str(), "attestation-refused");
+}
+
+#[test]
+fn a_vlek_s_report_without_its_certificates_says_where_they_are() {
+    let why = |fake: &Fake| look(fake, None, true).first_failure().map(|(_, why)| why.to_owned()).unwrap();
+    let no_vek = changed(Fake::vlek(SnpProduct::Genoa, 5), |fake| fake.with_vek = false);
+    assert!(why(&no_vek).contains("provider"), "{}", why(&no_vek));
+    let no_asvk = changed(Fake::vlek(SnpProduct::Genoa, 5), |fake| fake.with_intermediate = false);
+    assert!(why(&no_asvk).contains("ASVK"), "{}", why(&no_asvk));
+    assert!(!why(&but(|fake| fake.with_vek = false)).contains("provider"));
+}
+
+#[test]
 fn a_product_that_is_given_must_be_the_report_s_and_the_chain_s() {
     for version in [2, 5] {
         let fake = Fake::of(SnpProduct::Genoa, version);

@@ -29,6 +29,7 @@ mod good;
 mod instances;
 mod package;
 mod policy;
+mod revocation;
 mod support;
 mod table;
 
@@ -49,6 +50,7 @@ fn rules_have_names_of_their_own() {
     assert_eq!(codes.len(), SnpRule::ALL.len());
     for rule in SnpRule::ALL {
         assert!(rule.code().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+        assert!(rule.next().len() > 20 && !rule.next().ends_with('.'), "{rule}");
         assert!(!rule.text().is_empty() && rule.source().chars().any(|c| c.is_ascii_digit()), "{rule}");
     }
 }

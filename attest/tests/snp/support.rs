@@ -55,6 +55,7 @@ pub(crate) struct Fake {
     pub(crate) demands: SnpRequirements,
     pub(crate) vmpl: u8,
     pub(crate) trusted: bool,
+    pub(crate) expires: Option<i64>,
     pub(crate) now: UnixTime,
 }
 
@@ -79,6 +80,7 @@ impl Fake {
             demands: lenient(),
             vmpl: 0,
             trusted: true,
+            expires: None,
             now: now(),
         }
     }
@@ -122,7 +124,7 @@ impl Fake {
         if self.trusted {
             let roots = vec![self.platform.root().clone()];
             let value = ReferenceValue::new(EvidenceKind::SevSnp, measurement(), None, roots).unwrap();
-            values.add(value.with_vmpl(self.vmpl));
+            values.add(value.with_vmpl(self.vmpl).expiring(self.expires).unwrap());
         }
         values.set_snp(self.demands.clone());
         values

@@ -87,7 +87,7 @@ fn named(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// One certificate, DER, or as many as there are, PEM; `None` where there is something else.
-fn certificates(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(super) fn certificates(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     let all = if bytes.first() == Some(&0x30) {
         vec![bytes.to_vec()]
     } else {

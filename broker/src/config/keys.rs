@@ -95,6 +95,14 @@ const OUTER: &[Outer] = &[
          only.",
     ),
     outer(
+        "crl_dir",
+        When::Reload,
+        Err("\"/etc/claviger/crls\""),
+        "A folder with the revocation lists of AMD's ARKs: *.crl, *.der or *.pem, one list each; a test platform's lies there \
+         with its ARK's certificate, ark*.pem (or .der). Without it, no list is asked for. One that is past its end refuses \
+         what is under its ARK.",
+    ),
+    outer(
         "kds_url",
         When::Reload,
         Ok("\"https://kdsintf.amd.com\""),

@@ -119,6 +119,9 @@ limits! {
     handshakes_per_second_per_address: u32, "handshakes_per_second_per_address" = 1_000, 1 => 1_000_000, Reload;
     /// Evidence being verified in all; more waits, silent agents don't count.
     admissions: usize, "admissions" = 64, 1 => 1 << 16, Start;
+    /// Proofs being verified on open channels (fresh evidence, principals) in all; more waits. Apart from admissions,
+    /// so that who only asks to be admitted takes no place of a member.
+    proofs: usize, "proofs" = 64, 1 => 1 << 16, Start;
     /// Stores that wait for their commit, in all: bounds the store actor's queue.
     pending_stores: usize, "pending_stores" = 4_096, 1 => 1 << 20, Reload;
     /// Keys being made (generate, rotate), in all: an RSA key takes a core for a second or more.

@@ -65,6 +65,7 @@ impl Config {
             limits: self.limits.reloaded(&new.limits),
             default_domain: new.default_domain.clone(),
             vcek_dirs: new.vcek_dirs.clone(),
+            crl_dir: new.crl_dir.clone(),
             kds_url: new.kds_url.clone(),
             kds_roots: new.kds_roots.clone(),
             log_filter: new.log_filter.clone(),

@@ -1,6 +1,7 @@
 //! Configuration: flag > environment > file > default; an unknown key is an error; no port is bound yet.
 
 mod bootstrap;
+mod crls;
 mod endorsements;
 mod keys;
 mod limits;
@@ -48,6 +49,8 @@ pub struct Config {
     pub default_domain: Option<DomainName>,
     /// Folders with certificates of chips' keys.
     pub vcek_dirs: Vec<PathBuf>,
+    /// A folder with the ARKs' revocation lists.
+    pub crl_dir: Option<PathBuf>,
     /// Who is asked for the others; empty for nobody.
     pub kds_url: String,
     /// What an `https` service's certificate is judged by, PEM.
@@ -148,6 +151,7 @@ struct File {
     passphrase_file: Option<PathBuf>,
     default_domain: Option<DomainName>,
     vcek_dirs: Vec<PathBuf>,
+    crl_dir: Option<PathBuf>,
     kds_url: Option<String>,
     kds_roots: Option<PathBuf>,
     bootstrap: Option<String>,
@@ -224,6 +228,7 @@ impl Config {
             self.passphrase_file.as_deref().map(path).unwrap_or_default(),
             self.default_domain.as_ref().map(ToString::to_string).unwrap_or_default(),
             self.vcek_dirs.iter().map(|dir| path(dir)).collect::<Vec<_>>().join(" "),
+            self.crl_dir.as_deref().map(path).unwrap_or_default(),
             self.kds_url.clone(),
             path(&self.kds_roots),
         ];
@@ -270,6 +275,7 @@ fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
         passphrase_file: flags.passphrase_file.or(file.passphrase_file),
         default_domain: file.default_domain,
         vcek_dirs: file.vcek_dirs,
+        crl_dir: file.crl_dir,
         kds_url: file.kds_url.unwrap_or_else(|| Kds::AMD.to_owned()),
         kds_roots: file.kds_roots.unwrap_or_else(|| Kds::SYSTEM_ROOTS.into()),
         bootstrap: bootstrap.read()?,
@@ -302,7 +308,8 @@ impl Config {
         }
         self.limits.validate()?;
         self.endorsements()?;
-        self.authorities().map(|_| ())
+        self.authorities()?;
+        self.revocation_lists().map(|_| ())
     }
 }
 

@@ -1,28 +1,29 @@
 //! The way of evidence, from admission or from an open channel: screened, endorsed, and then verified by whoever has a use
 //! for it. A place among the attestors is held only while one of them works; waiting for the network holds none.
 
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_attest::Screened;
 use claviger_client::endorsements::{EndorsementError, Source, Vcek};
 use rustls::pki_types::UnixTime;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::Shard;
+use super::permits::Places;
 use super::rate::network;
-use crate::actors::attestor::{Claim, Endorsed, Rejected, Screen};
+use crate::actors::attestor::{Claim, Endorsed, Passed, Rejected, Screen};
 use crate::domain::Domain;
 use crate::request_id::RequestId;
 
 /// Evidence that is ready to be verified.
-pub struct Examined<'a> {
+pub struct Examined<'a, S> {
     /// The domain that it was screened by.
     pub domain: Arc<Domain>,
     /// The evidence, with what it needs.
-    pub evidence: Endorsed,
+    pub evidence: Endorsed<S>,
     /// A place among the attestors, to be kept until it is verified.
     pub place: SemaphorePermit<'a>,
 }
@@ -34,23 +35,25 @@ pub struct Asker {
     pub id: RequestId,
     /// Where it comes from.
     pub source: SocketAddr,
+    /// Whose places among the attestors it takes.
+    pub places: Places,
 }
 
 /// Has evidence screened, and finds the certificate that it lacks. `current` gives the domain as it is now: what it
 /// trusts may change while something is on its way.
-pub async fn examine(
+pub async fn examine<S: Passed>(
     claim: Claim,
     current: impl Fn() -> Result<Arc<Domain>, Rejected>,
     limit: Duration,
     by: Asker,
     shard: &Shard,
-) -> Result<Examined<'_>, Rejected> {
+) -> Result<Examined<'_, S>, Rejected> {
     let (claim, end) = (Arc::new(claim), Instant::now() + limit);
     // Only evidence that has come holds a place, and waits for it as long as it took itself: agents that are
     // silent keep nobody out.
-    let place = place(shard, end).await?;
+    let place = place(by.places, shard, end).await?;
     let domain = current()?;
-    let screened = screen(&domain, &claim, shard).await?;
+    let screened: S = screen(&domain, &claim, shard).await?;
     let vceks = screened.needs().map(|needed| Vcek::needed(&needed)).unwrap_or_default();
     if vceks.is_empty() {
         // It has all, or nothing can be found: then a rule will say what is missing.
@@ -58,22 +61,23 @@ pub async fn examine(
     }
     drop(place);
     let found = find(&vceks, &domain, end, by, shard).await?;
-    let place = self::place(shard, end).await?;
+    let place = self::place(by.places, shard, end).await?;
     let now = current()?;
     let screened = if Arc::ptr_eq(&now, &domain) { screened } else { screen(&now, &claim, shard).await? };
     Ok(Examined { domain: now, evidence: Endorsed { screened, found: Some(found) }, place })
 }
 
 /// A place among the attestors.
-pub async fn place(shard: &Shard, end: Instant) -> Result<SemaphorePermit<'_>, Rejected> {
-    match timeout_at(end, shard.permits.admissions.acquire()).await {
+pub async fn place(places: Places, shard: &Shard, end: Instant) -> Result<SemaphorePermit<'_>, Rejected> {
+    match timeout_at(end, shard.permits.at_attestors(places).acquire()).await {
         Ok(Ok(place)) => Ok(place),
         _ => Err(Rejected::Busy),
     }
 }
 
-async fn screen(domain: &Arc<Domain>, claim: &Arc<Claim>, shard: &Shard) -> Result<Screened, Rejected> {
-    let screen = Screen { domain: Arc::clone(domain), claim: Arc::clone(claim), now: UnixTime::now() };
+async fn screen<S: Passed>(domain: &Arc<Domain>, claim: &Arc<Claim>, shard: &Shard) -> Result<S, Rejected> {
+    let (domain, claim) = (Arc::clone(domain), Arc::clone(claim));
+    let screen = Screen { domain, claim, now: UnixTime::now(), of: PhantomData };
     shard.attestor.send(screen).await.unwrap_or(Err(Rejected::Internal))
 }
 
@@ -85,7 +89,7 @@ async fn find(
     by: Asker,
     shard: &Shard,
 ) -> Result<(Vcek, Vec<u8>), Rejected> {
-    let Asker { id, source } = by;
+    let Asker { id, source, .. } = by;
     let source = Source { domain: domain.name.as_str(), address: network(source.ip()) };
     let mut last = EndorsementError::Missing;
     for vcek in vceks {

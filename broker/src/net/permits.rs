@@ -127,6 +127,15 @@ impl TooMany {
     }
 }
 
+/// Places among the attestors: who is no member yet takes none of a member's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Places {
+    /// For who asks to be admitted.
+    Admissions,
+    /// For proofs on the channel of a member.
+    Proofs,
+}
+
 /// The permits of a broker.
 #[derive(Clone, Debug)]
 pub struct Permits {
@@ -138,16 +147,18 @@ pub struct Permits {
     pub handshakes: Arc<Gauge>,
     /// Handshakes begun in a second.
     pub handshake_rate: Arc<HandshakeRate>,
-    /// Evidence at the attestors; waited for, within a deadline.
+    /// Evidence for admission at the attestors; waited for, within a deadline.
     pub admissions: Arc<Semaphore>,
+    /// Proofs of members at the attestors; waited for in the same way.
+    pub proofs: Arc<Semaphore>,
     /// Stores that wait for their commit.
     pub stores: Arc<Gauge>,
     /// Keys being made.
     pub keys: Arc<Gauge>,
     /// Large bodies in memory; these are waited for, within the body's deadline.
     pub large_bodies: Arc<Semaphore>,
-    /// How many places the two that are waited for have.
-    waited: [usize; 2],
+    /// How many places the three that are waited for have.
+    waited: [usize; 3],
 }
 
 /// A kind of permit, as operators see it.
@@ -171,10 +182,11 @@ impl Permits {
             handshakes: Gauge::new(limits.handshakes),
             handshake_rate: Arc::new(HandshakeRate::new(all, each)),
             admissions: Arc::new(Semaphore::new(limits.admissions)),
+            proofs: Arc::new(Semaphore::new(limits.proofs)),
             stores: Gauge::new(limits.pending_stores),
             keys: Gauge::new(limits.keys_in_making),
             large_bodies: Arc::new(Semaphore::new(limits.large_bodies)),
-            waited: [limits.admissions, limits.large_bodies],
+            waited: [limits.admissions, limits.proofs, limits.large_bodies],
         }
     }
 
@@ -183,6 +195,14 @@ impl Permits {
         let all = self.connections.take().ok_or(TooMany::All)?;
         let address = self.per_address.take(address).ok_or(TooMany::Address)?;
         Ok(ConnectionPermit { _all: all, _address: address })
+    }
+
+    /// The places among the attestors of this kind.
+    pub fn at_attestors(&self, places: Places) -> &Semaphore {
+        match places {
+            Places::Admissions => &self.admissions,
+            Places::Proofs => &self.proofs,
+        }
     }
 
     /// Sets what can be set while they are in use: all but those that are waited for.
@@ -196,7 +216,7 @@ impl Permits {
     }
 
     /// How many of each kind are taken.
-    pub fn uses(&self) -> [Use; 6] {
+    pub fn uses(&self) -> [Use; 7] {
         let gauge = |permit, gauge: &Gauge| Use { permit, taken: gauge.taken(), limit: gauge.limit() };
         let waited = |permit, semaphore: &Semaphore, limit: usize| {
             let taken = limit.saturating_sub(semaphore.available_permits());
@@ -206,9 +226,10 @@ impl Permits {
             gauge("connections", &self.connections),
             gauge("handshakes", &self.handshakes),
             waited("admissions", &self.admissions, self.waited[0]),
+            waited("proofs", &self.proofs, self.waited[1]),
             gauge("pending_stores", &self.stores),
             gauge("keys_in_making", &self.keys),
-            waited("large_bodies", &self.large_bodies, self.waited[1]),
+            waited("large_bodies", &self.large_bodies, self.waited[2]),
         ]
     }
 }
@@ -216,6 +237,18 @@ impl Permits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_to_be_admitted_takes_no_place_of_a_members_proof() {
+        let permits = Permits::new(&Limits { admissions: 1, proofs: 1, ..Limits::default() });
+        let admission = permits.at_attestors(Places::Admissions).try_acquire().expect("free");
+        assert!(permits.at_attestors(Places::Admissions).try_acquire().is_err());
+        let proof = permits.at_attestors(Places::Proofs).try_acquire().expect("free");
+        assert!(permits.at_attestors(Places::Proofs).try_acquire().is_err());
+        let taken = permits.uses().map(|used| (used.permit, used.taken));
+        assert!(taken.contains(&("admissions", 1)) && taken.contains(&("proofs", 1)), "{taken:?}");
+        drop((admission, proof));
+    }
 
     #[test]
     fn places_come_back_when_dropped() {

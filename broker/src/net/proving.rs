@@ -15,6 +15,7 @@ use super::Shard;
 use super::binding::{bind, channels_key, nonce};
 use super::evidence::{Asker, examine, place};
 use super::handshake::Channel;
+use super::permits::Places;
 use crate::actors::attestor::{Answer, Claim, Judge, Judged, Rejected};
 use crate::actors::audit;
 use crate::domain::Domain;
@@ -170,6 +171,7 @@ async fn attest(
     let internal = || refused(ErrorCode::Unavailable, "the broker failed on this proof");
     let binding = |purpose, of: Option<&[u8]>| bind(by.channel, nonce, purpose, of).ok_or_else(internal);
     let limit = by.channel.limits.evidence;
+    let asker = Asker { id, source: by.source, places: Places::Proofs };
     let (domain, answer, _place) = match proof {
         Proof::Freshness(fresh) => {
             let claim = Claim {
@@ -178,8 +180,7 @@ async fn attest(
                 binding: binding(Purpose::Freshness, None)?,
                 spki: channels_key(by.channel).ok_or_else(internal)?,
             };
-            let examined =
-                examine(claim, || current(by), limit, Asker { id, source: by.source }, by.shard).await?;
+            let examined = examine(claim, || current(by), limit, asker, by.shard).await?;
             (examined.domain, Answer::Fresh(Box::new(examined.evidence)), examined.place)
         }
         Proof::Principal(credentials) => {
@@ -187,7 +188,7 @@ async fn attest(
             let leaf = credentials.chain.first().ok_or_else(unread)?;
             let of = certificate_spki(leaf).map_err(|_| unread())?;
             let binding = binding(Purpose::Principal, Some(&of))?;
-            let place = place(by.shard, Instant::now() + limit).await?;
+            let place = place(Places::Proofs, by.shard, Instant::now() + limit).await?;
             (current(by)?, Answer::Principal(credentials, binding), place)
         }
     };

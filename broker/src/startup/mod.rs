@@ -1,6 +1,7 @@
 //! Config → build → run → drain.
 
 mod error;
+mod lists;
 mod root_key;
 mod sealing;
 
@@ -15,10 +16,12 @@ use claviger_proto::admin::State;
 use claviger_store::DataDir;
 use claviger_store::slot::Passphrase;
 use metrics_exporter_prometheus::PrometheusHandle;
+use rustls::pki_types::UnixTime;
 use tokio::sync::watch;
 use tokio::time::{timeout, timeout_at};
 
 use crate::actors::attestor::{Attestor, Verifier};
+use crate::actors::audit::seconds;
 use crate::actors::domains::{CheckpointAll, DomainsActor, SetDefault};
 use crate::actors::keeper::{Close, Drain, Keeper, Standing};
 use crate::admin_api::{self, Admin};
@@ -34,6 +37,7 @@ use crate::runtime::shard::{self, RunningShard, Shared};
 use crate::runtime::stack;
 
 pub use error::StartError;
+use lists::Lists;
 use sealing::Ground;
 pub(crate) use sealing::{Gate, Sealed, Unsealable, Unsealed};
 
@@ -59,6 +63,7 @@ pub struct Broker {
     permits: Permits,
     endorser: Endorser,
     verifier: Verifier,
+    lists: Lists,
     drain: watch::Sender<bool>,
     shards: Vec<RunningShard>,
     servers: Vec<ServerHandle>,
@@ -143,6 +148,9 @@ impl Broker {
         let endorser = endorser(&config)?;
         let verifier = Verifier::new(endorser.clone());
         verifier.set_authorities(config.authorities()?);
+        let (mut lists, given) = (Lists::default(), config.revocation_lists()?);
+        lists.accept(&given, now());
+        verifier.set_lists(given);
         let attestors = verifier.clone();
         let (drain, draining) = watch::channel(false);
         let shared = Shared {
@@ -185,6 +193,7 @@ impl Broker {
             permits,
             endorser,
             verifier,
+            lists,
             drain,
             shards,
             servers,
@@ -220,6 +229,11 @@ impl Broker {
         if let (Ok(settings), Ok(authorities)) = (now.endorsements(), now.authorities()) {
             self.endorser.set(settings);
             self.verifier.set_authorities(authorities);
+        }
+        if let Ok(lists) = now.revocation_lists()
+            && self.lists.accept(&lists, self::now())
+        {
+            self.verifier.set_lists(lists);
         }
         if let Some(domains) = self.domains() {
             // One that is gone ended with the broker, or was sealed; who unseals it takes the new one.
@@ -308,6 +322,10 @@ fn metrics_recorder() -> Option<PrometheusHandle> {
         }
     });
     Some(handle)
+}
+
+fn now() -> i64 {
+    seconds(UnixTime::now())
 }
 
 /// Finds certificates of chips' keys.

@@ -43,4 +43,27 @@ impl EndorsementError {
             Self::Late => "late",
         }
     }
+
+    /// What the operator does next, as a sentence without its full stop.
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "compare the chip and TCB with the host's; a new chip's certificate may come late, then put it into a \
+                 folder of vcek_dirs"
+            }
+            Self::Offline => {
+                "put the certificate into a folder of vcek_dirs, set kds_url, or have the host give it with the report"
+            }
+            Self::Unavailable { .. } => {
+                "look at the way to kds_url; until it is back, a folder of vcek_dirs may hold the certificate"
+            }
+            Self::OverBudget => {
+                "if the machines are known, put their certificates into a folder of vcek_dirs, or raise \
+                 certificate_fetches"
+            }
+            Self::Busy | Self::Late => {
+                "nothing, if the machine tries again; if it stays, look at the way to kds_url"
+            }
+        }
+    }
 }

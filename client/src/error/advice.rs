@@ -173,7 +173,8 @@ fn refused_next(refusal: &Refusal, request_id: Option<&str>) -> String {
         }
         ErrorCode::CertificateRefused => "enroll this machine again (key-client enroll --replace)",
         ErrorCode::AttestationRefused => {
-            "compare this machine's measurement with what the domain trusts (key-admin trust list)"
+            "mend what the message names, if it is this machine's; the domain's owner finds the reason, and what to do, in \
+             the broker's log"
         }
         ErrorCode::Sealed => "the operator has to unseal the broker",
         ErrorCode::Busy | ErrorCode::Deadline => "try again in a moment",
@@ -181,6 +182,7 @@ fn refused_next(refusal: &Refusal, request_id: Option<&str>) -> String {
         _ => "correct the request and try again",
     };
     match request_id {
+        Some(id) if refusal.code == ErrorCode::AttestationRefused => format!("{next} as request {id}"),
         Some(id) => format!("{next}; the broker's log has it as request {id}"),
         None => next.to_owned(),
     }

@@ -31,7 +31,7 @@ const REQUEST_VERSION: u32 = 1;
 /// The guest's kernel runs at the highest privilege level.
 const VMPL: u32 = 0;
 
-/// A platform that derives keys. As text: `sev-snp:device`, `simulated-enclave:DIR`.
+/// A platform that derives keys. As text: `sev-snp:device`, `sev-snp:simulated=DIR`, `simulated-enclave:DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyPlatform {
@@ -39,11 +39,13 @@ pub enum KeyPlatform {
     SevSnp,
     /// A simulated platform's files. For trying things out: whoever has the files has the key.
     Simulated(PathBuf),
+    /// A simulated SEV-SNP platform's files, likewise.
+    SimulatedSevSnp(PathBuf),
 }
 
 /// Not a platform that derives keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a derived key comes from sev-snp:device or simulated-enclave:DIR")]
+#[error("a derived key comes from sev-snp:device, sev-snp:simulated=DIR or simulated-enclave:DIR")]
 pub struct NotAKeyPlatform;
 
 impl FromStr for KeyPlatform {
@@ -52,6 +54,10 @@ impl FromStr for KeyPlatform {
     fn from_str(text: &str) -> Result<Self, NotAKeyPlatform> {
         match text.split_once(':') {
             Some(("sev-snp", "device")) => Ok(Self::SevSnp),
+            Some(("sev-snp", place)) => match place.strip_prefix("simulated=") {
+                Some(dir) if !dir.is_empty() => Ok(Self::SimulatedSevSnp(dir.into())),
+                _ => Err(NotAKeyPlatform),
+            },
             Some(("simulated-enclave", dir)) if !dir.is_empty() => Ok(Self::Simulated(dir.into())),
             _ => Err(NotAKeyPlatform),
         }
@@ -63,6 +69,7 @@ impl fmt::Display for KeyPlatform {
         match self {
             Self::SevSnp => f.write_str("sev-snp:device"),
             Self::Simulated(dir) => write!(f, "simulated-enclave:{}", dir.display()),
+            Self::SimulatedSevSnp(dir) => write!(f, "sev-snp:simulated={}", dir.display()),
         }
     }
 }
@@ -71,11 +78,12 @@ impl KeyPlatform {
     /// The key for a new slot, with this machine's SVN and TCB as they are now.
     pub fn derive_new(&self) -> Result<DerivedKey, EvidenceError> {
         let (platform, (guest_svn, tcb)) = match self {
-            Self::SevSnp => (self.to_string(), current()?),
-            Self::Simulated(dir) => {
-                // The program may be started from another directory next time.
-                let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
-                (Self::Simulated(dir).to_string(), (0, 0))
+            Self::SevSnp => (self.to_string(), current().map_err(|cause| self.no_key(cause))?),
+            Self::Simulated(dir) => (Self::Simulated(absolute(dir)).to_string(), (0, 0)),
+            Self::SimulatedSevSnp(dir) => {
+                let guest = sev_snp::simulated::guest(dir).map_err(|cause| self.no_key(cause.into()))?;
+                let now = (guest.guest_svn, u64::from_le_bytes(guest.tcb()));
+                (Self::SimulatedSevSnp(absolute(dir)).to_string(), now)
             }
         };
         self.derive(DerivedFrom { platform, vmpl: VMPL, guest_svn, tcb })
@@ -89,10 +97,17 @@ impl KeyPlatform {
 
     fn derive(&self, from: DerivedFrom) -> Result<DerivedKey, EvidenceError> {
         let key = match self {
-            Self::SevSnp => by_processor(&from)?,
-            Self::Simulated(dir) => simulated(dir, &from)?,
+            Self::SevSnp => by_processor(&from),
+            Self::Simulated(dir) => SimulatedEnclave::new(dir)
+                .measurement_bytes()
+                .and_then(|measurement| simulated(dir, &measurement, &[], &from)),
+            Self::SimulatedSevSnp(dir) => simulated_snp(dir, &from),
         };
-        Ok(DerivedKey { from, key })
+        Ok(DerivedKey { key: key.map_err(|cause| self.no_key(cause))?, from })
+    }
+
+    fn no_key(&self, cause: EvidenceError) -> EvidenceError {
+        EvidenceError::NoKey { platform: self.to_string(), cause: Box::new(cause) }
     }
 }
 
@@ -118,22 +133,43 @@ fn by_processor(from: &DerivedFrom) -> Result<Secret, EvidenceError> {
     Ok(Secret::copy_from(key.as_slice()))
 }
 
-/// As the processor does, over the same fields.
-fn simulated(dir: &Path, from: &DerivedFrom) -> Result<Secret, EvidenceError> {
+/// The program may be started from another directory next time.
+fn absolute(dir: &Path) -> PathBuf {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
+}
+
+/// As the processor does it for its guest: with its policy, and never for a higher SVN or TCB than there is now.
+fn simulated_snp(dir: &Path, from: &DerivedFrom) -> Result<Secret, EvidenceError> {
+    let guest = sev_snp::simulated::guest(dir)?;
+    if from.guest_svn > guest.guest_svn {
+        let what = "guest-svn is lower than when the key was made";
+        let path = dir.join(sev_snp::simulated::GUEST);
+        return Err(sev_snp::Fault::Simulated { path, what: what.to_owned() }.into());
+    }
+    simulated(dir, &guest.measurement, &guest.policy().to_be_bytes(), from)
+}
+
+/// A key from the platform's root, and from the fields that a processor mixes in.
+fn simulated(
+    dir: &Path,
+    measurement: &[u8],
+    policy: &[u8],
+    from: &DerivedFrom,
+) -> Result<Secret, EvidenceError> {
     let path = dir.join(SIMULATED_ROOT);
     let root = read_bounded(&path, SIMULATED_ROOT_LEN)?;
     if root.len() != SIMULATED_ROOT_LEN {
         let short = io::Error::new(io::ErrorKind::InvalidData, "it isn't 32 bytes");
         return Err(crate::files::FileError::system("reading", &path, short).into());
     }
-    let measurement = SimulatedEnclave::new(dir).measurement_bytes()?;
     let mixed = LvWriter::new()
         .push(b"claviger simulated derived key v1")
-        .push(&measurement)
+        .push(measurement)
         .push(&from.vmpl.to_be_bytes())
         .push(&from.guest_svn.to_be_bytes())
-        .push(&from.tcb.to_be_bytes())
-        .into_bytes();
+        .push(&from.tcb.to_be_bytes());
+    // A simulated enclave has no policy.
+    let mixed = if policy.is_empty() { mixed } else { mixed.push(policy) }.into_bytes();
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, root.expose()), &mixed);
     Ok(Secret::copy_from(tag.as_ref()))
 }

@@ -18,7 +18,8 @@ pub use derived::{KeyPlatform, NotAKeyPlatform, SIMULATED_ROOT};
 pub use sev_snp::SevSnp;
 pub use simulated_enclave::SimulatedEnclave;
 
-/// Where evidence comes from. As text: `simulated-enclave:DIR`, `sev-snp:device`, `sev-snp:tsm[=PATH]`, `sev-snp:DIR`.
+/// Where evidence comes from. As text: `simulated-enclave:DIR`, `sev-snp:device`, `sev-snp:tsm[=PATH]`, `sev-snp:DIR`,
+/// `sev-snp:simulated=DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Collector {
@@ -92,7 +93,7 @@ impl fmt::Display for Collector {
 pub enum EvidenceError {
     /// Not the name of a place where evidence comes from.
     #[error(
-        "evidence comes from sev-snp:device, sev-snp:tsm, sev-snp:tsm=PATH, sev-snp:DIR or simulated-enclave:DIR"
+        "evidence comes from sev-snp:device, sev-snp:tsm, sev-snp:tsm=PATH, sev-snp:DIR, sev-snp:simulated=DIR or simulated-enclave:DIR"
     )]
     Collector,
     /// A file of the platform can't be read.
@@ -105,6 +106,14 @@ pub enum EvidenceError {
         dir: PathBuf,
         /// Why.
         fault: simulated_enclave::Fault,
+    },
+    /// A platform that derives no key. There is no other way to one than its own.
+    #[error("{platform} derives no key: {cause}")]
+    NoKey {
+        /// As slots name it.
+        platform: String,
+        /// Why.
+        cause: Box<EvidenceError>,
     },
     /// There is no report of an SEV-SNP machine.
     #[error(transparent)]
@@ -128,6 +137,19 @@ impl EvidenceError {
             Self::Collector => "name it as KIND:WHERE".into(),
             Self::File(error) => error.next().into(),
             Self::SevSnp(fault) => fault.next().into(),
+            Self::NoKey { cause, .. } => match &**cause {
+                Self::SevSnp(sev_snp::Fault::NoDevice(_)) => {
+                    "run this as root in an SEV-SNP guest whose kernel has the driver sev-guest: only /dev/sev-guest derives \
+                     keys; or use another slot, file:PATH or passphrase"
+                        .into()
+                }
+                Self::File(_) => {
+                    "give the files of a simulated platform (key-admin simulated init DIR), derived_key_root.bin among \
+                     them; or use another slot"
+                        .into()
+                }
+                cause => cause.next(),
+            },
             Self::Simulated { .. } => "make a platform with: key-admin simulated init DIR".into(),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use claviger_attest::{
     CertificateFacts, KeyAlgorithm, PolicyCertificate, SigningKey, self_signed_agent, verify_agent,
 };
-use claviger_proto::key_service::{List, PageSize, Retrieve, State, VersionInfo};
+use claviger_proto::key_service::{List, Needs, PageSize, Retrieve, State, VersionInfo};
 use claviger_proto::{DomainName, ErrorCode, ResourceName};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use crate::admission;
 use crate::channel::{Channel, Options};
 use crate::error::{Error, Phase};
 use crate::identity::Identity;
+use crate::proving::Prover;
 use crate::tls::{Seen, Session, Trust};
 use crate::wire::Wire;
 use steps::{Details, Steps, time_text};
@@ -38,18 +39,34 @@ const KEY_SERVICE: &[&str] = &[
     "request",
 ];
 
+/// The same where something is proven on the channel.
+const KEY_SERVICE_PROVING: &[&str] = &[
+    "identity",
+    "resolve",
+    "connect",
+    "hello",
+    "server-certificate",
+    "tls",
+    "own-certificate",
+    "service",
+    "proof",
+    "request",
+];
+
 /// The steps to an admission, which asks nobody who they are.
 const ADMISSION: &[&str] = &["resolve", "connect", "hello", "server-certificate", "tls", "service"];
 
 /// Goes the way of a retrieve, as this machine: to the answer whether there is `name`, without its secret; without
-/// a name, to the first answer of any kind.
+/// a name, to the first answer of any kind. With a prover, what it has is proven on the way, as a challenge would ask for it.
 pub async fn trace_service(
     broker: &Address,
     identity: &Identity,
     name: Option<&ResourceName>,
+    prover: Option<Prover>,
     options: &Options,
 ) -> Trace {
-    let mut steps = Steps::new(if name.is_some() { KEY_SERVICE } else { &KEY_SERVICE[..8] });
+    let all = if prover.is_some() { KEY_SERVICE_PROVING } else { KEY_SERVICE };
+    let mut steps = Steps::new(if name.is_some() { all } else { &all[..all.len() - 1] });
     own_identity(&mut steps, identity, options);
     let mut trust =
         Trust::new(identity.domain(), identity.policy(), &identity.demands(&options.measurements));
@@ -64,7 +81,11 @@ pub async fn trace_service(
         }
     };
     if let Some(wire) = connect(&mut steps, broker, &session, &seen, options).await {
-        ask(&mut steps, Channel::over(wire, &session), name).await;
+        let channel = Channel::over(wire, &session);
+        match prover {
+            None => drop(ask(&mut steps, channel, name).await),
+            Some(prover) => prove(&mut steps, channel, name, prover).await,
+        }
     }
     steps.done()
 }
@@ -219,7 +240,9 @@ async fn tcp(steps: &mut Steps, address: &Address, options: &Options) -> Option<
 }
 
 /// In TLS 1.3 the broker judges our certificate when we are done already: the first answer says what it found.
-async fn ask(steps: &mut Steps, mut channel: Channel, name: Option<&ResourceName>) {
+///
+/// Returns the channel where it is a key service's, and nothing failed.
+async fn ask(steps: &mut Steps, mut channel: Channel, name: Option<&ResourceName>) -> Option<Channel> {
     let begun = Instant::now();
     let answer = if let Some(name) = name {
         let describe = Retrieve { name: name.clone(), version: None };
@@ -244,7 +267,10 @@ async fn ask(steps: &mut Steps, mut channel: Channel, name: Option<&ResourceName
                     steps.failed(begun, error);
                 }
                 // What it was asked is no matter here; that it says no more than that is.
-                ErrorCode::NotFound | ErrorCode::UnknownRequest => accepted(steps, begun),
+                ErrorCode::NotFound | ErrorCode::UnknownRequest => {
+                    accepted(steps, begun);
+                    return Some(channel);
+                }
                 _ => {
                     steps.ok(begun, vec![("says", ADMITTED.to_owned())]);
                     steps.failed(begun, error);
@@ -257,7 +283,31 @@ async fn ask(steps: &mut Steps, mut channel: Channel, name: Option<&ResourceName
             if name.is_some() {
                 steps.ok(begun, details);
             }
+            return Some(channel);
         }
+    }
+    None
+}
+
+/// Proves what the prover has, and asks for the name after that.
+async fn prove(steps: &mut Steps, channel: Channel, name: Option<&ResourceName>, prover: Prover) {
+    let Some(channel) = ask(steps, channel, None).await else { return };
+    let all = [
+        (Needs { principal: true, freshness: false }, "a principal"),
+        (Needs { principal: false, freshness: true }, "fresh evidence"),
+    ];
+    let has: Vec<_> = all.iter().filter_map(|(needs, what)| prover.can(*needs).map(|_| *what)).collect();
+    let details = vec![("proven", has.join(" and "))];
+    let (begun, mut channel) = (Instant::now(), channel.proving(prover));
+    match channel.prove().await {
+        Ok(()) => steps.ok(begun, details),
+        Err(error) => return steps.failed(begun, error),
+    }
+    let Some(name) = name else { return };
+    let begun = Instant::now();
+    match channel.describe(Retrieve { name: name.clone(), version: None }).await {
+        Ok(info) => steps.ok(begun, of_entry(name, &info)),
+        Err(error) => steps.failed(begun, error),
     }
 }
 

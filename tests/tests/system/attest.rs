@@ -125,6 +125,25 @@ impl Verdict {
 }
 
 #[test]
+fn certificates_may_be_one_file_and_two_of_a_name_are_refused() {
+    let case = Case::good();
+    let [vek, ask, ark] = case.platform.chain(SnpSigner::Vcek);
+    case.write("chain.pem", [pem(&vek), pem(&ask), pem(&ark)].concat());
+    let call = |certs: &str| {
+        let call = command("key-admin").args("attest verify --kind sev-snp --report report.bin");
+        let call = call.args("--policy policy.toml").with("--at", AT).with("--certs", certs);
+        call.current_dir(case.dir.path()).run()
+    };
+    call("chain.pem").ok();
+    case.write("notes", "notes");
+    call("notes").failed(2).says(&["notes", "neither"]);
+    case.write("certs/vcek.pem", pem(&vek));
+    call("certs").failed(2).says(&["vcek.der", "vcek.pem"]);
+    let show = command("key-admin").args("attest show --kind sev-snp --report report.bin");
+    assert_eq!(show.current_dir(case.dir.path()).run().ok()["kind"], "sev-snp");
+}
+
+#[test]
 fn good_reports_are_accepted_in_every_version_of_every_product() {
     for product in SnpProduct::ALL {
         for version in [2, 3, 5] {

@@ -61,11 +61,11 @@ fn what_is_shown_and_applied_again_is_no_change_and_nobody_overwrites_another() 
     // Another owner, by the other command.
     let trust = world.broker.admin("trust add --domain fleet --kind simulated-enclave --label deployment");
     trust.with("--measurement", &world.machine.measurement).run().ok();
-    world
-        .apply(&text, "--if-revision 1")
-        .failed(5)
-        .is("conflict")
-        .says(&["revision 2, not 1", "policy show"]);
+    world.apply(&text, "--if-revision 1").failed(5).is("conflict").says(&[
+        "has revision 2",
+        "--if-revision 2",
+        "policy diff",
+    ]);
     let diff = world.broker.admin("policy diff --domain fleet").arg(&file).run().ok();
     let change = &diff["changes"][0];
     assert!(
@@ -107,4 +107,45 @@ fn an_expired_reference_value_admits_and_renews_nobody_and_members_stay_members(
         .unwrap();
     let warned = world.apply(&world.entry(&format!("expires = {text:?}")), "").ok();
     assert!(warned["warnings"][0].as_str().unwrap().contains("has expired"));
+}
+
+#[test]
+fn a_measurement_that_no_machine_of_its_kind_can_have_is_refused() {
+    let world = World::new();
+    for (kind, digits, says) in
+        [("sev-snp", 64, "is 96 hex digits"), ("simulated-enclave", 96, "is 64 hex digits")]
+    {
+        let call = world.broker.admin("trust add --domain fleet --kind").arg(kind);
+        let call = call.with("--measurement", "0".repeat(digits)).with("--attest-root", &world.machine.root);
+        call.run().failed(3).says(&[kind, says]);
+    }
+    assert_eq!(world.broker.admin("policy show --domain fleet").run().ok()["revision"], 0);
+}
+
+#[test]
+fn sev_snp_without_chips_or_the_waiver_says_that_milan_is_refused() {
+    let world = World::new();
+    let entry = |table: &str| format!("[[{table}]]\nkind = \"sev-snp\"\nvalue = \"{}\"\n", "ab".repeat(48));
+    let warned = |text: &str| {
+        let file = world.broker.file("policy.toml", format!("format = 1\n{text}"));
+        let diff = world.broker.admin("policy diff --domain fleet").arg(file).run().ok();
+        let applied = world.apply(text, "").ok();
+        let shown = world.broker.admin("policy show --domain fleet").run().ok();
+        assert_eq!((&diff["warnings"], &shown["warnings"]), (&applied["warnings"], &applied["warnings"]));
+        applied["warnings"].to_string().contains("list the chips that are taken in sev-snp.chips")
+    };
+    assert!(warned(&entry("measurement")) && warned(&entry("broker")));
+    for other in [
+        "[sev-snp]\nproducts = [\"genoa\", \"turin\"]\n".to_owned(),
+        "[sev-snp]\nmilan-without-chip-list = true\n".to_owned(),
+        format!("[sev-snp]\nchips = [\"{}\"]\n", "ab".repeat(64)),
+    ] {
+        assert!(!warned(&(entry("measurement") + other.as_str())), "{other}");
+    }
+    assert!(!warned(&world.entry("")));
+    // People have it on standard error, beside the result.
+    let file = world.broker.file("policy.toml", format!("format = 1\n{}", entry("measurement")));
+    let run = world.broker.admin("policy apply --domain fleet").arg(file).run_text();
+    assert!(!String::from_utf8_lossy(run.stdout()).contains("warning"));
+    assert!(run.stderr().starts_with("warning: sev-snp machines are trusted"), "{}", run.stderr());
 }

@@ -4,6 +4,17 @@ use super::product::SnpProduct;
 use super::report::SnpReport;
 use super::requirements::SnpRequirements;
 
+/// What a domain's list says of a measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listed {
+    /// It is trusted.
+    Now,
+    /// It was, until this second, since 1970.
+    Until(i64),
+    /// It isn't in it.
+    Never,
+}
+
 /// A report, and what is demanded of it.
 pub(super) struct Case<'a> {
     pub(super) report: &'a SnpReport,
@@ -11,8 +22,8 @@ pub(super) struct Case<'a> {
     pub(super) product: Option<SnpProduct>,
     /// What the domain demands; `None`: only AMD's own rules count.
     pub(super) demands: Option<&'a SnpRequirements>,
-    /// The measurement is one that the domain lists; `None`: nobody asked.
-    pub(super) listed: Option<bool>,
+    /// Whether the measurement is one that the domain lists, now; `None`: nobody asked.
+    pub(super) listed: Option<Listed>,
     /// The VMPLs that the domain names for this measurement; `None`: nobody asked.
     pub(super) vmpls: Option<&'a [u8]>,
     /// What the guest must have had signed; `None`: nobody asked.

@@ -10,6 +10,7 @@ use super::crl::Crl;
 use super::material::Material;
 use super::product::SnpProduct;
 use super::report::{SnpReport, SnpSigner};
+use super::revocation::{self, SnpRevocationList};
 use super::roots::{Root, Roots};
 use super::rules::{Broken, Judge, SnpOutcome, SnpRule};
 use super::vek::VekFacts;
@@ -26,6 +27,7 @@ pub(super) struct Unverified {
     /// The dates of the ARKs that came.
     ark_dates: Option<Dates>,
     crls: Vec<Crl>,
+    lists: Vec<SnpRevocationList>,
 }
 
 /// A chain whose every signature holds. It says until when; that is looked at each time.
@@ -33,6 +35,8 @@ pub(super) struct Unverified {
 pub(super) struct Chain {
     pub(super) facts: VekFacts,
     pub(super) dates: Vec<(&'static str, Dates)>,
+    /// Of all the revocation lists that it was held against.
+    list_dates: Option<Dates>,
     key: ParsedPublicKey,
 }
 
@@ -59,6 +63,11 @@ pub(super) fn read(
     };
     let product = facts.product;
     let arks: Vec<_> = known.filter(|certificate| certificate.class == Class::Ark(product)).collect();
+    if roots.is_none() {
+        // The domain names none for a report like this one: the rule vmpl has said so.
+        judge.rule(SnpRule::RootPinned, SnpOutcome::NotReached)?;
+        return Ok(None);
+    }
     let Some(roots) = judge.value(SnpRule::RootPinned, pick_roots(&arks, roots, &intermediates, product))?
     else {
         return Ok(None);
@@ -72,7 +81,8 @@ pub(super) fn read(
         }
     };
     let ark_dates = arks.iter().map(|ark| ark.dates).reduce(narrower);
-    Ok(Some(Unverified { vek, facts, intermediates, roots, ark_dates, crls }))
+    let lists = material.lists.clone();
+    Ok(Some(Unverified { vek, facts, intermediates, roots, ark_dates, crls, lists }))
 }
 
 /// The VEK that fits the report, if one does; else the first of its kind, to say what is wrong with it.
@@ -91,7 +101,13 @@ fn pick_vek(
     match (veks.iter().find(fits).or(veks.first()), parsed.iter().find_map(|one| one.as_ref().err())) {
         (Some(vek), _) => Ok((*vek).clone()),
         (None, Some(why)) => Err(format!("one that came can't be read: {why}")),
-        (None, None) => Err("it neither came nor was found".to_owned()),
+        (None, None) => Err(match signer {
+            SnpSigner::Vcek => "it neither came nor was found",
+            SnpSigner::Vlek => {
+                "a VLEK's didn't come, and no service gives it to others than its cloud provider"
+            }
+        }
+        .to_owned()),
     }
 }
 
@@ -116,7 +132,10 @@ fn pick_intermediates<'a>(
     let known = known.map(|der| Certificate::parse(der).expect("AMD's certificates are well-formed"));
     let candidates = known.into_iter().chain(came.cloned());
     let named: Vec<_> = candidates.filter(|one| one.subject == vek.issuer).take(MAX_INTERMEDIATES).collect();
-    let mut first = "it neither came nor was found".to_owned();
+    let mut first = match signer {
+        SnpSigner::Vcek => "it neither came nor was found".to_owned(),
+        SnpSigner::Vlek => "the ASVK neither came nor lies in a folder".to_owned(),
+    };
     let check = |one: &Certificate| {
         one.check_authority()?;
         match (one.class, one.issuer_class) {
@@ -209,7 +228,7 @@ impl Unverified {
         let signer = signer.ok_or_else(|| "another key signed it, or it was altered".to_owned());
         let signer = judge.value(SnpRule::VekSignature, signer)?;
         let (intermediate, root) = signer.map_or((*intermediate, root), |(one, root)| (*one, root));
-        let (crl_dates, outcome) = match self.revocation(intermediate, root, now) {
+        let (list_dates, outcome) = match self.revocation(intermediate, root, now) {
             Ok(None) => (None, SnpOutcome::NotDemanded),
             Ok(dates) => (dates, SnpOutcome::Passed),
             Err(why) => (None, SnpOutcome::Failed(why)),
@@ -226,28 +245,27 @@ impl Unverified {
         let mut dates = vec![("VEK", self.vek.dates), ("ASK or ASVK", intermediate.dates)];
         dates.extend(root.certificate.map(|ark| ("ARK", ark.dates)));
         dates.extend(self.ark_dates.map(|ark| ("ARK", ark)));
-        dates.extend(crl_dates.map(|list| ("revocation list", list)));
-        Ok(Some(Arc::new(Chain { facts: self.facts, dates, key })))
+        Ok(Some(Arc::new(Chain { facts: self.facts, dates, list_dates, key })))
     }
 
     /// The dates of the lists of this ARK's, or `None` where no list of its is there. What a list speaks of is
-    /// what the ARK issued (and, where it has a number of its own, the VEK: AMD numbers them all 0).
+    /// what the ARK issued (and, where it has a number of its own, the VEK: AMD numbers them all 0). Lists that came are
+    /// known by their name, and the ARK must have signed them; the verifier's own are known by the key that did.
     fn revocation(&self, intermediate: &Certificate, root: &Root, now: i64) -> Result<Option<Dates>, String> {
+        let ark = root.certificate.map(|ark| ark.serial.as_slice());
+        let vek = Some(self.vek.serial.as_slice()).filter(|serial| !serial.is_empty());
+        let serials: Vec<_> =
+            [Some(intermediate.serial.as_slice()), ark, vek].into_iter().flatten().collect();
         let mut dates: Option<Dates> = None;
+        let mut add = |list: Dates| dates = Some(dates.map_or(list, |dates| narrower(dates, list)));
         for list in self.crls.iter().filter(|list| list.issuer == intermediate.issuer) {
-            if !within(list.dates, now) {
-                return Err("the list isn't current".to_owned());
-            }
             if !list.signed_by(&root.spki) {
                 return Err("the ARK didn't sign the list".to_owned());
             }
-            let ark = root.certificate.map(|ark| ark.serial.as_slice());
-            let vek = Some(self.vek.serial.as_slice()).filter(|serial| !serial.is_empty());
-            let serials = [Some(intermediate.serial.as_slice()), ark, vek];
-            if serials.into_iter().flatten().any(|serial| list.revokes(serial)) {
-                return Err("the list revokes a certificate of the chain".to_owned());
-            }
-            dates = Some(dates.map_or(list.dates, |dates| narrower(dates, list.dates)));
+            add(revocation::check(list, &serials, now)?);
+        }
+        for list in self.lists.iter().filter(|list| list.is_of(&root.spki)) {
+            add(list.check(&serials, now)?);
         }
         Ok(dates)
     }
@@ -258,6 +276,15 @@ impl Chain {
     pub(super) fn dates_outcome(&self, now: i64) -> SnpOutcome {
         let outcomes = self.dates.iter().map(|(what, dates)| dates_outcome(what, *dates, now));
         outcomes.into_iter().find(|outcome| *outcome != SnpOutcome::Passed).unwrap_or(SnpOutcome::Passed)
+    }
+
+    /// Whether the lists that it was held against count now.
+    pub(super) fn revocation_outcome(&self, now: i64) -> SnpOutcome {
+        match self.list_dates.map(|dates| revocation::outcome_of_dates(dates, now)) {
+            None => SnpOutcome::NotDemanded,
+            Some(Ok(())) => SnpOutcome::Passed,
+            Some(Err(why)) => SnpOutcome::Failed(why),
+        }
     }
 
     /// Whether the VEK signed the report: its raw bytes, as they came.

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use super::case::Case;
+use super::case::{Case, Listed};
 use super::form::Check;
 use super::report::SnpSigner;
 use super::requirements::{AliasCheck, SnpRequirements, Strength, Weakness};
@@ -96,9 +96,15 @@ fn named<const N: usize>(
 }
 
 fn measurement(case: &Case<'_>) -> SnpOutcome {
+    let measurement = case.report.measurement();
     match case.listed {
         None => SnpOutcome::NotDemanded,
-        Some(listed) => SnpOutcome::of(listed, || format!("{} isn't listed", case.report.measurement())),
+        Some(Listed::Now) => SnpOutcome::Passed,
+        Some(Listed::Until(at)) => {
+            let at = crate::reference::time_text(at).unwrap_or_default();
+            SnpOutcome::Failed(format!("{measurement} is listed, but expired at {at}"))
+        }
+        Some(Listed::Never) => SnpOutcome::Failed(format!("{measurement} isn't listed")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_proto::key::PublicKey;
 use rustls_pki_types::UnixTime;
 
-use super::case::Case;
+use super::case::{Case, Listed};
 use super::chain::Chain;
 use super::hex_bytes::ChipId;
 use super::material::Material;
@@ -16,8 +16,11 @@ use super::roots::Roots;
 use super::rules::{Judge, SnpOutcome, SnpRule, SnpVerdict};
 use super::verify::{judge_chain, judge_report, product_of};
 use crate::attested::Endorsements;
+use crate::error::AttestError;
 use crate::kind::EvidenceKind;
 use crate::reference::ReferenceValues;
+
+const KIND: EvidenceKind = EvidenceKind::SevSnp;
 
 /// What to hold a report against. What isn't given is not demanded.
 #[derive(Clone, Debug)]
@@ -83,6 +86,7 @@ pub fn examine_snp(
     let mut material = Material::default();
     let added = endorsements.certificates.iter().try_for_each(|one| material.add_certificate(one));
     let added = added.and_then(|()| endorsements.crls.iter().try_for_each(|one| material.add_crl(one)));
+    material.lists = endorsements.lists.to_vec();
     // A name that was given must be the report's own, and the chain's.
     let product = question.product.or_else(|| product_of(&report, &material));
     let chain = look(&report, product, &material, question, &mut judge);
@@ -107,14 +111,18 @@ fn look(
 ) -> Option<Arc<Chain>> {
     let seconds = i64::try_from(question.now.as_secs()).unwrap_or(i64::MAX);
     let measurement = report.measurement();
-    let trusted = question.policy.map(|policy| policy.trusted(EvidenceKind::SevSnp, &measurement, seconds));
-    let values: Vec<_> = trusted.into_iter().flatten().flatten().collect();
+    let (listed, values) = match question.policy.map(|policy| policy.trusted(KIND, &measurement, seconds)) {
+        None => (None, Vec::new()),
+        Some(Ok(values)) => (Some(Listed::Now), values.collect()),
+        Some(Err(AttestError::ExpiredMeasurement { at, .. })) => (Some(Listed::Until(at)), Vec::new()),
+        Some(Err(_)) => (Some(Listed::Never), Vec::new()),
+    };
     let vmpls: Vec<_> = values.iter().map(|value| value.vmpl()).collect();
     let case = Case {
         report,
         product,
         demands: question.policy.map(ReferenceValues::snp),
-        listed: question.policy.map(|_| !values.is_empty()),
+        listed,
         vmpls: (!values.is_empty()).then_some(&vmpls),
         report_data: question.report_data,
     };

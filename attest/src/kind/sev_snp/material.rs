@@ -7,6 +7,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use super::certs::{Certificate, Class};
 use super::product::SnpProduct;
 use super::report::SnpSigner;
+use super::revocation::SnpRevocationList;
 use super::roots::Roots;
 use super::table::{self, TableEntry};
 
@@ -20,6 +21,8 @@ const NEITHER: &str = "a certificate is neither DER nor PEM";
 pub(super) struct Material {
     pub(super) certificates: Vec<Vec<u8>>,
     pub(super) crls: Vec<Vec<u8>>,
+    /// The verifier's own, verified.
+    pub(super) lists: Vec<SnpRevocationList>,
 }
 
 impl Material {
@@ -93,6 +96,7 @@ impl Material {
         list(&roots.identity());
         list(&self.certificates.iter().map(Vec::as_slice).collect::<Vec<_>>());
         list(&self.crls.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        list(&self.lists.iter().map(|one| one.digest().as_slice()).collect::<Vec<_>>());
         let mut out = [0; 32];
         out.copy_from_slice(context.finish().as_ref());
         out

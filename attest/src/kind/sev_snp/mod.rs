@@ -4,6 +4,7 @@
 //! gave it, then (if it has something to say) user data. The report alone is looked at first: nothing is fetched
 //! and no signature verified for a machine that the domain doesn't want anyway.
 
+mod advice;
 mod cache;
 mod case;
 mod certs;
@@ -19,6 +20,7 @@ mod platform;
 mod product;
 mod report;
 mod requirements;
+mod revocation;
 mod roots;
 mod rules;
 mod table;
@@ -36,6 +38,7 @@ pub use requirements::{
     AliasCheck, GuestPolicyDemands, MinimumTcb, PlatformDemands, RequirementsError, SnpRequirements,
     Strength, Weakness,
 };
+pub use revocation::{RevocationListError, SnpRevocationList};
 pub use roots::amd_certificates;
 pub use rules::{SnpOutcome, SnpRule, SnpVerdict};
 pub use table::{MAX_CERTIFICATE_TABLE, TableEntry, read_certificate_table, write_certificate_table};
@@ -50,3 +53,6 @@ pub(super) const SUBMITTED_TYPE: &str = "sev-snp-package";
 pub(super) const NEEDS_ROOT: bool = false;
 
 pub(super) const HAS_VMPL: bool = true;
+
+/// Bytes of a launch digest, a SHA-384 (SEV-SNP ABI §8.17).
+pub(super) const MEASUREMENT: usize = 48;

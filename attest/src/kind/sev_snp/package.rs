@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{SHA512, digest};
 use claviger_proto::LvWriter;
 use claviger_proto::trust::{EvidenceItem, EvidencePackage};
 
-use super::case::Case;
+use super::case::{Case, Listed};
 use super::chain::Chain;
 use super::material::Material;
 use super::product::SnpProduct;
@@ -142,7 +142,7 @@ impl Pending {
             report: &self.report,
             product: self.product.or_else(|| product_of(&self.report, material)),
             demands: Some(&self.demands),
-            listed: Some(true),
+            listed: Some(Listed::Now),
             vmpls: Some(&self.vmpls),
             report_data: Some(&self.report_data),
         }
@@ -175,6 +175,7 @@ impl Pending {
         let bad = |why| AttestError::Endorsement(why);
         endorsements.certificates.iter().try_for_each(|one| material.add_certificate(one)).map_err(bad)?;
         endorsements.crls.iter().try_for_each(|one| material.add_crl(one)).map_err(bad)?;
+        material.lists = endorsements.lists.to_vec();
         let case = self.case(&material);
         let judge = &mut Judge::strict();
         let chain = judge_chain(&case, &material, &self.roots, endorsements.cache, now, judge)?;

@@ -53,6 +53,11 @@ impl Roots {
         Self { amd: true, named: Vec::new() }
     }
 
+    /// Whether none count.
+    pub(super) fn is_none(&self) -> bool {
+        !self.amd && self.named.is_empty()
+    }
+
     /// Roots under which an ASK or ASVK of this product may be signed.
     pub(super) fn of(&self, product: SnpProduct) -> Vec<Root> {
         let amd = AMD_ROOTS.iter().filter(|(known, _)| self.amd && *known == product);

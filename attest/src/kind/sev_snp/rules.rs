@@ -88,7 +88,7 @@ rules! {
     TcbReserved "tcb-reserved" "reserved bytes of the TCB versions are zero, as the product orders them" "56860 §2.2, TCB_VERSION";
     ChipIdForm "chip-id-form" "the chip's id has the length of the product's" "56860 §7.3, CHIP_ID";
     TcbOrder "tcb-order" "reported is at most committed is at most current, in every part" "56860 §2.2 and §7.3, REPORTED_TCB, COMMITTED_TCB, CURRENT_TCB";
-    ProductAllowed "product-allowed" "the domain accepts this product" "policy; 56860 §7.3, CPUID_FAM_ID, CPUID_MOD_ID";
+    ProductAllowed "product-allowed" "the domain accepts this product: a Milan only with listed chips or a waiver, and none without floors where another has some" "policy; 56860 §7.3, CPUID_FAM_ID, CPUID_MOD_ID";
     ReportedTcb "minimum-reported-tcb" "the reported TCB is high enough in every part" "policy; 56860 §7.3, REPORTED_TCB";
     CommittedTcb "minimum-committed-tcb" "the committed TCB is high enough in every part" "policy; 56860 §7.3, COMMITTED_TCB";
     LaunchTcb "minimum-launch-tcb" "the TCB at launch was high enough in every part" "policy; 56860 §7.3, LAUNCH_TCB";
@@ -104,7 +104,7 @@ rules! {
     ChipIdMatch "chip-id" "the chip's id is the VCEK's hwID" "57230, hwID; 56860 §7.3, CHIP_ID";
     VekTcb "vek-tcb" "each part of the reported TCB is the certificate's" "57230, SPL extensions; 56860 §7.3, REPORTED_TCB";
     CspId "csp-id" "the VLEK is of a provider that the domain lists" "policy; 57230, cspID";
-    Chip "chip" "the domain lists this chip, where it lists chips; a Milan's must be listed" "policy; 56860 §7.3, CHIP_ID";
+    Chip "chip" "the domain lists this chip, where it lists chips, and doesn't deny it" "policy; 56860 §7.3, CHIP_ID";
     IntermediateSignature "intermediate-signature" "the ARK signed the ASK or ASVK" "57230, certificate chain";
     VekSignature "vek-signature" "the ASK or ASVK signed the VEK's certificate" "57230, certificate chain";
     Revocation "revocation" "no revocation list that is given lists the chain; the list is the ARK's, and current" "57230, CRL; RFC 5280 §5";

@@ -56,6 +56,7 @@ pub(super) fn judge_chain(
         judge.rule(SnpRule::ChainValidity, chain.dates_outcome(now))?;
         judge_facts(case, &chain.facts, judge)?;
         judge.rule(SnpRule::ChainProduct, same_product(case, &chain.facts))?;
+        judge.rule(SnpRule::Revocation, chain.revocation_outcome(now))?;
         chain
     } else {
         let Some(unverified) = chain::read(material, roots, case.report, judge)? else { return Ok(None) };

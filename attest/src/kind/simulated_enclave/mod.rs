@@ -31,6 +31,9 @@ pub(super) const NEEDS_ROOT: bool = true;
 
 pub(super) const HAS_VMPL: bool = false;
 
+/// Bytes of a measurement, a SHA-256.
+pub(super) const MEASUREMENT: usize = 32;
+
 const KIND: EvidenceKind = EvidenceKind::SimulatedEnclave;
 
 /// Evidence of which everything but the signatures was checked.

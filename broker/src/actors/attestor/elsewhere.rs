@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use actix::{Handler, Message, SyncContext};
 use claviger_attest::{
-    AttestError, BrokerMeasurements, Expected, Issuer, Measurement, SigningKey, sha256, verify_broker,
+    BrokerMeasurements, Issuer, Measurement, ScreenedBroker, SigningKey, sha256, verify_broker,
 };
 use claviger_proto::key::PrivateKey;
-use claviger_proto::trust::EvidencePackage;
 use claviger_proto::{DomainState, Secret};
 use claviger_store::StoredDomain;
 use rustls::pki_types::UnixTime;
 
-use super::{Attestor, Rejected};
+use super::{Attestor, Endorsed, Rejected, Verifier};
 use crate::actors::audit::seconds;
 use crate::domain::Domain;
 use crate::runtime::{panics, stack};
@@ -23,14 +22,8 @@ use crate::runtime::{panics, stack};
 pub struct Grant {
     /// Which domain.
     pub domain: Arc<Domain>,
-    /// The type that the evidence is submitted as.
-    pub submitted: String,
-    /// What was submitted.
-    pub evidence: EvidencePackage,
-    /// What it has to be bound to, as a broker's.
-    pub binding: [u8; 64],
-    /// The channel's own key, SPKI DER.
-    pub spki: Vec<u8>,
+    /// What was submitted, screened as a broker's.
+    pub evidence: Endorsed<ScreenedBroker>,
     /// What is wanted.
     pub wants: Wanted,
     /// Now.
@@ -59,21 +52,17 @@ impl Handler<Grant> for Attestor {
     type Result = Result<Granted, Rejected>;
 
     fn handle(&mut self, grant: Grant, _: &mut SyncContext<Self>) -> Self::Result {
-        let granted = panics::contain("attestor", || self::grant(&grant)).unwrap_or(Err(Rejected::Internal));
+        let granted =
+            panics::contain("attestor", || self::grant(&self.0, grant)).unwrap_or(Err(Rejected::Internal));
         stack::scrub();
         granted
     }
 }
 
-fn grant(grant: &Grant) -> Result<Granted, Rejected> {
-    let Grant { domain, submitted, evidence, binding, spki, wants, now } = grant;
-    domain.policy.check_dates(*now)?;
-    let expected = Expected { binding, spki };
-    let listed = domain.trust.policy.attest_broker(submitted, evidence, &expected, *now);
-    let listed = listed.map_err(|error| match error {
-        AttestError::UnknownMeasurement(measurement) => Rejected::NoBroker(measurement),
-        error => error.into(),
-    })?;
+fn grant(verifier: &Verifier, grant: Grant) -> Result<Granted, Rejected> {
+    let Grant { domain, evidence, wants, now } = grant;
+    domain.policy.check_dates(now)?;
+    let listed = verifier.verify(evidence, now)?;
     let measurement = *listed.attested().measurement();
     // What the snapshot has admits agents; what can certify a broker is made here, for this one.
     let stored = domain.storage.store.domain(&domain.name)?;
@@ -89,21 +78,21 @@ fn grant(grant: &Grant) -> Result<Granted, Rejected> {
             let key = SigningKey::from_private(&key.map_err(|_| Rejected::Internal)?)
                 .map_err(|_| Rejected::Internal)?;
             let issuer = Arc::new(Issuer::new(key, domain.policy.clone(), &domain.name)?);
-            let certificate = issuer.into_broker_admission().admit(&listed, *now)?;
+            let certificate = issuer.into_broker_admission().admit(&listed, now)?;
             let fingerprint = sha256(&certificate);
             (Some(certificate), fingerprint)
         }
         Wanted::State(leaf) => {
             // Of the domain, and of the very measurement that the evidence has.
             let same = BrokerMeasurements::Listed([measurement].into());
-            let peer = verify_broker(&domain.policy, &domain.name, leaf, &same, *now)?;
+            let peer = verify_broker(&domain.policy, &domain.name, &leaf, &same, now)?;
             (None, *peer.fingerprint())
         }
     };
     let state = DomainState {
         generation: *keys.generation(),
         serial,
-        time: seconds(*now),
+        time: seconds(now),
         preset: record.preset,
         trust: record.references,
         access: record.access,

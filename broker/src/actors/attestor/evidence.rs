@@ -1,11 +1,13 @@
 //! Evidence in two steps, as attestors take it: a [`Claim`] is screened, what it lacks is found elsewhere, and the
 //! [`Endorsed`] is verified.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix::Message;
 use claviger_attest::{
-    AttestError, Attested, Endorsements, Expected, Screened, SnpChainCache, SnpRule, screen,
+    AttestError, Attested, EndorsementNeeded, Endorsements, Expected, ListedBroker, Screened, ScreenedBroker,
+    SnpChainCache, SnpRevocationList, SnpRule, TrustPolicy, screen,
 };
 use claviger_client::endorsements::{Endorser, Vcek};
 use claviger_proto::trust::EvidencePackage;
@@ -27,31 +29,86 @@ pub struct Claim {
     pub spki: Vec<u8>,
 }
 
+/// Evidence that passed the screen: an agent's by the measurements that the domain trusts, or a broker's by the list of
+/// brokers. What is proven at the end is of a type of its own, so that neither can be taken for the other.
+pub trait Passed: Sized + Send + 'static {
+    /// What it proves when its signatures hold.
+    type Proof;
+
+    /// Checks all of a claim that costs no signature.
+    fn screen(policy: &TrustPolicy, claim: &Claim, now: UnixTime) -> Result<Self, AttestError>;
+
+    /// The certificate that has to be found for it, if one has.
+    fn needs(&self) -> Option<EndorsementNeeded>;
+
+    /// Verifies the signatures.
+    fn verify(self, endorsements: &Endorsements<'_>, now: UnixTime) -> Result<Self::Proof, AttestError>;
+}
+
+impl Passed for Screened {
+    type Proof = Attested;
+
+    fn screen(policy: &TrustPolicy, claim: &Claim, now: UnixTime) -> Result<Self, AttestError> {
+        screen(&claim.submitted, &claim.evidence, &policy.references, &claim.expected(), now)
+    }
+
+    fn needs(&self) -> Option<EndorsementNeeded> {
+        Self::needs(self)
+    }
+
+    fn verify(self, endorsements: &Endorsements<'_>, now: UnixTime) -> Result<Attested, AttestError> {
+        Self::verify(self, endorsements, now)
+    }
+}
+
+impl Passed for ScreenedBroker {
+    type Proof = ListedBroker;
+
+    fn screen(policy: &TrustPolicy, claim: &Claim, now: UnixTime) -> Result<Self, AttestError> {
+        policy.screen_broker(&claim.submitted, &claim.evidence, &claim.expected(), now)
+    }
+
+    fn needs(&self) -> Option<EndorsementNeeded> {
+        Self::needs(self)
+    }
+
+    fn verify(self, endorsements: &Endorsements<'_>, now: UnixTime) -> Result<ListedBroker, AttestError> {
+        Self::verify(self, endorsements, now)
+    }
+}
+
+impl Claim {
+    fn expected(&self) -> Expected<'_> {
+        Expected { binding: &self.binding, spki: &self.spki }
+    }
+}
+
 /// Check all of this evidence that costs no signature. What doesn't pass makes no more work, here or elsewhere.
-#[derive(Message)]
-#[rtype(result = "Result<Screened, Rejected>")]
-pub struct Screen {
+pub struct Screen<S> {
     /// Whose policy counts.
     pub domain: Arc<Domain>,
     /// The evidence.
     pub claim: Arc<Claim>,
     /// Now.
     pub now: UnixTime,
+    /// As whose evidence.
+    pub of: PhantomData<S>,
 }
 
-impl Screen {
-    pub(super) fn run(&self) -> Result<Screened, Rejected> {
-        let Claim { submitted, evidence, binding, spki } = &*self.claim;
-        let references = &self.domain.trust.policy.references;
-        let expected = Expected { binding, spki };
-        Ok(screen(submitted, evidence, references, &expected, self.now)?)
+impl<S: Passed> Message for Screen<S> {
+    type Result = Result<S, Rejected>;
+}
+
+impl<S: Passed> Screen<S> {
+    pub(super) fn run(&self) -> Result<S, Rejected> {
+        Ok(S::screen(&self.domain.trust.policy, &self.claim, self.now)?)
     }
 }
 
 /// Evidence that passed the screen, with the certificate that was found for it, if it needs one.
-pub struct Endorsed {
+pub struct Endorsed<S = Screened> {
     /// What passed.
-    pub screened: Screened,
+    pub screened: S,
     /// What was found; nobody has verified it.
     pub found: Option<(Vcek, Vec<u8>)>,
 }
@@ -63,12 +120,15 @@ pub struct Verifier {
     endorser: Endorser,
     /// Certificates above those of chips' keys, for all evidence.
     authorities: Arc<RwLock<Arc<[Vec<u8>]>>>,
+    /// Revocation lists, for all evidence.
+    lists: Arc<RwLock<Arc<[SnpRevocationList]>>>,
 }
 
 impl Verifier {
     /// One that knows no chain yet; `endorser` is told which of its certificates are any good.
     pub fn new(endorser: Endorser) -> Self {
-        Self { chains: Arc::new(SnpChainCache::new()), endorser, authorities: Arc::default() }
+        let chains = Arc::new(SnpChainCache::new());
+        Self { chains, endorser, authorities: Arc::default(), lists: Arc::default() }
     }
 
     /// Has these certificates of ASKs and ASVKs (DER) stand beside all evidence from now on.
@@ -76,12 +136,23 @@ impl Verifier {
         *self.authorities.write() = authorities.into();
     }
 
+    /// Has these revocation lists stand beside all evidence from now on, that of known chains as well.
+    pub fn set_lists(&self, lists: Vec<SnpRevocationList>) {
+        *self.lists.write() = lists.into();
+    }
+
     /// Verifies the signatures, up to a root that counts.
-    pub(super) fn verify(&self, endorsed: Endorsed, now: UnixTime) -> Result<Attested, AttestError> {
+    pub(super) fn verify<S: Passed>(
+        &self,
+        endorsed: Endorsed<S>,
+        now: UnixTime,
+    ) -> Result<S::Proof, AttestError> {
         let Endorsed { screened, found } = endorsed;
         let mut certificates = self.authorities.read().to_vec();
         certificates.extend(found.as_ref().map(|(_, certificate)| certificate.clone()));
-        let endorsements = Endorsements { certificates: &certificates, crls: &[], cache: Some(&self.chains) };
+        let lists = Arc::clone(&self.lists.read());
+        let endorsements =
+            Endorsements { certificates: &certificates, crls: &[], lists: &lists, cache: Some(&self.chains) };
         let result = screened.verify(&endorsements, now);
         match (&result, &found) {
             (Ok(_), Some((vcek, certificate))) => self.endorser.proven(vcek, certificate),

@@ -8,9 +8,7 @@ mod rejected;
 use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, SyncContext};
-use claviger_attest::{
-    AdmissionIssuer, Attested, Measurement, Peer, Principal, Screened, check_possession, sha256,
-};
+use claviger_attest::{AdmissionIssuer, Attested, Measurement, Peer, Principal, check_possession, sha256};
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Credentials;
 use claviger_store::{
@@ -23,7 +21,7 @@ use crate::domain::Domain;
 use crate::runtime::panics;
 
 pub use elsewhere::{Grant, Granted, Wanted};
-pub use evidence::{Claim, Endorsed, Screen, Verifier};
+pub use evidence::{Claim, Endorsed, Passed, Screen, Verifier};
 pub use rejected::Rejected;
 
 /// Verify this evidence and, if it holds, admit the key that it was screened for.
@@ -162,10 +160,10 @@ impl Actor for Attestor {
     type Context = SyncContext<Self>;
 }
 
-impl Handler<Screen> for Attestor {
-    type Result = Result<Screened, Rejected>;
+impl<S: Passed> Handler<Screen<S>> for Attestor {
+    type Result = Result<S, Rejected>;
 
-    fn handle(&mut self, screen: Screen, _: &mut SyncContext<Self>) -> Self::Result {
+    fn handle(&mut self, screen: Screen<S>, _: &mut SyncContext<Self>) -> Self::Result {
         // A SyncArbiter never replaces a thread that panicked.
         panics::contain("attestor", || screen.run()).unwrap_or(Err(Rejected::Internal))
     }

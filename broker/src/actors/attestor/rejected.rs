@@ -60,6 +60,17 @@ pub enum Rejected {
     Internal,
 }
 
+impl Rejected {
+    /// What the operator, or the domain's owner, does next, where the error itself doesn't say it.
+    pub fn next(&self) -> Option<&'static str> {
+        match self {
+            Self::Evidence(error) => Some(error.next()),
+            Self::Endorsement(error) => Some(error.next()),
+            _ => None,
+        }
+    }
+}
+
 impl From<&Rejected> for Refusal {
     fn from(rejected: &Rejected) -> Self {
         let code = match rejected {

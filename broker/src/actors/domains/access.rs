@@ -3,7 +3,7 @@
 use claviger_acl::Acl;
 use claviger_attest::{PrincipalName, TrustedPrincipal};
 use claviger_proto::DomainName;
-use claviger_proto::admin::{self, AclRules, AddPrincipal};
+use claviger_proto::admin::{self, AclRules, AclRulesInForce, AddPrincipal};
 use claviger_store::DomainChange;
 use rustls::pki_types::UnixTime;
 
@@ -18,15 +18,26 @@ const MAX_RULES: usize = 32 << 10;
 const MAX_PRINCIPALS: usize = 256;
 
 impl Registry {
-    pub(super) fn rules(&self, name: &DomainName) -> Result<AclRules, AdminError> {
-        Ok(AclRules { rules: self.find(name)?.access.rules.clone() })
+    pub(super) fn rules(&self, name: &DomainName) -> Result<AclRulesInForce, AdminError> {
+        let domain = self.find(name)?;
+        let known =
+            |name: &PrincipalName| domain.access.principals.iter().any(|trusted| trusted.name() == name);
+        // It may be made known later, so this is no fault.
+        let unknown = domain.acl.principals().filter(|name| !known(name)).map(|name| {
+            format!(
+                "rules ask for principal {name}, whom {} doesn't know, so nobody can be it; key-admin principal add \
+                 makes it known",
+                domain.name
+            )
+        });
+        Ok(AclRulesInForce { rules: domain.access.rules.clone(), warnings: unknown.collect() })
     }
 
     pub(super) async fn set_rules(
         &self,
         name: &DomainName,
         AclRules { rules }: AclRules,
-    ) -> Result<AclRules, AdminError> {
+    ) -> Result<AclRulesInForce, AdminError> {
         let domain = self.find(name)?;
         if rules.len() > MAX_RULES {
             return Err(AdminError::Invalid(format!("rules have at most {MAX_RULES} bytes")));

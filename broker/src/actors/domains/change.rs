@@ -64,6 +64,9 @@ impl Registry {
     /// The shards let go of the domain before its key is destroyed, so no request meets it half gone.
     pub(super) async fn delete(&self, name: &DomainName) -> Result<(), AdminError> {
         let domain = self.find(name)?;
+        if domain.home.is_some() {
+            return Err(AdminError::DeletePulled(name.clone()));
+        }
         self.withdraw(&domain).await;
         let delete = Command::DeleteDomain(DeleteDomain { keys: Arc::clone(&domain.keys) });
         if let Err(error) = self.storage.commit(delete).await {

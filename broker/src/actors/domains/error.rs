@@ -21,10 +21,10 @@ pub enum AdminError {
     /// There is no such reference value.
     #[error("this measurement is not trusted in {0}, so there is nothing to remove")]
     NoReference(DomainName),
-    /// Somebody else changed the policy meanwhile.
+    /// The policy in force isn't the one that the caller meant to change.
     #[error(
-        "the policy has revision {is}, not {expected}: somebody changed it meanwhile; see what it says now \
-         (key-admin policy show), and apply to that"
+        "the policy in force has revision {is}, and only revision {expected} was to be changed, so nothing was: see \
+         what it says now (key-admin policy diff), then apply with --if-revision {is}"
     )]
     Revision {
         /// What the caller thought.
@@ -47,6 +47,13 @@ pub enum AdminError {
     /// The domain is another broker's.
     #[error("{0} was pulled from its home broker, so it is changed there, and comes here with the next pull")]
     FromHome(DomainName),
+    /// The domain is another broker's, and what is known of that one would go with it.
+    #[error(
+        "{0} was pulled from its home broker, so it isn't deleted here: with it would go what keeps this broker from \
+         taking an older state of it; to have it served here no longer, take this broker out of the domain's policy \
+         at home, and give it a new data directory (key-broker init)"
+    )]
+    DeletePulled(DomainName),
     /// A domain of this name was made here.
     #[error("{0} was made on this broker, so it isn't pulled over it; delete it first")]
     MadeHere(DomainName),
@@ -109,6 +116,7 @@ impl AdminError {
             Self::Taken(_)
             | Self::Shared(_)
             | Self::FromHome(_)
+            | Self::DeletePulled(_)
             | Self::MadeHere(_)
             | Self::NotTaken { .. }
             | Self::NotSealed

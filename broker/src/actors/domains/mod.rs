@@ -76,12 +76,12 @@ pub struct ChangePreset {
 
 /// The access rules of a domain's own.
 #[derive(Message)]
-#[rtype(result = "Result<admin::AclRules, AdminError>")]
+#[rtype(result = "Result<admin::AclRulesInForce, AdminError>")]
 pub struct ShowRules(pub DomainName);
 
 /// Put other access rules of a domain's own in force, beside its preset.
 #[derive(Message)]
-#[rtype(result = "Result<admin::AclRules, AdminError>")]
+#[rtype(result = "Result<admin::AclRulesInForce, AdminError>")]
 pub struct ChangeRules {
     /// Whose.
     pub domain: DomainName,

@@ -136,7 +136,10 @@ impl Checked {
         }
         let mut mark = self.mark();
         if mark.generation != last.generation {
-            return fail("home has made another domain of this name; delete the one that is here");
+            return fail(
+                "home has made another domain of this name, and the one here isn't exchanged for it; give this broker a \
+                 new data directory (key-broker init)",
+            );
         }
         let held = Trust::decode(&stored.record.references).map_or(0, |trust| trust.revision);
         if mark.serial < last.serial || self.trust.revision < held {

@@ -43,8 +43,13 @@ struct Made {
 impl Report for Made {
     fn text(&self) -> String {
         let Self { broker_id, data_dir, key_slot } = self;
-        let keep =
-            if key_slot == "passphrase" { "the passphrase safe" } else { "a copy of the key file elsewhere" };
+        let keep = match key_slot.as_str() {
+            "passphrase" => "the passphrase safe",
+            slot if slot.starts_with("derived:") => {
+                "in mind that only this image on this chip opens it (key-broker slot add makes a recovery slot)"
+            }
+            _ => "a copy of the key file elsewhere",
+        };
         format!(
             "made broker {broker_id} in {data_dir}, its root key sealed by {key_slot}\n\
              next: keep {keep}, then key-broker serve --data-dir {data_dir}"
@@ -66,7 +71,10 @@ fn make(args: &Args) -> Result<Made, Failure> {
     let data_dir = DataDir::create(&args.data_dir, &slot).map_err(|error| {
         let next = match error {
             DataDirError::Slot(SlotError::PassphraseShort) => "choose a longer one; nothing was changed",
-            _ => "choose an empty directory and a key file of your own; nothing was changed",
+            _ if matches!(args.key_slot, SlotSpec::File { .. }) => {
+                "choose an empty directory and a key file of your own; nothing was changed"
+            }
+            _ => "choose an empty directory, or a path that isn't there yet; nothing was changed",
         };
         Failure::new("refused", 3, error.to_string(), next)
     })?;

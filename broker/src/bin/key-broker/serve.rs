@@ -58,8 +58,8 @@ pub(crate) struct Settings {
     /// Get the domains from the home broker whose admission port this is.
     #[arg(long, value_name = "HOME:PORT", env = "CLAVIGER_BOOTSTRAP")]
     bootstrap: Option<String>,
-    /// Where this broker's evidence for its home comes from: sev-snp:device, sev-snp:tsm[=PATH] or
-    /// simulated-enclave:DIR.
+    /// Where this broker's evidence for its home comes from: sev-snp:device, sev-snp:tsm[=PATH],
+    /// or to try things out simulated-enclave:DIR, sev-snp:simulated=DIR.
     #[arg(long, value_name = "KIND:WHERE", env = "CLAVIGER_BOOTSTRAP_EVIDENCE")]
     bootstrap_evidence: Option<String>,
     /// A domain to get from home, and the file of its policy certificate; may be repeated.

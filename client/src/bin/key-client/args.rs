@@ -82,7 +82,12 @@ pub(crate) enum Command {
 #[command(after_help = "\
 Example:
   key-client enroll --domain fleet --policy-cert policy-cert.pem --admission 10.0.0.7:8123 \\
-      --evidence simulated-enclave:/etc/claviger/simulated --state-dir /var/lib/claviger")]
+      --evidence simulated-enclave:/etc/claviger/simulated --state-dir /var/lib/claviger
+
+A report that is made elsewhere is asked for by this command, too, since it counts only on this command's own channel: with
+--evidence sev-snp:DIR it writes DIR/report-data.bin (64 bytes), waits until DIR/report.bin is the report that says
+them, and enrolls with it. From a second shell, for example:
+  snpguest report DIR/report.bin DIR/report-data.bin")]
 pub(crate) struct EnrollArgs {
     /// The domain to become a member of
     #[arg(long, value_name = "DOMAIN")]
@@ -93,13 +98,14 @@ pub(crate) struct EnrollArgs {
     /// The broker's admission address
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admission: Address,
-    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, simulated-enclave:DIR
+    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, and to
+    /// try things out simulated-enclave:DIR, sev-snp:simulated=DIR
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Collector,
     #[command(flatten)]
     pub(crate) state: StateArgs,
     /// What seals a new cryptstore: file:PATH, made if it isn't there, passphrase, or derived:KIND:WHERE (a key that the
-    /// platform derives: sev-snp:device, simulated-enclave:DIR); without it, a key file beside the cryptstore
+    /// platform derives: sev-snp:device, sev-snp:simulated=DIR, simulated-enclave:DIR); without it, a key file beside the cryptstore
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) key_slot: Option<SlotSpec>,
     /// Take a derived key as the only slot: on another image or another chip the cryptstore is lost
@@ -131,7 +137,8 @@ pub(crate) struct RenewArgs {
     /// The broker's admission address
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admission: Address,
-    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, simulated-enclave:DIR
+    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, and to
+    /// try things out simulated-enclave:DIR, sev-snp:simulated=DIR
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Collector,
     #[command(flatten)]
@@ -171,10 +178,12 @@ pub(crate) struct StatusArgs {
 #[command(after_help = "\
 Examples:
   key-client trace storage-disk-key --broker 10.0.0.7:8120 --state-dir /var/lib/claviger
+  key-client trace storage-disk-key --evidence sev-snp:tsm --broker 10.0.0.7:8120 --state-dir /var/lib/claviger
   key-client trace --admission 10.0.0.7:8123 --domain fleet --policy-cert policy-cert.pem
 
 The steps: identity (this machine's own certificate), resolve, connect, hello (which domain and protocol), server-certificate,
-tls, own-certificate, service (the right port), request (with NAME). The exit code is that of the first that failed.
+tls, own-certificate, service (the right port), proof (with --evidence or --credentials: the broker's challenge is answered
+on this channel), request (with NAME). The exit code is that of the first that failed.
 No secret is asked for, and nothing is changed; the broker's audit has the request.")]
 pub(crate) struct TraceArgs {
     /// The resource to ask about, without its secret
@@ -206,6 +215,8 @@ pub(crate) struct TraceArgs {
     pub(crate) policy_cert: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) brokers: BrokersArgs,
+    #[command(flatten)]
+    pub(crate) proof: ProofArgs,
 }
 
 #[derive(Args)]
@@ -233,7 +244,7 @@ pub(crate) struct StoreArgs {
     pub(crate) entry_type: Option<EntryType>,
     /// The version to store it as; without it, the next
     #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<VersionArg>,
+    pub(crate) version: Option<Version>,
     /// Keep it in the broker for good: no retrieve will return it
     #[arg(long)]
     pub(crate) not_exportable: bool,
@@ -267,7 +278,7 @@ pub(crate) struct RetrieveArgs {
     pub(crate) into_cryptstore: Option<String>,
     /// Which version; without it, the latest
     #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<VersionArg>,
+    pub(crate) version: Option<Version>,
     /// The format of what --out gets
     #[arg(
         long, value_parser = formats::parser(), default_value = Format::Raw.as_str(), value_name = "FORMAT",
@@ -326,8 +337,15 @@ pub(crate) struct At {
     pub(crate) state: StateArgs,
     #[command(flatten)]
     pub(crate) brokers: BrokersArgs,
-    /// Where fresh evidence comes from, should the domain's rules ask for it: simulated-enclave:DIR; without it, as at
-    /// the enrolment or the last renewal
+    #[command(flatten)]
+    pub(crate) proof: ProofArgs,
+}
+
+/// What a machine can prove on a channel that is open.
+#[derive(Args)]
+pub(crate) struct ProofArgs {
+    /// Where fresh evidence comes from, should the domain's rules ask for it, as for enroll; without it, as at the
+    /// enrolment or the last renewal
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Option<Collector>,
     /// A principal's certificate, should the rules ask for one, and those between it and the one that the domain
@@ -342,12 +360,15 @@ pub(crate) struct At {
 impl At {
     /// A channel of this identity, which answers challenges.
     pub(crate) async fn connect(&self, state: &StateDir, identity: &Identity) -> Result<Channel, Failure> {
-        let collector = self.evidence.clone().or_else(|| state.evidence());
-        let prover = Prover::new(identity, collector, self.principal()?)?;
+        let collector = self.proof.evidence.clone().or_else(|| state.evidence());
+        let prover = Prover::new(identity, collector, self.proof.principal()?)?;
         Ok(Channel::connect(&self.broker, identity, &self.brokers.options()).await?.proving(prover))
     }
+}
 
-    fn principal(&self) -> Result<Option<PrincipalKey>, Failure> {
+impl ProofArgs {
+    /// The principal's credentials, if they are named.
+    pub(crate) fn principal(&self) -> Result<Option<PrincipalKey>, Failure> {
         let (Some(chain), Some(key)) = (&self.credentials, &self.credentials_key) else { return Ok(None) };
         let refuse = |path: &Path, why: String| {
             let message = format!("{} can't be used: {why}", path.display());
@@ -364,14 +385,10 @@ impl At {
     }
 }
 
-/// A version as typed; 0 stands for the latest or the next, as on the wire.
-#[derive(Clone, Copy)]
-pub(crate) struct VersionArg(pub(crate) Option<Version>);
-
-pub(crate) fn version(text: &str) -> Result<VersionArg, String> {
-    let number = text.parse::<i32>().ok().filter(|number| *number >= 0);
-    let number = number.ok_or_else(|| format!("a version is a number from 1 to {}", Version::MAX))?;
-    Version::from_wire(number).map(VersionArg).map_err(|error| error.to_string())
+/// A version as typed. On the wire 0 stands for the latest or the next; here that is said by leaving it out.
+pub(crate) fn version(text: &str) -> Result<Version, String> {
+    let number = text.parse().ok().and_then(Version::new);
+    number.ok_or_else(|| format!("a version is a number from 1 to {}", Version::MAX))
 }
 
 #[cfg(test)]
@@ -386,9 +403,10 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_positive_and_zero_is_none() {
-        assert!(version("0").is_ok_and(|v| v.0.is_none()));
-        assert!(version("7").is_ok_and(|v| v.0 == Version::new(7)));
-        assert!(version("-1").is_err() && version("2147483648").is_err() && version("x").is_err());
+    fn versions_are_positive() {
+        assert!(version("7").is_ok_and(|v| v.get() == 7));
+        for text in ["0", "-1", "2147483648", "x"] {
+            assert!(version(text).is_err(), "{text}");
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! `key-client trace`
 
 use claviger_attest::BrokerMeasurements;
-use claviger_client::Error;
 use claviger_client::cli::{Failure, OutputMode, Report, StateArgs, certificates};
 use claviger_client::trace::{Outcome, Step, Trace, trace_admission, trace_service};
+use claviger_client::{Error, Prover};
 use claviger_proto::ResourceName;
 use serde::{Serialize, Serializer};
 
@@ -92,11 +92,18 @@ async fn service(args: &TraceArgs) -> Result<Trace, Failure> {
     let identity = state.open()?.identity().map_err(Error::from)?;
     let name = args.name.as_ref().map(|name| ResourceName::parse_in(identity.domain(), name));
     let name = name.transpose().map_err(Error::from)?;
-    Ok(trace_service(broker, &identity, name.as_ref(), &args.brokers.options()).await)
+    let (collector, principal) = (args.proof.evidence.clone(), args.proof.principal()?);
+    let any = collector.is_some() || principal.is_some();
+    let prover = any.then(|| Prover::new(&identity, collector, principal)).transpose()?;
+    Ok(trace_service(broker, &identity, name.as_ref(), prover, &args.brokers.options()).await)
 }
 
 async fn admission(args: &TraceArgs) -> Result<Trace, Failure> {
     let Some(admission) = &args.admission else { return Err(usage("no address", "give --admission")) };
+    if args.proof.evidence.is_some() || args.proof.credentials.is_some() {
+        let next = "leave out --evidence and --credentials, or trace to the key service with --broker";
+        return Err(usage("a trace to an admission ends at its challenge, and proves nothing", next));
+    }
     if let (Some(domain), Some(policy)) = (&args.domain, &args.policy_cert) {
         let policy = certificates::read_policy(policy)?;
         return Ok(trace_admission(admission, domain, &policy, &args.brokers.options()).await);

@@ -2,6 +2,7 @@
 
 mod device;
 mod files;
+pub mod simulated;
 mod tsm;
 
 use std::fmt;
@@ -19,7 +20,7 @@ pub use tsm::DEFAULT_PATH as TSM_PATH;
 /// Where in a report what the guest asked to have signed is (SEV-SNP ABI, table 23).
 const REPORT_DATA: std::ops::Range<usize> = 0x50..0x90;
 
-/// Where a machine's reports come from. As text: `device`, `tsm`, `tsm=PATH`, or a directory.
+/// Where a machine's reports come from. As text: `device`, `tsm`, `tsm=PATH`, `simulated=DIR`, or a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SevSnp {
@@ -29,6 +30,9 @@ pub enum SevSnp {
     Tsm(PathBuf),
     /// A directory in which the request is left, and somebody puts the report.
     Files(PathBuf),
+    /// The files of a simulated platform. For trying things out: whoever has the files can prove anything, to a domain
+    /// that names their root.
+    Simulated(PathBuf),
 }
 
 /// A report, and the certificate table where there is one.
@@ -41,13 +45,14 @@ impl SevSnp {
     /// From its text after the kind; `None` where that is empty.
     pub(super) fn parse(text: &str) -> Option<Self> {
         match text {
-            "" | "tsm=" => None,
+            "" | "tsm=" | "simulated=" => None,
             "device" => Some(Self::Device),
             "tsm" => Some(Self::Tsm(TSM_PATH.into())),
-            _ => Some(
-                text.strip_prefix("tsm=")
-                    .map_or_else(|| Self::Files(text.into()), |path| Self::Tsm(path.into())),
-            ),
+            _ => Some(match (text.strip_prefix("tsm="), text.strip_prefix("simulated=")) {
+                (Some(path), _) => Self::Tsm(path.into()),
+                (_, Some(dir)) => Self::Simulated(dir.into()),
+                (None, None) => Self::Files(text.into()),
+            }),
         }
     }
 
@@ -63,6 +68,7 @@ impl SevSnp {
             Self::Device => device::collect(&asked),
             Self::Tsm(path) => tsm::collect(path, &asked),
             Self::Files(dir) => files::collect(dir, &asked).await,
+            Self::Simulated(dir) => simulated::collect(dir, &asked),
         }?;
         check(&collected.report, &asked).map_err(|what| Fault::Report { place: self.to_string(), what })?;
         let certificates = Some(collected.certificates.as_slice()).filter(|table| !table.is_empty());
@@ -79,7 +85,7 @@ pub(super) fn device_report() -> Result<Vec<u8>, Fault> {
 pub(super) fn given_up(source: &SevSnp) -> Option<Fault> {
     match source {
         SevSnp::Files(dir) => Some(files::given_up(dir)),
-        SevSnp::Device | SevSnp::Tsm(_) => None,
+        SevSnp::Device | SevSnp::Tsm(_) | SevSnp::Simulated(_) => None,
     }
 }
 
@@ -99,6 +105,7 @@ impl fmt::Display for SevSnp {
             Self::Tsm(path) if path == Path::new(TSM_PATH) => f.write_str("tsm"),
             Self::Tsm(path) => write!(f, "tsm={}", path.display()),
             Self::Files(dir) => write!(f, "{}", dir.display()),
+            Self::Simulated(dir) => write!(f, "simulated={}", dir.display()),
         }
     }
 }
@@ -120,6 +127,14 @@ pub enum Fault {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A folder, but not the kernel's.
+    #[error("{} isn't a configfs for reports: an entry that is made in it gets no {attribute}", path.display())]
+    NotTsm {
+        /// The folder.
+        path: PathBuf,
+        /// What didn't appear.
+        attribute: String,
     },
     /// It is another platform's.
     #[error("reports of {} come from {provider:?}, which isn't SEV-SNP's sev_guest", path.display())]
@@ -151,6 +166,14 @@ pub enum Fault {
         /// What is wrong.
         what: &'static str,
     },
+    /// A simulated platform whose files aren't those of one.
+    #[error("the simulated platform's {} can't be used: {what}", path.display())]
+    Simulated {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Nobody put a report there.
     #[error("no report for this request came into {} in time{}", dir.display(), if *another { ": the one there answers another request" } else { "" })]
     Late {
@@ -175,12 +198,21 @@ impl Fault {
             Self::NoTsm { .. } => {
                 "mount configfs, load the module sev-guest (Linux 6.7 or later), run as root; or take sev-snp:device, or sev-snp:DIR"
             }
-            Self::Provider { .. } => "run this in an SEV-SNP guest",
+            Self::NotTsm { .. } => {
+                "take sev-snp:tsm, which is the kernel's own at /sys/kernel/config/tsm/report; files that are put there by \
+                 hand are sev-snp:DIR"
+            }
+            Self::Provider { .. } => {
+                "run this in an SEV-SNP guest: on another platform there is no evidence of this kind"
+            }
             Self::Interference { .. } => "try again",
-            Self::Report { .. } => "look at where it comes from, and try again",
+            Self::Report { .. } => {
+                "have the report made anew for this very request: its 64 bytes of report data are what is signed"
+            }
             Self::Certificates { .. } => {
                 "put there vcek or vlek, ask or asvk, and ark, each .der or .pem; or none, and the broker looks for them"
             }
+            Self::Simulated { .. } => "make a platform with: key-admin simulated init DIR --kind sev-snp",
             Self::Late { .. } => {
                 "have a report made for the request as soon as it is there; how long the broker waits is its limit evidence_ms"
             }
@@ -200,6 +232,7 @@ mod tests {
             ("device", SevSnp::Device),
             ("tsm", SevSnp::Tsm(TSM_PATH.into())),
             ("tsm=/run/tsm", SevSnp::Tsm("/run/tsm".into())),
+            ("simulated=/run/platform", SevSnp::Simulated("/run/platform".into())),
             ("./device", SevSnp::Files("./device".into())),
             ("/run/report", SevSnp::Files("/run/report".into())),
         ] {
@@ -207,6 +240,7 @@ mod tests {
             assert_eq!(source.to_string(), text);
         }
         assert!(SevSnp::parse("").is_none() && SevSnp::parse("tsm=").is_none());
+        assert!(SevSnp::parse("simulated=").is_none());
     }
 
     #[test]

@@ -72,9 +72,18 @@ impl Entry {
                 Err(error) if error.kind() == Some(io::ErrorKind::NotFound) && Instant::now() < end => {
                     thread::sleep(LOOK);
                 }
+                Err(error) if error.kind() == Some(io::ErrorKind::NotFound) => {
+                    return Err(self.lacks(attribute));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The kernel has every attribute at once, so this isn't the kernel's.
+    fn lacks(&self, attribute: &str) -> Fault {
+        let path = self.0.parent().unwrap_or(&self.0).to_owned();
+        Fault::NotTsm { path, attribute: attribute.to_owned() }
     }
 
     /// The host's table; a host needn't have one, and older kernels have no place for it.
@@ -176,6 +185,15 @@ mod tests {
     fn where_there_is_no_configfs_the_error_says_what_is_missing() {
         let fault = collect(Path::new("/nowhere/tsm"), &[7; 64]).err().unwrap();
         assert!(fault.to_string().contains("/nowhere/tsm") && fault.next().contains("configfs"), "{fault}");
+    }
+
+    #[test]
+    fn a_folder_that_no_kernel_answers_in_is_told_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let fault = Entry::make(dir.path()).unwrap().lacks("provider");
+        let path = dir.path().display().to_string();
+        assert!(fault.to_string().contains(&path) && fault.to_string().contains("provider"), "{fault}");
+        assert!(fault.next().contains(DEFAULT_PATH), "{}", fault.next());
     }
 
     #[test]

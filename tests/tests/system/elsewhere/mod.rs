@@ -184,6 +184,38 @@ fn t43_an_older_home_is_not_taken() {
 }
 
 #[test]
+fn t43_nothing_on_its_admin_socket_makes_it_forget_how_far_home_was() {
+    let mut world = World::new();
+    world.list("may-issue = true");
+    let mut cloud = world.start();
+    wait_for(&cloud, "ok");
+    let delete_and_create = |cloud: &Broker| {
+        let refused = cloud.admin("domain delete fleet").run().failed(5);
+        refused.is("conflict").says(&["its home broker", "isn't deleted here", "key-broker init"]);
+        world.fleet.create_on(cloud, "members").failed(5).is("conflict");
+    };
+    delete_and_create(&cloud);
+    // Also where it has no home any more, or one for something else.
+    cloud.stop();
+    cloud.configure("");
+    cloud.serve();
+    delete_and_create(&cloud);
+    assert_eq!(cloud.admin("domain show fleet").run().ok()["preset"], "members");
+    // What it knew it knows when it has a home again: another domain of that name is none of its.
+    world.home.admin("domain delete fleet").run().ok();
+    world.fleet.create_on(&world.home, "closed").ok();
+    world.list("may-issue = true");
+    cloud.stop();
+    cloud.configure(bootstrap(&world.home, &world.fleet, &simulated(&world.cloud)));
+    cloud.serve();
+    let told = wait_for(&cloud, "not-taken");
+    assert!(told["why"].as_str().unwrap().contains("another domain of this name"), "{told}");
+    delete_and_create(&cloud);
+    assert_eq!(cloud.admin("domain show fleet").run().ok()["preset"], "members");
+    world.home.stop();
+}
+
+#[test]
 fn a_domain_made_here_is_not_pulled_over() {
     let world = World::new();
     world.list("");

@@ -1,11 +1,50 @@
 //! A broker elsewhere on a SEV-SNP platform: real report bytes, through the programs, to the secret.
 
-use claviger_attest::SnpProduct;
-use claviger_tests::broker::Broker;
-use claviger_tests::elsewhere::{apply, start, wait_for};
+use claviger_attest::{SnpProduct, SnpSigner};
+use claviger_tests::broker::{Broker, Setup};
+use claviger_tests::elsewhere::{apply, start, wait_for, wait_for_another};
 use claviger_tests::fleet::{Fleet, retrieve, store};
+use claviger_tests::kds::{Answers, Kds};
 use claviger_tests::programs::command;
 use claviger_tests::snp_platform::SnpPlatform;
+
+/// A home that asks this service, a domain, and a broker elsewhere whose host gives everything but its VCEK.
+fn lacking(kds: &Kds) -> (Broker, Fleet, SnpPlatform) {
+    let config = format!("kds_url = {:?}\n", kds.url());
+    let home = Broker::start_with(Setup { config, ..Setup::default() });
+    let fleet = Fleet::create(&home, "fleet", "members");
+    let far = machine(0xb0);
+    far.without_vcek();
+    (home, fleet, far)
+}
+
+fn listed(far: &SnpPlatform) -> String {
+    far.policy_entry("far").replace("[[measurement]]", "[[broker]]")
+}
+
+#[test]
+fn a_broker_elsewhere_needn_t_bring_its_chip_s_certificate() {
+    let kds = Kds::start(Answers::Status("404 Not Found"));
+    let (home, fleet, far) = lacking(&kds);
+    // Nothing is looked for, for what isn't listed as a broker (row 45); what agents may run doesn't count.
+    apply(&home, &fleet, &far.policy_entry("far"));
+    let broker = start(&home, &fleet, &far.evidence_option());
+    let told = wait_for(&broker, "refused");
+    assert!(told["why"].as_str().unwrap().contains("[[broker]]"), "{told}");
+    assert!(kds.asked().is_empty(), "{:?}", kds.asked());
+    let [vcek, ..] = far.fake().chain(SnpSigner::Vcek);
+    kds.answer(Answers::Certificate(vcek));
+    apply(&home, &fleet, &listed(&far));
+    wait_for(&broker, "ok");
+    assert_eq!(kds.asked().len(), 1);
+    // Each pull brings new evidence: the certificate is known, and its chain.
+    wait_for_another(&broker);
+    assert_eq!(kds.asked().len(), 1);
+    // A forged report under a chain that is known.
+    far.change(|shape| shape.forged = true);
+    wait_for(&broker, "refused");
+    assert!(home.log().contains("by the rule report-signature "), "{}", home.log());
+}
 
 /// A machine that runs this.
 fn machine(measurement: u8) -> SnpPlatform {

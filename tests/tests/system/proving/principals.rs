@@ -9,7 +9,7 @@ use claviger_tests::message::Writer;
 use claviger_tests::proving::{Change, Prover, signature, signed_nonce, spki};
 use time::Duration;
 
-use super::fleet;
+use super::{fleet, rules};
 
 const OPS: &str = "p, member, fleet, disks/**, retrieve, deny, unless principal ops\n";
 
@@ -72,6 +72,14 @@ fn t40_credentials_with_one_thing_wrong_make_nobody() {
     refused("a name that the domain doesn't know", &[&staff.issue_to("night", Duration::hours(1))]);
     refused("a machine's own certificate", &[&machine.credentials()]);
     refused("the authority itself", &[&staff.credentials()]);
+    // An issuer that is none, and the record says so.
+    let between = staff.issue_to("between", Duration::hours(1));
+    let issuer = Authority::new(between.certificate.clone(), between.key.clone());
+    refused("issued by no authority", &[&issuer.issue_to("ops", Duration::hours(1)), &between]);
+    let records = broker.admin("audit list --domain fleet --action prove-principal").run().ok();
+    let last = records["records"].as_array().and_then(|all| all.last()).unwrap();
+    let reason = last["reason"].as_str().unwrap();
+    assert!(reason.contains("isn't a certificate authority's"), "{reason}");
     // Another principal of the domain is proven, and isn't who the rule asks for.
     let nonce = prover.challenged("disks/a");
     let body = prover.signed(&[&staff.issue_to("dev", Duration::hours(1))], nonce);
@@ -144,7 +152,9 @@ fn t09_a_principal_ends_with_its_certificate_on_a_channel_that_stays_open() {
 #[test]
 fn certificates_that_no_principal_can_be_known_by_are_refused() {
     let broker = Broker::start();
-    let (_fleet, _machine) = fleet(&broker, OPS);
+    let (fleet, _machine) = fleet(&broker, OPS);
+    let shown = broker.admin("acl rules show --domain fleet").run().ok();
+    assert!(shown["warnings"][0].as_str().unwrap().contains("ask for principal ops"), "{shown}");
     let expired = Authority::self_signed("ops", false, -Duration::MINUTE);
     let file = broker.file("expired.pem", pem("CERTIFICATE", &expired.certificate));
     let add =
@@ -156,4 +166,6 @@ fn certificates_that_no_principal_can_be_known_by_are_refused() {
     let file = broker.file("good.pem", pem("CERTIFICATE", &good.certificate));
     add("a b", file.clone()).run().failed(3).says(&["name"]);
     add("ops", file).run().ok();
+    assert_eq!(broker.admin("acl rules show --domain fleet").run().ok()["warnings"], serde_json::json!([]));
+    rules(&broker, &fleet, OPS);
 }

@@ -79,6 +79,26 @@ fn it_is_the_only_slot_only_where_that_is_said() {
 }
 
 #[test]
+fn what_is_said_of_a_slot_is_said_of_its_kind() {
+    let broker = Broker::init(Setup::default());
+    let platform = platform(&broker, "platform");
+    let init = command("key-broker").args("init --no-recovery").with("--data-dir", broker.data_dir());
+    let there = init.with("--key-slot", spec(&platform)).run().failed(3);
+    assert!(there.next.contains("empty directory") && !there.next.contains("key file"), "{}", there.next);
+    if !std::path::Path::new("/dev/sev-guest").exists() {
+        let device = broker.slot("add").args("--key-slot derived:sev-snp:device").run().failed(1);
+        assert!(
+            device.next.contains("only /dev/sev-guest") && !device.next.contains("tsm"),
+            "{}",
+            device.next
+        );
+    }
+    fs::remove_file(platform.join("derived_key_root.bin")).unwrap();
+    let missing = broker.slot("add").with("--key-slot", spec(&platform)).run().failed(1);
+    assert!(missing.next.contains("derived_key_root.bin"), "{}", missing.next);
+}
+
+#[test]
 fn a_machine_s_cryptstore_opens_on_that_machine_only() {
     let broker = Broker::init(Setup::default());
     let platform = platform(&broker, "platform");

@@ -4,6 +4,8 @@ mod agents;
 mod certificates;
 mod instances;
 mod refusals;
+mod revocation;
+mod simulated;
 
 use std::path::PathBuf;
 

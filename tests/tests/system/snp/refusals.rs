@@ -22,7 +22,7 @@ fn refused(world: &World, rule: &str, change: impl FnOnce(&mut Shape)) {
     let now = world.broker.log();
     let line = now[log.len()..].lines().find(|line| line.contains("evidence is refused")).unwrap().to_owned();
     assert!(line.contains(&format!("by the rule {rule} ")), "{rule}: {line}");
-    assert!(line.contains("\"id\":"), "{line}");
+    assert!(line.contains("\"id\":") && line.contains("\"next\":"), "{line}");
     world.platform.change(|shape| *shape = good.into_inner().unwrap());
 }
 
@@ -99,4 +99,23 @@ fn t25_a_milan_is_taken_by_a_list_of_chips_or_a_waiver_alone() {
     refused(&world, "chip-denied", |_| {});
     world.apply("[sev-snp]\nproducts = [\"genoa\", \"turin\"]");
     refused(&world, "product-allowed", |_| {});
+}
+
+#[test]
+fn a_measurement_that_has_expired_is_told_with_its_end_to_the_operator_alone() {
+    let world = World::new();
+    let entry = world.platform.policy_entry("web") + "expires = \"2026-01-01T00:00:00Z\"\n";
+    let file = world.broker.file("policy.toml", format!("format = 1\n{entry}"));
+    world.broker.admin("policy apply").arg(file).with("--domain", &world.fleet.name).run().ok();
+    let failure = world.enroll(&world.machine("late")).run().failed(6);
+    failure.is("attestation-refused");
+    let told = format!("{} {}", failure.message, failure.next);
+    assert!(!told.contains("2026-01-01"), "{told}");
+    let log = world.broker.log();
+    let line = log.lines().find(|line| line.contains("evidence is refused")).unwrap();
+    assert!(line.contains("expired at 2026-01-01T00:00:00Z") && line.contains("later end"), "{line}");
+    let trail = world.broker.admin("audit list --domain").arg(&world.fleet.name).run().ok();
+    let records = trail["records"].as_array().unwrap();
+    let record = records.iter().find(|record| record["outcome"] == "attestation-refused").unwrap();
+    assert!(record["reason"].as_str().unwrap().contains("expired at 2026-01-01"), "{record}");
 }

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use claviger_client::cli::{StateArgs, formats};
 use claviger_client::cryptstore::NewKey;
-use claviger_proto::EntryType;
 use claviger_proto::format::Format;
+use claviger_proto::{EntryType, Version};
 use claviger_store::SlotSpec;
 
-use crate::args::{VersionArg, version};
+use crate::args::version;
 
 #[derive(Subcommand)]
 pub(crate) enum CryptstoreCommand {
@@ -77,7 +77,7 @@ pub(crate) struct PutArgs {
     pub(crate) entry_type: Option<EntryType>,
     /// The version to put it as; without it, the next
     #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<VersionArg>,
+    pub(crate) version: Option<Version>,
     /// It leaves only sealed for a recipient
     #[arg(long)]
     pub(crate) not_exportable: bool,
@@ -104,7 +104,7 @@ pub(crate) struct GetArgs {
     pub(crate) format: Format,
     /// Which version; without it, the latest
     #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<VersionArg>,
+    pub(crate) version: Option<Version>,
 }
 
 #[derive(Args)]
@@ -140,7 +140,7 @@ pub(crate) struct DeleteArgs {
 pub(crate) struct DeleteWhich {
     /// This version
     #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<VersionArg>,
+    pub(crate) version: Option<Version>,
     /// Every version
     #[arg(long)]
     pub(crate) all: bool,
@@ -187,7 +187,7 @@ pub(crate) struct ExportArgs {
     pub(crate) out: PathBuf,
     /// Which version of a single tag; without it, the latest of each
     #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<VersionArg>,
+    pub(crate) version: Option<Version>,
 }
 
 #[derive(Args)]
@@ -234,7 +234,7 @@ pub(crate) struct PrintArgs {
     pub(crate) at: StateArgs,
     /// Which version; without it, the latest
     #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<VersionArg>,
+    pub(crate) version: Option<Version>,
     /// Write its public key (PEM)
     #[arg(long)]
     pub(crate) public: bool,

@@ -43,7 +43,7 @@ pub(super) fn put(args: &PutArgs, mode: OutputMode) -> Result<(), Failure> {
     let exportable = read.exportable && !args.not_exportable;
     let entry_type = read.entry_type.to_string();
     let item = Item { entry_type: read.entry_type, blob: read.blob, exportable };
-    let asked = args.version.and_then(|version| version.0);
+    let asked = args.version;
     let version = update(&state, |cryptstore| cryptstore.put(&tag, item, asked, clock::now()))?;
     mode.tell(&Put { tag: tag.to_string(), version: version.get(), entry_type, exportable, key: None })
 }
@@ -84,7 +84,7 @@ impl Report for Got<'_> {
 pub(super) fn get(args: &GetArgs, mode: OutputMode) -> Result<(), Failure> {
     let cryptstore = load(&args.at.open()?)?;
     let tag = cryptstore.tag(&args.tag).map_err(Error::from)?;
-    let which = Which::of(args.version.and_then(|version| version.0));
+    let which = Which::of(args.version);
     let entry = cryptstore.release(&tag, which).map_err(Error::from)?;
     let file = formats::write(entry, args.format)?;
     let report = |into| Got {
@@ -120,14 +120,6 @@ impl Report for Deleted {
 pub(super) fn delete(args: &DeleteArgs, mode: OutputMode) -> Result<(), Failure> {
     let state = args.at.open()?;
     let tag = load(&state)?.tag(&args.tag).map_err(Error::from)?;
-    let version = match args.which.version {
-        // "The latest" is for who reads; what is deleted is named.
-        Some(asked) => match asked.0 {
-            Some(version) => Some(version),
-            None => return Err(Failure::new("usage", 2, "a version to delete is 1 or more", "see --help")),
-        },
-        None => None,
-    };
-    let deleted = update(&state, |cryptstore| cryptstore.delete(&tag, version))?;
+    let deleted = update(&state, |cryptstore| cryptstore.delete(&tag, args.which.version))?;
     mode.tell(&Deleted { tag: tag.to_string(), versions: deleted.into_iter().map(Version::get).collect() })
 }

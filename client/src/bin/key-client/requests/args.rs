@@ -6,7 +6,7 @@ use claviger_client::cli::clock;
 use claviger_proto::Version;
 use claviger_proto::key_service::{Latest, PutOptions, Which};
 
-use crate::args::At;
+use crate::args::{At, version};
 
 /// What else is asked of a put.
 #[derive(Args, Clone, Copy)]
@@ -101,7 +101,7 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) at: At,
     /// Which version; without it, the latest
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = version)]
     pub(crate) version: Option<Version>,
 }
 
@@ -127,7 +127,7 @@ pub(crate) struct ChangeArgs {
 #[group(required = true, multiple = false)]
 struct WhichArgs {
     /// Which version
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = version)]
     version: Option<Version>,
     /// All versions that there are
     #[arg(long)]
@@ -141,13 +141,8 @@ impl ChangeArgs {
     }
 }
 
-fn positive(text: &str) -> Result<Version, String> {
-    let number = text.parse().ok().and_then(Version::new);
-    number.ok_or_else(|| format!("a version is a number from 1 to {}", Version::MAX))
-}
-
 fn latest(text: &str) -> Result<Latest, String> {
-    if text == "0" { Ok(Latest::None) } else { positive(text).map(Latest::Is) }
+    if text == "0" { Ok(Latest::None) } else { version(text).map(Latest::Is) }
 }
 
 #[cfg(test)]
@@ -155,9 +150,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_may_be_none_and_a_version_may_not() {
+    fn the_latest_may_be_none() {
         assert!(matches!(latest("0"), Ok(Latest::None)));
         assert!(matches!(latest("7"), Ok(Latest::Is(version)) if version.get() == 7));
-        assert!(positive("0").is_err() && latest("-1").is_err() && positive("2147483648").is_err());
+        assert!(latest("-1").is_err() && latest("2147483648").is_err());
     }
 }

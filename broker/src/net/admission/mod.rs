@@ -1,19 +1,18 @@
 //! A connection at admission: challenge, evidence, certificate; the first or the next.
 
+mod judge;
+mod wants;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_attest::Purpose;
+use claviger_attest::{AttestError, Purpose, ScreenedBroker};
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
-use claviger_proto::trust::{
-    EvidencePackage, KeyToCertify, NONCE, PURPOSE_AUTHENTICATION, PURPOSE_BROKER_ENROLLMENT,
-    PURPOSE_BROKER_STATE, PURPOSE_RENEWAL, TrustRequest, TrustResponse,
-};
+use claviger_proto::trust::{KeyToCertify, TrustRequest, TrustResponse};
 use claviger_proto::{DomainName, ParseError};
-use claviger_store::AuditFacts;
 use rustls::pki_types::UnixTime;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -21,17 +20,15 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::Shard;
-use super::binding::{bind, bind_broker, channels_key, nonce};
-use super::evidence::{Asker, Examined, examine, place};
+use super::binding::{bind, channels_key, nonce};
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, handshake};
-use crate::actors::attestor::{
-    Admit, Admitted, Claim, Grant, Granted, Pending, Rejected, ToCertify, Wanted, issuer, report,
-};
-use crate::actors::audit::{admission_event, grant_event, seconds, ticket_event};
+use crate::actors::attestor::{Admitted, Claim, Granted, Rejected, ToCertify};
+use crate::actors::audit::{admission_event, grant_event};
 use crate::config::Limits;
-use crate::domain::Domain;
 use crate::request_id::RequestId;
+use judge::By;
+use wants::{Wants, wanted};
 
 /// Serves one connection: one admission.
 pub async fn serve(mut stream: TcpStream, source: SocketAddr, stock: Option<&DomainName>, shard: &Shard) {
@@ -96,7 +93,7 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     let result = converse(&mut channel, source, shard, id, &mut wants).await;
     let label = match &result {
         Ok(_) => wants.done(),
-        Err(Ended::Refused(refusal)) => refusal.code.as_str(),
+        Err(Ended::Refused(refusal) | Ended::Judged(refusal, _)) => refusal.code.as_str(),
         Err(Ended::Gone(reason)) => {
             tracing::info!(%id, %source, domain = %channel.domain.name, reason, "an admission ended early");
             return;
@@ -104,12 +101,15 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
     };
     metrics::counter!("claviger_admissions_total", "result" => label).increment(1);
     tracing::info!(%id, %source, domain = %channel.domain.name, result = label, "admission");
-    let event = match (wants, &result) {
+    let mut event = match (wants, &result) {
         (_, Ok(Given::Broker(granted))) => grant_event(wants.action(), id, source, Some(granted), label),
         (Wants::Broker(_), _) => grant_event(wants.action(), id, source, None, label),
         (_, Ok(Given::Agent(admitted))) => admission_event(wants.action(), id, source, Some(admitted), label),
         _ => admission_event(wants.action(), id, source, None, label),
     };
+    if let Err(Ended::Judged(_, why)) = &result {
+        event.reason = Some(why.clone());
+    }
     // Recorded before the answer leaves; what can't be recorded isn't given.
     let body = match shard.segments.append(&channel.domain, &event) {
         Ok(()) => answer(&result, &id.to_string()),
@@ -134,7 +134,7 @@ fn answer(result: &Result<Given, Ended>, id: &str) -> Zeroizing<Vec<u8>> {
             TrustResponse::Admitted(admitted.certificate.clone()).encode_body(Some(id)).into()
         }
         Ok(Given::Broker(granted)) => TrustResponse::encode_state(&granted.state, id),
-        Err(Ended::Refused(refused)) => refusal(refused.clone(), id),
+        Err(Ended::Refused(refused) | Ended::Judged(refused, _)) => refusal(refused.clone(), id),
         // Nobody is there to read it.
         Err(Ended::Gone(_)) => Zeroizing::default(),
     }
@@ -156,6 +156,8 @@ enum Given {
 enum Ended {
     /// The peer gets an answer.
     Refused(Refusal),
+    /// As well; and the audit says more than the peer may know.
+    Judged(Refusal, String),
     /// There is nobody to answer.
     Gone(&'static str),
 }
@@ -169,46 +171,6 @@ impl From<ParseError> for Ended {
 impl From<&Rejected> for Ended {
     fn from(rejected: &Rejected) -> Self {
         Self::Refused(rejected.into())
-    }
-}
-
-/// What a peer comes for.
-#[derive(Clone, Copy)]
-enum Wants {
-    /// Its first admission certificate.
-    Enroll,
-    /// Its next.
-    Renew,
-    /// A domain, being a broker elsewhere; with a certificate or not.
-    Broker(BrokerWants),
-}
-
-/// What a broker elsewhere comes for.
-#[derive(Clone, Copy)]
-enum BrokerWants {
-    Certificate,
-    State,
-}
-
-impl Wants {
-    /// What records call it.
-    fn action(self) -> &'static str {
-        match self {
-            Self::Enroll => "enroll",
-            Self::Renew => "renew",
-            Self::Broker(BrokerWants::Certificate) => "broker-enroll",
-            Self::Broker(BrokerWants::State) => "broker-state",
-        }
-    }
-
-    /// What metrics and the log call its success.
-    fn done(self) -> &'static str {
-        match self {
-            Self::Enroll => "admitted",
-            Self::Renew => "renewed",
-            Self::Broker(BrokerWants::Certificate) => "broker-admitted",
-            Self::Broker(BrokerWants::State) => "broker-state",
-        }
     }
 }
 
@@ -249,128 +211,15 @@ async fn converse(
         }
         Wants::Renew => (renewed_key(channel, request.new_key, now, id)?, Purpose::Renew),
         Wants::Broker(wants) => {
-            let grant = by.grant(&nonce, wants, (submitted, evidence)).ok_or(Ended::Gone("no binding"))?;
-            let granted = by.give(grant).await.map_err(|rejected| by.ended(&rejected))?;
+            let (claim, wanted) =
+                by.of_broker(&nonce, wants, (submitted, evidence)).ok_or(Ended::Gone("no binding"))?;
+            let granted = by.give(claim, wanted).await.map_err(|rejected| by.ended(&rejected))?;
             return Ok(Given::Broker(Box::new(granted)));
         }
     };
     let binding = bind(channel, &nonce, purpose, Some(key.spki())).ok_or(Ended::Gone("no binding"))?;
     let claim = Claim { submitted, evidence, binding, spki: key.spki().to_vec() };
     by.decide(claim, key).await.map(Given::Agent).map_err(|rejected| by.ended(&rejected))
-}
-
-/// Who asks to be admitted, and where.
-struct By<'a> {
-    channel: &'a Channel,
-    source: SocketAddr,
-    shard: &'a Shard,
-    id: RequestId,
-}
-
-impl By<'_> {
-    async fn decide(&self, claim: Claim, key: ToCertify) -> Result<Admitted, Rejected> {
-        let (binding, limit) = (claim.binding, self.channel.limits.evidence);
-        let asker = Asker { id: self.id, source: self.source };
-        let current = || {
-            let domain = self.current()?;
-            // Somebody has to sign admissions in it.
-            issuer(&domain, UnixTime::now())?;
-            Ok(domain)
-        };
-        let Examined { domain, evidence, place } = examine(claim, current, limit, asker, self.shard).await?;
-        let now = UnixTime::now();
-        let admit = Admit { domain: Arc::clone(&domain), evidence, binding, key, now };
-        let answer = self.shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));
-        let admitted = redeem(answer, &domain, ticket_event(self.id, self.source), now).await;
-        drop(place);
-        admitted
-    }
-
-    /// What a broker elsewhere asks for, with evidence that has to be bound to this channel as a broker's. `None`
-    /// where the channel can't be bound to.
-    fn grant(
-        &self,
-        nonce: &[u8; NONCE],
-        wants: BrokerWants,
-        (submitted, evidence): (String, EvidencePackage),
-    ) -> Option<Grant> {
-        let spki = channels_key(self.channel)?;
-        let (purpose, wants) = match wants {
-            BrokerWants::Certificate => (Purpose::Enroll, Wanted::Certificate),
-            BrokerWants::State => (Purpose::Freshness, Wanted::State(self.channel.leaf()?.to_vec())),
-        };
-        let binding = bind_broker(self.channel, nonce, purpose, &spki)?;
-        let domain = Arc::clone(&self.channel.domain);
-        Some(Grant { domain, submitted, evidence, binding, spki, wants, now: UnixTime::now() })
-    }
-
-    /// Gives a broker elsewhere the domain.
-    async fn give(&self, grant: Grant) -> Result<Granted, Rejected> {
-        let _place = place(self.shard, Instant::now() + self.channel.limits.evidence).await?;
-        let grant = Grant { domain: self.current()?, now: UnixTime::now(), ..grant };
-        let granted = self.shard.attestor.send(grant).await.unwrap_or(Err(Rejected::Internal))?;
-        let with_key = granted.state.policy_key.is_some();
-        tracing::info!(id = %self.id, domain = %self.channel.domain.name, measurement = %granted.measurement, with_key,
-            "a broker elsewhere has the domain");
-        Ok(granted)
-    }
-
-    /// The domain as it is now: what it trusts may have changed while the evidence was on its way.
-    fn current(&self) -> Result<Arc<Domain>, Rejected> {
-        let domains = self.shard.view.domains();
-        domains.current(&self.channel.domain).cloned().ok_or(Rejected::DomainGone)
-    }
-
-    fn ended(&self, rejected: &Rejected) -> Ended {
-        tracing::info!(id = %self.id, domain = %self.channel.domain.name, %rejected, "evidence is refused");
-        match rejected {
-            Rejected::DomainGone => Ended::Gone("the domain is gone"),
-            other => other.into(),
-        }
-    }
-}
-
-/// Has the launch ticket spent that an admission is for, if it is for one; what is no good is reported.
-async fn redeem(
-    answer: Result<Pending, Rejected>,
-    domain: &Domain,
-    facts: AuditFacts,
-    now: UnixTime,
-) -> Result<Admitted, Rejected> {
-    let now = seconds(now);
-    let result = match answer {
-        Ok(pending) => pending.redeem(domain, facts, now).await,
-        Err(Rejected::Ticket { id, fault }) => {
-            report(domain, id, fault, facts, now).await?;
-            Err(Rejected::Ticket { id, fault })
-        }
-        Err(other) => Err(other),
-    };
-    if let Err(Rejected::Ticket { id, fault }) = &result {
-        let (ticket, fault) = (hex::encode(id), fault.as_str());
-        tracing::warn!(domain = %domain.name, ticket, fault, "a launch ticket is refused");
-        metrics::counter!("claviger_tickets_refused_total", "fault" => fault).increment(1);
-    }
-    result
-}
-
-fn wanted(request: &TrustRequest) -> Result<Wants, Ended> {
-    match (request.purpose.as_str(), &request.new_key) {
-        (PURPOSE_AUTHENTICATION, None) => Ok(Wants::Enroll),
-        (PURPOSE_RENEWAL, Some(_)) => Ok(Wants::Renew),
-        (PURPOSE_BROKER_ENROLLMENT, None) => Ok(Wants::Broker(BrokerWants::Certificate)),
-        (PURPOSE_BROKER_STATE, None) => Ok(Wants::Broker(BrokerWants::State)),
-        (PURPOSE_AUTHENTICATION | PURPOSE_BROKER_ENROLLMENT | PURPOSE_BROKER_STATE, Some(_)) => {
-            let why = "who enrols is certified for its channel's key, and names no other";
-            Err(Ended::Refused(Refusal::new(ErrorCode::Malformed, why)))
-        }
-        (PURPOSE_RENEWAL, None) => Err(ParseError::Missing("new_key").into()),
-        _ => {
-            let why =
-                "only the purposes \"authentication\" and \"renewal\" are served here, and those of brokers";
-            Err(Ended::Refused(Refusal::new(ErrorCode::UnknownRequest, why)))
-        }
-    }
 }
 
 /// The new key of a peer that is an agent of this domain now, by the certificate of this very channel. At
