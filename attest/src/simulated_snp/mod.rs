@@ -2,7 +2,7 @@
 //! under a root of its own. It protects nothing: whoever has its files can say that anything runs.
 //!
 //! Nothing that verifies uses this module, and nothing here is a switch in the verifier: only a domain that names the
-//! platform's root trusts it (a test of this crate holds the other modules to that). See `docs/adr/0018`.
+//! platform's root trusts it (a test of this crate holds the other modules to that). See `docs/adr/0017`.
 
 #[cfg_attr(
     not(feature = "fakes"),

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use claviger_store::engine::{Engine, Key, SledEngine, Tree, Txn};
 
-use super::writers::{self, Commit, Stores, Which};
 use super::Plan;
+use super::writers::{self, Commit, Stores, Which};
 use crate::error::BenchError;
 use crate::load::Run;
 use crate::setting::ENTRY_BYTES;
@@ -153,8 +153,11 @@ mod tests {
 
     #[test]
     fn every_store_has_a_key_of_its_own() {
-        let keys =
-            |writer| (0..40).map(move |n| Shape::OneRecord.store(Which { writer, name: n / 8, version: n % 8 }).put.remove(0).0);
+        let keys = |writer| {
+            (0..40).map(move |n| {
+                Shape::OneRecord.store(Which { writer, name: n / 8, version: n % 8 }).put.remove(0).0
+            })
+        };
         let all: std::collections::BTreeSet<_> = (0..8).flat_map(keys).collect();
         assert_eq!(all.len(), 320);
     }

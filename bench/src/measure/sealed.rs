@@ -8,12 +8,12 @@ use claviger_acl::{Acl, Action, Preset};
 use claviger_attest::{Peer, verify_agent};
 use claviger_proto::key_service::PutOptions;
 use claviger_proto::{EntryType, Secret, Version};
-use claviger_store::{AuditFacts, Command, DataDir, Done, DomainKeys, PutEntry, Writer};
+use claviger_store::{AuditFacts, Command, DataDir, DomainKeys, Done, PutEntry, Writer};
 use rustls::pki_types::UnixTime;
 
+use super::Plan;
 use super::store::name_of;
 use super::writers::{self, Commit, Stores, Which};
-use super::Plan;
 use crate::domain::Domain;
 use crate::error::BenchError;
 use crate::load::Run;
@@ -60,7 +60,8 @@ impl Stores for Sealed {
             now: self.now,
             audit: self.facts(),
         };
-        let version = Version::new(which.version + 1).ok_or(BenchError::Answer("there is no such version"))?;
+        let version =
+            Version::new(which.version + 1).ok_or(BenchError::Answer("there is no such version"))?;
         Ok((version, Command::Put(put)))
     }
 

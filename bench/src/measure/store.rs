@@ -102,7 +102,8 @@ pub(crate) fn measure(
     dir: &Path,
 ) -> Result<[Comparison; 4], BenchError> {
     let tls = agents.iter().map(client_tls).collect::<Result<Vec<_>, _>>()?;
-    let (mut store, mut same_records, mut network, mut cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut store, mut same_records, mut network, mut cpu) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
         let ours = sealed::run(plan, domain, dir)?;
         let one = engine::run(plan, Shape::OneRecord, dir)?;

@@ -63,10 +63,7 @@ pub(super) fn run<S: Stores>(plan: Plan, mut stores: S) -> Result<Run, BenchErro
 }
 
 /// The committer: what waits is one commit.
-fn commit<J>(
-    committer: &mut impl Commit<J>,
-    waiting: &mpsc::Receiver<Waiting<J>>,
-) -> Result<(), BenchError> {
+fn commit<J>(committer: &mut impl Commit<J>, waiting: &mpsc::Receiver<Waiting<J>>) -> Result<(), BenchError> {
     while let Ok(first) = waiting.recv() {
         let batch = std::iter::once(first).chain(waiting.try_iter().take(MAX_BATCH - 1));
         let (jobs, done): (Vec<_>, Vec<_>) = batch.map(|one| (one.job, one.done)).unzip();

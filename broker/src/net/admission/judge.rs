@@ -39,7 +39,7 @@ impl By<'_> {
             issuer(&domain, UnixTime::now())?;
             Ok(domain)
         };
-        let Examined { domain, evidence, place } = 
+        let Examined { domain, evidence, place } =
             examine(claim, current, limit, self.asker(), self.shard).await?;
         let now = UnixTime::now();
         let admit = Admit { domain: Arc::clone(&domain), evidence, binding, key, now };

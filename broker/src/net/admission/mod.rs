@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_attest::{AttestError, Purpose, ScreenedBroker};
+use claviger_attest::Purpose;
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Refusal;
