@@ -95,7 +95,7 @@ fn an_expired_reference_value_admits_and_renews_nobody_and_members_stay_members(
     let again =
         Machine { state: world.machine.state.with_file_name("again"), ..world.fleet.machine("other") };
     let again = Machine { platform: world.machine.platform.clone(), ..again };
-    world.fleet.enroll(&world.broker, &again).run().failed(6).says(&["it has expired"]);
+    world.fleet.enroll(&world.broker, &again).run().failed(6).says(&["trusted in this domain no longer"]);
     let evidence = format!("simulated-enclave:{}", world.machine.platform.display());
     let renew = command("key-client").arg("renew").with("--admission", world.broker.admission.to_string());
     renew.with("--evidence", evidence).with("--state-dir", &world.machine.state).run().failed(6);

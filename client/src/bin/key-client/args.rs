@@ -243,8 +243,8 @@ pub(crate) struct StoreArgs {
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) entry_type: Option<EntryType>,
     /// The version to store it as; without it, the next
-    #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<Version>,
+    #[arg(long, value_name = "N", value_parser = version_or_latest)]
+    pub(crate) version: Option<VersionArg>,
     /// Keep it in the broker for good: no retrieve will return it
     #[arg(long)]
     pub(crate) not_exportable: bool,
@@ -277,8 +277,8 @@ pub(crate) struct RetrieveArgs {
     #[arg(long, value_name = "TAG")]
     pub(crate) into_cryptstore: Option<String>,
     /// Which version; without it, the latest
-    #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<Version>,
+    #[arg(long, value_name = "N", value_parser = version_or_latest)]
+    pub(crate) version: Option<VersionArg>,
     /// The format of what --out gets
     #[arg(
         long, value_parser = formats::parser(), default_value = Format::Raw.as_str(), value_name = "FORMAT",
@@ -385,7 +385,16 @@ impl ProofArgs {
     }
 }
 
-/// A version as typed. On the wire 0 stands for the latest or the next; here that is said by leaving it out.
+/// A version as typed, where leaving it out means the latest or the next. So does 0, as on the wire and in the stock
+/// programs.
+#[derive(Clone, Copy)]
+pub(crate) struct VersionArg(pub(crate) Option<Version>);
+
+pub(crate) fn version_or_latest(text: &str) -> Result<VersionArg, String> {
+    if text == "0" { Ok(VersionArg(None)) } else { version(text).map(|version| VersionArg(Some(version))) }
+}
+
+/// A version as typed, where one has to be named.
 pub(crate) fn version(text: &str) -> Result<Version, String> {
     let number = text.parse().ok().and_then(Version::new);
     number.ok_or_else(|| format!("a version is a number from 1 to {}", Version::MAX))
@@ -407,6 +416,7 @@ mod tests {
         assert!(version("7").is_ok_and(|v| v.get() == 7));
         for text in ["0", "-1", "2147483648", "x"] {
             assert!(version(text).is_err(), "{text}");
+            assert!(version_or_latest(text).is_ok_and(|v| v.0.is_none()) == (text == "0"), "{text}");
         }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &RetrieveArgs, mode: OutputMode) -> Result<(), Fai
         Some(tag) => ResourceName::parse_in(identity.domain(), tag).map_err(Error::from)?,
         None => name.clone(),
     };
-    let version = args.version;
+    let version = args.version.and_then(|version| version.0);
     let mut channel = args.at.connect(&state, &identity).await?;
     let entry = channel.retrieve(Retrieve { name: name.clone(), version }).await?;
     drop(channel);

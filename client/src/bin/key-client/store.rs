@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &StoreArgs, mode: OutputMode) -> Result<(), Failur
     let read = formats::read(&args.input, args.format, args.entry_type.clone(), name.as_str())?;
     let store = Store {
         name: name.clone(),
-        version: args.version,
+        version: args.version.and_then(|version| version.0),
         entry_type: read.entry_type,
         exportable: read.exportable && !args.not_exportable,
         blob: read.blob,

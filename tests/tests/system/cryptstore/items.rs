@@ -16,6 +16,7 @@ fn what_is_put_is_there_in_all_its_versions() {
     assert_eq!((keys.put("disk", b"one"), keys.put("disk", b"two")), (1, 2));
     assert_eq!(keys.get("disk"), b"two");
     assert_eq!(keys.get("disk --version 1"), b"one");
+    assert_eq!(keys.get("disk --version 0"), b"two");
     let put = keys.call("put own --in - --type own-type --version 7").stdin("x").run().ok();
     assert_eq!(put, json!({"tag": "own", "version": 7, "type": "own-type", "exportable": true}));
     let got = keys.call("get own --out own.bin").run().ok();

@@ -38,7 +38,6 @@ fn every_bad_line_has_its_own_answer_and_changes_nothing() {
         ("put a --in noise --format der", 2, "usage"),
         ("put a --in noise --version -1", 2, "usage"),
         ("get blob", 2, "usage"),
-        ("get blob --version 0", 2, "usage"),
         ("delete blob", 2, "usage"),
         ("delete blob --all --version 1", 2, "usage"),
         ("delete blob --version 0", 2, "usage"),

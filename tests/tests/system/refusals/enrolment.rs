@@ -23,7 +23,7 @@ fn an_unknown_measurement_is_refused_and_leaves_nothing_behind() {
     let (trusted, machine) = (fleet.machine("trusted"), fleet.machine("unknown"));
     fleet.trust(&broker, &trusted, "trusted");
     let failure = undisturbed(&broker, &fleet, || fleet.enroll(&broker, &machine).run().failed(6));
-    failure.is("attestation-refused").says(&["measurement", "trust list"]);
+    failure.is("attestation-refused").says(&["measurement", "trust add"]);
     assert!(!machine.state.exists(), "a refused enrolment leaves no state behind");
     fleet.enroll(&broker, &trusted).run().ok();
 }

@@ -11,7 +11,7 @@ use claviger_proto::format::Format;
 use claviger_proto::{EntryType, Version};
 use claviger_store::SlotSpec;
 
-use crate::args::version;
+use crate::args::{VersionArg, version, version_or_latest};
 
 #[derive(Subcommand)]
 pub(crate) enum CryptstoreCommand {
@@ -76,8 +76,8 @@ pub(crate) struct PutArgs {
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) entry_type: Option<EntryType>,
     /// The version to put it as; without it, the next
-    #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<Version>,
+    #[arg(long, value_name = "N", value_parser = version_or_latest)]
+    pub(crate) version: Option<VersionArg>,
     /// It leaves only sealed for a recipient
     #[arg(long)]
     pub(crate) not_exportable: bool,
@@ -103,8 +103,8 @@ pub(crate) struct GetArgs {
     #[arg(long, value_parser = formats::parser(), default_value = Format::Raw.as_str(), value_name = "FORMAT")]
     pub(crate) format: Format,
     /// Which version; without it, the latest
-    #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<Version>,
+    #[arg(long, value_name = "N", value_parser = version_or_latest)]
+    pub(crate) version: Option<VersionArg>,
 }
 
 #[derive(Args)]
@@ -186,8 +186,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "FILE|-")]
     pub(crate) out: PathBuf,
     /// Which version of a single tag; without it, the latest of each
-    #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<Version>,
+    #[arg(long, value_name = "N", value_parser = version_or_latest)]
+    pub(crate) version: Option<VersionArg>,
 }
 
 #[derive(Args)]
@@ -233,8 +233,8 @@ pub(crate) struct PrintArgs {
     #[command(flatten)]
     pub(crate) at: StateArgs,
     /// Which version; without it, the latest
-    #[arg(long, value_name = "N", value_parser = version)]
-    pub(crate) version: Option<Version>,
+    #[arg(long, value_name = "N", value_parser = version_or_latest)]
+    pub(crate) version: Option<VersionArg>,
     /// Write its public key (PEM)
     #[arg(long)]
     pub(crate) public: bool,

@@ -43,7 +43,7 @@ pub(super) fn put(args: &PutArgs, mode: OutputMode) -> Result<(), Failure> {
     let exportable = read.exportable && !args.not_exportable;
     let entry_type = read.entry_type.to_string();
     let item = Item { entry_type: read.entry_type, blob: read.blob, exportable };
-    let asked = args.version;
+    let asked = args.version.and_then(|version| version.0);
     let version = update(&state, |cryptstore| cryptstore.put(&tag, item, asked, clock::now()))?;
     mode.tell(&Put { tag: tag.to_string(), version: version.get(), entry_type, exportable, key: None })
 }
@@ -84,7 +84,7 @@ impl Report for Got<'_> {
 pub(super) fn get(args: &GetArgs, mode: OutputMode) -> Result<(), Failure> {
     let cryptstore = load(&args.at.open()?)?;
     let tag = cryptstore.tag(&args.tag).map_err(Error::from)?;
-    let which = Which::of(args.version);
+    let which = Which::of(args.version.and_then(|version| version.0));
     let entry = cryptstore.release(&tag, which).map_err(Error::from)?;
     let file = formats::write(entry, args.format)?;
     let report = |into| Got {

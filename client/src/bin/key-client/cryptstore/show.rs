@@ -87,7 +87,7 @@ impl Report for Printed {
 pub(super) fn print(args: &PrintArgs, mode: OutputMode) -> Result<(), Failure> {
     let cryptstore = load(&args.at.open()?)?;
     let tag = cryptstore.tag(&args.tag).map_err(Error::from)?;
-    let which = Which::of(args.version);
+    let which = Which::of(args.version.and_then(|version| version.0));
     let entry = cryptstore.find(&tag, which).map_err(Error::from)?;
     let public_key =
         args.public.then(|| cryptstore.public_key(&tag, which)).transpose().map_err(Error::from)?;

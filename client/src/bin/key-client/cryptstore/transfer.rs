@@ -33,7 +33,7 @@ impl Report for Exported<'_> {
 pub(super) fn export(args: &ExportArgs, mode: OutputMode) -> Result<(), Failure> {
     let recipient = read_recipient(&args.to)?;
     let cryptstore = load(&args.at.open()?)?;
-    let version = args.version;
+    let version = args.version.and_then(|version| version.0);
     if version.is_some() && args.tags.len() > 1 {
         let message = "--version is for a single tag; each tag has versions of its own";
         return Err(Failure::new("usage", 2, message, "export them one by one, or leave --version out"));
