@@ -1,5 +1,7 @@
 //! `key-client trace`: each way in which a machine gets no key has its own diagnosis, at its own step.
 
+mod proof;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -232,23 +234,4 @@ fn what_a_trace_needs_is_asked_for() {
     ] {
         command("key-client").args(line).run().failed(2).is("usage");
     }
-}
-
-#[test]
-fn t40_freshness_is_proven_on_the_trace_s_own_channel() {
-    let (broker, fleet, machine) = start("members");
-    store(&broker, &machine.state, "a", b"secret").run().ok();
-    let evidence = |machine: &Machine| format!("simulated-enclave:{}", machine.platform.display());
-    let with =
-        |from: &Machine| trace(broker.listen, &machine.state).arg("a").with("--evidence", evidence(from));
-    let run = with(&machine).run();
-    let all = outcomes(&run);
-    assert!(all.iter().all(|(_, outcome)| outcome == "ok"), "{run}");
-    assert_eq!(all[8].0, "proof");
-    let (_, page) = broker.page("/metrics");
-    assert!(page.contains(r#"claviger_proofs_total{kind="freshness",result="ok"} 1"#), "{page}");
-    let stranger = fleet.machine("stranger");
-    fails_at(&with(&stranger).run(), "proof", 6, "attestation-refused", &[]);
-    let admission = trace_admission(broker.admission, &fleet).with("--evidence", evidence(&machine));
-    admission.run().failed(2).is("usage").says(&["--broker"]);
 }
