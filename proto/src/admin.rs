@@ -57,8 +57,8 @@ pub struct Status {
     pub state: State,
     /// Its id, made at `init`.
     pub broker_id: String,
-    /// How many domains it serves.
-    pub domains: usize,
+    /// How many domains it serves; `None` while it is sealed, for which there are is sealed, too.
+    pub domains: Option<usize>,
     /// How many shards serve them.
     pub shards: usize,
     /// Open connections of the key service and of admission together.

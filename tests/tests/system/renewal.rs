@@ -122,7 +122,7 @@ fn a_renewal_that_fails_leaves_the_old_identity_as_it_was() {
     let other = fleet.machine("other");
     let unknown = Machine { platform: other.platform, ..fleet.machine("x") };
     let unknown = Machine { state: machine.state.clone(), ..unknown };
-    renew(&broker, &unknown).run().failed(6).is("attestation-refused").says(&["trust list"]);
+    renew(&broker, &unknown).run().failed(6).is("attestation-refused").says(&["trust add"]);
     let nowhere = Machine {
         platform: broker.dir().join("nowhere"),
         state: machine.state.clone(),

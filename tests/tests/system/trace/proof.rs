@@ -113,7 +113,7 @@ fn t40_a_principal_is_proven_on_the_trace_s_own_channel_and_a_wrong_one_told() {
 
 #[test]
 fn both_are_proven_for_one_rule_that_asks_for_both() {
-    let (broker, _fleet, machine) = guarded("principal ops and fresh-within 1m");
+    let (broker, fleet, machine) = guarded("principal ops and fresh-within 1m");
     let ops = Authority::self_signed("ops", false, Duration::hours(1));
     let known = broker.file("ops.pem", pem("CERTIFICATE", &ops.certificate));
     broker.admin("principal add --domain fleet ops").with("--certificate", known).run().ok();
@@ -121,6 +121,10 @@ fn both_are_proven_for_one_rule_that_asks_for_both() {
     let evidence = format!("simulated-enclave:{}", machine.platform.display());
     let run = as_principal(&broker, disk(&broker, &machine), &own, &own).with("--evidence", &evidence).run();
     assert_eq!(details(&run.ok(), "proof")["proven"], "a principal and fresh evidence", "{run}");
+    // All that is given is proven before anything is asked for.
+    let stranger = format!("simulated-enclave:{}", fleet.machine("stranger").platform.display());
+    let foreign = as_principal(&broker, disk(&broker, &machine), &own, &own).with("--evidence", stranger);
+    fails_at(&foreign.run(), "proof", 6, "attestation-refused", &[]);
     let half = disk(&broker, &machine).with("--evidence", evidence).run();
     fails_at(&half, "request", 3, "proof-needed", &["principal", "--credentials"]);
 }
