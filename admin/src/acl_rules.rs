@@ -9,7 +9,7 @@ use claviger_proto::{DomainName, ErrorCode};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::domain::path;
+use crate::domain::{InDomain, path};
 
 /// Largest file of rules, in bytes, as brokers take them.
 const MAX_RULES: usize = 32 << 10;
@@ -20,7 +20,7 @@ pub(crate) enum Rules {
     Set(Set),
     /// Show them
     #[command(after_help = "Example:\n  key-admin acl rules show --domain fleet")]
-    Show(Show),
+    Show(InDomain),
 }
 
 #[derive(Args)]
@@ -43,13 +43,6 @@ pub(crate) struct Set {
     /// The file, or - for standard input; an empty one is no rules
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
-}
-
-#[derive(Args)]
-pub(crate) struct Show {
-    /// The domain
-    #[arg(long, value_name = "DOMAIN")]
-    domain: DomainName,
 }
 
 pub(crate) async fn run(context: &Context, command: &Rules) -> Result<(), Failure> {

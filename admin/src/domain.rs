@@ -82,6 +82,14 @@ async fn list(context: &Context) -> Result<(), Failure> {
     context.tell(&All { domains })
 }
 
+/// Where a command is about a domain, and nothing else.
+#[derive(Args)]
+pub(crate) struct InDomain {
+    /// The domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) domain: DomainName,
+}
+
 /// Where a domain is in the API. Names are of a grammar that needs no escaping.
 pub(crate) fn path(domain: &DomainName) -> String {
     format!("/v1/domains/{domain}")

@@ -9,7 +9,7 @@ use claviger_attest::{IssueError, Issuer, KeyError, PolicyCertificate, SigningKe
 use claviger_client::cli::certificates::{MAX_FILE, read_policy};
 use claviger_client::cli::{Failure, input};
 use claviger_proto::key::{PrivateKey, read_private};
-use claviger_proto::{DomainName, ErrorCode};
+use claviger_proto::{DomainName, ErrorCode, ParseError};
 
 /// Where the policy key and its certificate are.
 #[derive(Args)]
@@ -88,9 +88,17 @@ impl PolicyFiles {
 
 /// Reads a private key, and the certificate that may lie in the same file.
 pub(crate) fn read_key(path: &Path) -> Result<(PrivateKey, Option<Vec<u8>>), Failure> {
+    read_as(path, read_private, "give a private key as PEM or key_message")
+}
+
+/// Reads a file with a key or a certificate in it. `next` is what to give instead of what it isn't.
+pub(crate) fn read_as<T>(
+    path: &Path,
+    read: impl FnOnce(&[u8]) -> Result<T, ParseError>,
+    next: &str,
+) -> Result<T, Failure> {
     let bytes = input::read(path, MAX_FILE)?;
-    read_private(bytes.expose())
-        .map_err(|error| refuse(path, &error.to_string(), "give a private key as PEM or key_message"))
+    read(bytes.expose()).map_err(|error| refuse(path, &error.to_string(), next))
 }
 
 /// A file that isn't what it should be.

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use claviger_client::cli::certificates::MAX_FILE;
-use claviger_client::cli::{Failure, Report, Table, clock, input};
+use claviger_client::cli::{Failure, Report, Table, clock};
 use claviger_proto::DomainName;
 use claviger_proto::admin::{AddPrincipal, Principal};
 use claviger_proto::key::read_certificate;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::domain::path;
+use crate::domain::{InDomain, path};
 use crate::keys;
 
 #[derive(Subcommand)]
@@ -20,7 +19,7 @@ pub(crate) enum PrincipalCommand {
     Add(Add),
     /// List the principals that a domain knows
     #[command(after_help = "Example:\n  key-admin principal list --domain fleet")]
-    List(List),
+    List(InDomain),
     /// Know a principal no longer, from the next request on, also on channels that are open
     #[command(after_help = "Example:\n  key-admin principal remove --domain fleet ops")]
     Remove(Remove),
@@ -44,13 +43,6 @@ pub(crate) struct Add {
     /// Its own certificate, or that of an authority over it (PEM or DER)
     #[arg(long, value_name = "FILE")]
     certificate: PathBuf,
-}
-
-#[derive(Args)]
-pub(crate) struct List {
-    /// The domain
-    #[arg(long, value_name = "DOMAIN")]
-    domain: DomainName,
 }
 
 #[derive(Args)]
@@ -78,10 +70,8 @@ pub(crate) async fn run(context: &Context, command: &PrincipalCommand) -> Result
 }
 
 async fn add(context: &Context, args: &Add) -> Result<(), Failure> {
-    let bytes = input::read(&args.certificate, MAX_FILE)?;
-    let certificate = read_certificate(bytes.expose()).map_err(|error| {
-        keys::refuse(&args.certificate, &error.to_string(), "give one certificate, as PEM or DER")
-    })?;
+    let certificate =
+        keys::read_as(&args.certificate, read_certificate, "give one certificate, as PEM or DER")?;
     let request = AddPrincipal { name: args.name.clone(), certificate: hex::encode(certificate) };
     let principal = context.api()?.post(&principals(&args.domain), &request).await?;
     context.tell(&Added { principal })

@@ -28,9 +28,13 @@ impl Report for Told {
             State::Ready => "ready",
             State::Draining => "draining: it takes nothing new",
         };
+        let domains = match domains {
+            Some(domains) => format!("{domains} domains"),
+            None => "domains unknown while it is sealed".to_owned(),
+        };
         format!(
             "broker {broker_id}, version {version}\n  {state}\n  \
-             {domains} domains, {shards} shards, {connections} connections{}",
+             {domains}, {shards} shards, {connections} connections{}",
             home.as_ref().map(of_home).unwrap_or_default()
         )
     }

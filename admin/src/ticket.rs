@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::domain;
+use crate::domain::{self, InDomain};
 
 #[derive(Subcommand)]
 pub(crate) enum Ticket {
@@ -20,7 +20,7 @@ pub(crate) enum Ticket {
     Create(Create),
     #[command(after_help = "Example:\n  key-admin ticket list --domain fleet")]
     /// List a domain's tickets: which are used, by which certificate, and who came again with one
-    List(List),
+    List(InDomain),
     #[command(after_help = "Example:\n  key-admin ticket revoke --domain fleet ID")]
     /// Take a ticket back that wasn't used
     Revoke(Revoke),
@@ -50,13 +50,6 @@ pub(crate) struct Create {
     /// Write the tickets into this new file (mode 0600), one a line, and don't show them
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub(crate) struct List {
-    /// The domain
-    #[arg(long, value_name = "DOMAIN")]
-    domain: DomainName,
 }
 
 #[derive(Args)]

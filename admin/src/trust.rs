@@ -6,15 +6,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use claviger_attest::{EvidenceKind, Measurement};
-use claviger_client::cli::certificates::MAX_FILE;
-use claviger_client::cli::{Failure, Report, Table, clock, input};
+use claviger_client::cli::{Failure, Report, Table, clock};
 use claviger_proto::DomainName;
 use claviger_proto::admin::{AddReference, Reference};
 use claviger_proto::key::read_public;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::domain::path;
+use crate::domain::{InDomain, path};
 use crate::keys;
 
 #[derive(Subcommand)]
@@ -23,7 +22,7 @@ pub(crate) enum Trust {
     Add(Add),
     /// List what a domain trusts
     #[command(after_help = "Example:\n  key-admin trust list --domain fleet")]
-    List(List),
+    List(InDomain),
     #[command(
         after_help = "Example:\n  key-admin trust remove --domain fleet --kind simulated-enclave --measurement HEX"
     )]
@@ -49,13 +48,6 @@ pub(crate) struct Add {
     /// Until when to trust it, in RFC 3339 (2027-03-31T00:00:00Z); without it, without an end, also where it had one
     #[arg(long, value_name = "TIME", value_parser = clock::time)]
     expires: Option<i64>,
-}
-
-#[derive(Args)]
-pub(crate) struct List {
-    /// The domain
-    #[arg(long, value_name = "DOMAIN")]
-    domain: DomainName,
 }
 
 #[derive(Args)]
@@ -89,16 +81,11 @@ pub(crate) async fn run(context: &Context, command: &Trust) -> Result<(), Failur
 }
 
 async fn add(context: &Context, args: &Add) -> Result<(), Failure> {
-    let root = match &args.attest_root {
-        None => None,
-        Some(path) => {
-            let bytes = input::read(path, MAX_FILE)?;
-            let key = read_public(bytes.expose()).map_err(|error| {
-                keys::refuse(path, &error.to_string(), "give the platform's key as PEM or key_message")
-            })?;
-            Some(hex::encode(key.spki_der()))
-        }
-    };
+    let root = args
+        .attest_root
+        .as_deref()
+        .map(|path| keys::read_as(path, read_public, "give the platform's key as PEM or key_message"));
+    let root = root.transpose()?.map(|key| hex::encode(key.spki_der()));
     let request = AddReference {
         kind: args.which.kind.to_string(),
         measurement: args.which.measurement.to_string(),

@@ -1,13 +1,14 @@
 //! TLS as this agent speaks it: 1.3 only, mutual, and nobody but the domain's broker on the other end.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use claviger_attest::{BrokerMeasurements, CertificateError, PolicyCertificate, verify_agent, verify_broker};
 use claviger_proto::DomainName;
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -54,6 +55,30 @@ pub(crate) struct Session {
     pub(crate) server_name: ServerName<'static>,
     pub(crate) domain: DomainName,
     own: Own,
+    asked: Asked,
+}
+
+/// Whether the other end of the latest handshake named who has to have issued this machine's certificate. A key service
+/// does, admission doesn't, for it takes any (`docs/protocol.md`).
+#[derive(Clone, Debug, Default)]
+struct Asked(Arc<AtomicBool>);
+
+/// This machine's certificate, shown to whoever asks for one; notes who asked.
+#[derive(Debug)]
+struct Shown {
+    certificate: SingleCertAndKey,
+    asked: Asked,
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, issuers: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.0.store(!issuers.is_empty(), Ordering::Relaxed);
+        ResolvesClientCert::resolve(&self.certificate, issuers, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.certificate.has_certs()
+    }
 }
 
 /// This machine's own certificate, kept to explain a refusal.
@@ -101,13 +126,19 @@ impl Session {
         let domain = trust.domain.clone();
         let server_name = ServerName::try_from(domain.as_str().to_owned())
             .expect("the grammar of domain names is within that of DNS labels");
-        let config = Arc::new(config(trust, leaf, key, time)?);
-        Ok(Self { config, server_name, domain, own })
+        let asked = Asked::default();
+        let config = Arc::new(config(trust, leaf, key, time, &asked)?);
+        Ok(Self { config, server_name, domain, own, asked })
     }
 
     /// Whether this is an enrolment's.
     pub(crate) fn is_self_signed(&self) -> bool {
         matches!(self.own, Own::SelfSigned)
+    }
+
+    /// Whether the other end of the latest handshake is a key service, by what it asked this machine's certificate to be.
+    pub(crate) fn met_key_service(&self) -> bool {
+        self.asked.0.load(Ordering::Relaxed)
     }
 
     /// What is wrong with this machine's own certificate, as far as it can tell.
@@ -126,6 +157,7 @@ fn config(
     leaf: &[u8],
     key: &[u8],
     time: &Arc<dyn TimeProvider>,
+    asked: &Asked,
 ) -> Result<ClientConfig, Error> {
     let unusable = |source| Error::Key { source };
     let certified = certified(leaf, key).map_err(unusable)?;
@@ -136,7 +168,7 @@ fn config(
         .map_err(unusable)?
         .dangerous() // rustls's word for "not the web's certificates": ours are stricter, see BrokerVerifier
         .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        .with_client_cert_resolver(Arc::new(Shown { certificate: certified.into(), asked: asked.clone() }));
     config.alpn_protocols = vec![claviger_proto::ALPN.to_vec()];
     // A resumed session would skip the certificates, and the binding of evidence wants full handshakes.
     config.resumption = Resumption::disabled();

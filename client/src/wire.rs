@@ -80,6 +80,10 @@ impl Wire {
 
     /// Reads the first message where the other end speaks first; it has it ready, so it gets as long as a handshake.
     pub(crate) async fn first(&mut self, limit: usize) -> Result<&[u8], Error> {
+        if self.session.met_key_service() {
+            // It would wait for us as long as we for it.
+            return Err(Error::WrongPort { address: self.address.clone(), found: Service::KeyService });
+        }
         let given = self.timeouts.handshake;
         match timeout(given, self.receive(limit)).await {
             Ok(Ok(())) => Ok(&self.body),

@@ -62,7 +62,7 @@ pub enum DataDirError {
         mode: u32,
     },
     /// Another process has it.
-    #[error("{path} is in use by another broker; stop that one first")]
+    #[error("{path} is in use by another broker")]
     InUse {
         /// The directory.
         path: PathBuf,

@@ -13,7 +13,7 @@ use claviger_proto::admin::{self, AppliedPolicy, ApplyPolicy};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::domain;
+use crate::domain::{self, InDomain};
 use diff::{Change, changes};
 
 #[derive(Subcommand)]
@@ -29,7 +29,7 @@ Examples:
 
 What is shown, applied again, changes nothing.")]
     /// Show the policy in force, as a file
-    Show(Show),
+    Show(InDomain),
 }
 
 #[derive(Args)]
@@ -73,13 +73,6 @@ pub(crate) struct Diff {
     /// The policy file, or - for standard input
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
-    /// The domain
-    #[arg(long, value_name = "DOMAIN")]
-    domain: DomainName,
-}
-
-#[derive(Args)]
-pub(crate) struct Show {
     /// The domain
     #[arg(long, value_name = "DOMAIN")]
     domain: DomainName,

@@ -138,7 +138,10 @@ fn name(text: &str) -> Result<DomainName, Failed> {
 
 async fn status(admin: web::Data<Admin>) -> Answer {
     let state = admin.lifecycle.state();
-    let domains = if state == State::Sealed { 0 } else { ask(&admin, domains::ListDomains).await?.len() };
+    let domains = match state {
+        State::Sealed => None,
+        _ => Some(ask(&admin, domains::ListDomains).await?.len()),
+    };
     Ok(HttpResponse::Ok().json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         state,

@@ -39,10 +39,11 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The exit status: 2 configuration, 7 the root key can't be had, 1 anything else.
+    /// The exit status: 2 configuration, 5 another broker has the data directory, 7 the root key can't be had, 1 anything else.
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Pinned(_) => 2,
+            Self::DataDir(DataDirError::InUse { .. }) => 5,
             // Where every slot is one of files.
             Self::DataDir(DataDirError::Slot(
                 SlotError::WrongKey { .. }

@@ -74,8 +74,8 @@ impl Failure {
     pub fn print(&self, mode: OutputMode) {
         let text = match mode {
             OutputMode::Text => {
-                let (error, next) = styles();
-                format!("{error}error:{error:#} {}\n  {next}next:{next:#} {}\n", self.message, self.next)
+                let (error, _) = styles();
+                format!("{error}error:{error:#} {}\n{}", self.message, next_line(&self.next))
             }
             OutputMode::Json => format!("{}\n", self.to_json()),
         };
@@ -88,6 +88,12 @@ impl Failure {
         self.print(mode);
         ExitCode::from(self.exit_status)
     }
+}
+
+/// The line that says what to do next.
+pub(super) fn next_line(next: &str) -> String {
+    let (_, style) = styles();
+    format!("  {style}next:{style:#} {next}\n")
 }
 
 /// The same as clap's own for what is wrong in a command line.

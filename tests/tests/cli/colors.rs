@@ -23,6 +23,8 @@ fn assert_colored(run: &Run, colored: bool) {
     assert_ne!(run.code(), Some(0), "{run}");
     assert_eq!(run.stderr().as_bytes().contains(&ESCAPE), colored, "{run}");
     assert!(run.stderr().contains("error:") && !run.stdout().contains(&ESCAPE), "{run}");
+    // What to do next comes last, whoever found it wrong.
+    assert!(run.stderr().lines().last().unwrap().contains("next:"), "{run}");
 }
 
 #[test]

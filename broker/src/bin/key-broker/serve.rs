@@ -305,6 +305,7 @@ fn list(addresses: &[SocketAddr]) -> String {
 pub(crate) fn failure(error: &StartError) -> Failure {
     let (code, next) = match (error.exit_status(), error) {
         (2, _) => ("configuration", "mend the configuration; nothing was started"),
+        (5, _) => ("in-use", "stop the other broker, then try again"),
         (7, _) => ("sealed", "give the key slot's file as it was when the broker was made"),
         (_, StartError::Bind(_) | StartError::AdminSocket(_)) => {
             ("address-in-use", "stop what is there, or choose another address")

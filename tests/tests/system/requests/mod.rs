@@ -137,6 +137,17 @@ fn an_entry_expires_and_its_version_stays_the_latest() {
     assert_eq!(got().code(), Some(4));
     let shown = client(&broker, &state, "show", "a").run().ok();
     assert_eq!((&shown["version"], &shown["state"]), (&2.into(), &"expired".into()));
+    // It comes back from a deletion, and is past its time all the same, which is said.
+    let change = |verb: &str, which: &str| client(&broker, &state, verb, "a").args(which);
+    change("delete", "--all").run().ok();
+    let both = json!({"name": "a", "versions": [2, 1], "expired": [2]});
+    assert_eq!(change("undelete", "--all").run().ok(), both);
+    let one = json!({"name": "a", "versions": [], "expired": [2]});
+    assert_eq!(change("undelete", "--version 2").run().ok(), one);
+    let text = change("undelete", "--version 2").run_text();
+    let text = String::from_utf8_lossy(text.stdout()).into_owned();
+    assert!(text.contains("expired, and can't be retrieved: version 2; store a anew"), "{text}");
+    assert_eq!(change("undelete", "--version 1").run().ok(), json!({"name": "a", "versions": []}));
     // Not past ones: they would be no use.
     store(&broker, &state, "a", b"x").args("--expires-in 0s").run().failed(2);
 }

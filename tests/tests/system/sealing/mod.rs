@@ -13,6 +13,7 @@ use claviger_tests::fleet::{Fleet, retrieve, store};
 use claviger_tests::message;
 use claviger_tests::programs::Run;
 use rustls::AlertDescription;
+use serde_json::json;
 
 const PASSPHRASE: &str = "correct horse battery staple";
 
@@ -56,7 +57,8 @@ impl Sealed {
     fn is_sealed(&self) {
         assert_eq!(self.broker.page("/readyz").0, 503);
         assert_eq!(self.broker.page("/livez").0, 200);
-        assert_eq!(self.broker.admin("status").run().ok()["state"], "sealed");
+        let status = self.broker.admin("status").run().ok();
+        assert_eq!((&status["state"], &status["domains"]), (&json!("sealed"), &json!(null)));
         self.broker.admin("domain list").run().failed(7).is("sealed").says(&["key-admin unseal"]);
         retrieve(&self.broker, &self.state, "a").args("--out -").run().failed(7);
         assert_eq!(refusal(self.broker.listen, &Hello::ours("fleet"), None), AlertDescription::InternalError);

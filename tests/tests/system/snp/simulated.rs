@@ -85,6 +85,7 @@ fn its_files_are_checked_and_what_is_there_isn_t_replaced() {
 fn a_slot_derived_by_it_opens_on_that_platform_for_that_guest_only() {
     let mut broker = Broker::init(Setup::default());
     let dir = platform(&broker, "vm", "");
+    edit(&dir, "\"guest-svn\": 0", "\"guest-svn\": 1");
     broker.slot("add").with("--key-slot", format!("derived:sev-snp:simulated={}", dir.display())).run().ok();
     // The recovery key is at home.
     fs::rename(broker.key_file(), broker.dir().join("away.key")).unwrap();
@@ -105,8 +106,12 @@ fn a_slot_derived_by_it_opens_on_that_platform_for_that_guest_only() {
         fs::write(dir.join("guest.json"), good).unwrap();
     }
     // A later image of the same guest still derives the key of the SVN that the slot names.
-    edit(&dir, "\"guest-svn\": 0", "\"guest-svn\": 1");
+    edit(&dir, "\"guest-svn\": 1", "\"guest-svn\": 2");
     assert!(opens("a higher SVN"));
+    // An earlier one doesn't, for what was mended since is why the number was raised.
+    edit(&dir, "\"guest-svn\": 2", "\"guest-svn\": 0");
+    assert!(!opens("a lower SVN"));
+    edit(&dir, "\"guest-svn\": 0", "\"guest-svn\": 1");
     fs::write(dir.join("derived_key_root.bin"), [9; 32]).unwrap();
     assert!(!opens("another chip"));
 }

@@ -100,7 +100,6 @@ fn next_step(error: &SlotError) -> &'static str {
         }
         SlotError::LastSlot | SlotError::TooManySlots(_) => "see key-broker slot list; nothing was changed",
         SlotError::TooFewShares { .. } | SlotError::RepeatedShare { .. } => "add another --share-file",
-        SlotError::SplitPlan => "correct --shares and --threshold; nothing was changed",
         _ => "correct it and try again; nothing was changed",
     }
 }
@@ -115,7 +114,7 @@ pub(super) fn failure(error: &DataDirError) -> Failure {
             ("sealed", 7, "bring the key file back, or open by another slot: --passphrase-file, --share-file")
         }
         DataDirError::Slot(error) if !error.is_ours() => ("refused", 3, next_step(error)),
-        DataDirError::InUse { .. } => ("in-use", 1, "stop the broker, then try again"),
+        DataDirError::InUse { .. } => ("in-use", 5, "stop the broker, then try again"),
         _ => ("unavailable", 1, "mend what is named; nothing was changed"),
     };
     Failure::new(code, status, error.to_string(), next)

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use claviger_client::cli::args::USAGE;
 use claviger_client::cli::{Failure, OutputMode, Report};
 use claviger_client::files::{make_private_directory, write_new_private};
 use claviger_proto::Secret;
@@ -23,10 +24,10 @@ pub(super) struct Split {
     #[command(flatten)]
     opening: Opening,
     /// How many shares there are: 2 to 255.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
     shares: u8,
     /// How many of them are needed: 2 to N.
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u8).range(2..))]
     threshold: u8,
     /// Where their files are made (share-1.txt and so on; 0600), or - for standard output.
     #[arg(long, value_name = "DIR|-")]
@@ -52,7 +53,7 @@ pub(super) struct Combine {
 }
 
 pub(super) fn split(args: &Split, output: OutputMode) -> Result<(), Failure> {
-    let plan = SplitPlan::new(args.shares, args.threshold).map_err(|error| failure(&error.into()))?;
+    let plan = plan(args)?;
     let (data_dir, opened) = args.opening.open()?;
     let prepared = data_dir.prepare_slot(&opened, &NewSlot::Shares(plan)).map_err(|error| failure(&error))?;
     let id = prepared.id();
@@ -72,6 +73,15 @@ pub(super) fn split(args: &Split, output: OutputMode) -> Result<(), Failure> {
         return Err(failure(&error.into()));
     }
     output.tell(&told(files.iter().map(|file| file.display().to_string()).collect(), Vec::new()))
+}
+
+fn plan(args: &Split) -> Result<SplitPlan, Failure> {
+    let Split { shares, threshold, .. } = args;
+    SplitPlan::new(*shares, *threshold).map_err(|_| {
+        let message = format!("--threshold {threshold} is more than --shares {shares}");
+        let next = format!("give a --threshold from 2 to {shares}, or more --shares; nothing was changed");
+        Failure::new("usage", USAGE, message, next)
+    })
 }
 
 /// A file for each share; all of them or none.

@@ -6,7 +6,9 @@ mod report;
 use claviger_client::cli::{Failure, OutputMode};
 use claviger_client::{Channel, Error};
 use claviger_proto::ResourceName;
-use claviger_proto::key_service::{Generate, List, PageSize, Retrieve, Rotate, Target, Versions};
+use claviger_proto::key_service::{
+    Generate, List, PageSize, Retrieve, Rotate, State, Target, VersionInfo, Versions, Which,
+};
 
 use crate::args::At;
 use args::{ChangeArgs, GenerateArgs, ListArgs, RotateArgs, ShowArgs, VersionsArgs};
@@ -55,6 +57,12 @@ pub(crate) async fn list(args: &ListArgs, mode: OutputMode) -> Result<(), Failur
 
 pub(crate) async fn versions(args: &VersionsArgs, mode: OutputMode) -> Result<(), Failure> {
     let (mut channel, name) = open(&args.at, &args.name).await?;
+    let infos = all_versions(&mut channel, &name).await?;
+    mode.tell(&VersionList::new(&name, &infos))
+}
+
+/// All versions, page by page, from the newest.
+async fn all_versions(channel: &mut Channel, name: &ResourceName) -> Result<Vec<VersionInfo>, Error> {
     let mut infos = Vec::new();
     let mut before = None;
     loop {
@@ -63,10 +71,9 @@ pub(crate) async fn versions(args: &VersionsArgs, mode: OutputMode) -> Result<()
         infos.extend(page);
         before = next;
         if before.is_none() {
-            break;
+            return Ok(infos);
         }
     }
-    mode.tell(&VersionList::new(&name, &infos))
 }
 
 pub(crate) async fn show(args: &ShowArgs, mode: OutputMode) -> Result<(), Failure> {
@@ -83,8 +90,23 @@ pub(crate) async fn delete(args: &ChangeArgs, mode: OutputMode) -> Result<(), Fa
 
 pub(crate) async fn undelete(args: &ChangeArgs, mode: OutputMode) -> Result<(), Failure> {
     let (mut channel, name) = open(&args.at, &args.name).await?;
-    let changed = channel.undelete(Target { name: name.clone(), versions: args.which() }).await?;
-    mode.tell(&Changed::new("undeleted", &name, &changed))
+    let which = args.which();
+    let changed = channel.undelete(Target { name: name.clone(), versions: which }).await?;
+    // What is done is done; who may not see versions isn't told more.
+    let expired = expired(&mut channel, &name, which).await.unwrap_or_default();
+    mode.tell(&Changed::new("undeleted", &name, &changed).with_expired(expired))
+}
+
+/// Which of these versions have expired, from the newest.
+async fn expired(channel: &mut Channel, name: &ResourceName, which: Which) -> Result<Vec<u32>, Error> {
+    let infos = match which {
+        Which::One(version) => {
+            vec![channel.describe(Retrieve { name: name.clone(), version: Some(version) }).await?]
+        }
+        Which::All => all_versions(channel, name).await?,
+    };
+    let expired = infos.iter().filter(|info| info.state == State::Expired);
+    Ok(expired.map(|info| info.version.get()).collect())
 }
 
 pub(crate) async fn destroy(args: &ChangeArgs, mode: OutputMode) -> Result<(), Failure> {

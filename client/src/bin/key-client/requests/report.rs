@@ -134,22 +134,38 @@ pub(super) struct Changed {
     name: String,
     /// Those that changed, from the newest.
     versions: Vec<u32>,
+    /// Those among what was undeleted that can't be got all the same, for they have expired.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    expired: Vec<u32>,
 }
 
 impl Changed {
     pub(super) fn new(did: &'static str, name: &ResourceName, changed: &[Version]) -> Self {
         let versions = changed.iter().map(|version| version.get()).collect();
-        Self { did, name: name.to_string(), versions }
+        Self { did, name: name.to_string(), versions, expired: Vec::new() }
+    }
+
+    pub(super) fn with_expired(mut self, expired: Vec<u32>) -> Self {
+        self.expired = expired;
+        self
     }
 }
 
 impl Report for Changed {
     fn text(&self) -> String {
-        let versions: Vec<_> = self.versions.iter().map(u32::to_string).collect();
-        match versions.len() {
+        let done = match self.versions.len() {
             0 => format!("nothing to do: {} is so already", self.name),
-            1 => format!("{} {} version {}", self.did, self.name, versions[0]),
-            _ => format!("{} {} versions {}", self.did, self.name, versions.join(", ")),
+            _ => format!("{} {} {}", self.did, self.name, counted(&self.versions)),
+        };
+        if self.expired.is_empty() {
+            return done;
         }
+        let (expired, name) = (counted(&self.expired), &self.name);
+        format!("{done}\n  expired, and can't be retrieved: {expired}; store {name} anew, or rotate it")
     }
+}
+
+fn counted(versions: &[u32]) -> String {
+    let list: Vec<_> = versions.iter().map(u32::to_string).collect();
+    format!("{} {}", if list.len() == 1 { "version" } else { "versions" }, list.join(", "))
 }

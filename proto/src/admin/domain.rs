@@ -1,0 +1,42 @@
+//! Domains.
+
+use serde::{Deserialize, Serialize};
+
+use super::SecretHex;
+use crate::DomainName;
+
+/// A domain to create. The policy key travels only over the local admin socket.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateDomain {
+    /// Its name.
+    pub name: DomainName,
+    /// The policy certificate, DER in hex.
+    pub policy_certificate: String,
+    /// The policy key, PKCS#8 DER in hex.
+    pub policy_key: SecretHex,
+    /// ACL preset; `closed` when absent.
+    #[serde(default)]
+    pub preset: Option<String>,
+}
+
+/// A domain, as administration sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Domain {
+    /// Its name.
+    pub name: DomainName,
+    /// ACL preset in force.
+    pub preset: String,
+    /// SHA-256 of the policy certificate, hex.
+    pub policy_fingerprint: String,
+    /// When the policy certificate ends, seconds since 1970.
+    pub policy_not_after: i64,
+    /// Who holds the policy key: `broker` or `owner`.
+    pub policy_key_held_by: String,
+    /// When the broker's own certificate in the domain ends, seconds since 1970.
+    pub broker_certificate_not_after: i64,
+    /// How many measurements it trusts.
+    pub references: usize,
+    /// When it was created, seconds since 1970.
+    pub created: i64,
+}

@@ -1,0 +1,53 @@
+//! What the admin API says (JSON over HTTP, today on the broker's Unix socket).
+//!
+//! | call | body | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/domains` | | list of [`Domain`] |
+//! | `POST /v1/domains` | [`CreateDomain`] | [`Domain`] |
+//! | `GET /v1/domains/{domain}` | | [`Domain`] |
+//! | `DELETE /v1/domains/{domain}` | | |
+//! | `PUT /v1/domains/{domain}/acl-preset` | [`SetPreset`] | [`Domain`] |
+//! | `GET /v1/domains/{domain}/acl-rules` | | [`AclRules`] |
+//! | `PUT /v1/domains/{domain}/acl-rules` | [`AclRules`] | [`AclRules`] |
+//! | `GET /v1/domains/{domain}/principals` | | list of [`Principal`] |
+//! | `POST /v1/domains/{domain}/principals` | [`AddPrincipal`] | [`Principal`] |
+//! | `DELETE /v1/domains/{domain}/principals/{name}` | | |
+//! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
+//! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
+//! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
+//! | `GET /v1/domains/{domain}/policy` | | [`TrustPolicy`] |
+//! | `PUT /v1/domains/{domain}/policy` | [`ApplyPolicy`] | [`AppliedPolicy`] |
+//! | `GET /v1/domains/{domain}/tickets` | | list of [`Ticket`] |
+//! | `POST /v1/domains/{domain}/tickets` | [`CreateTickets`] | list of [`Ticket`] |
+//! | `DELETE /v1/domains/{domain}/tickets/{id}` | | |
+//! | `POST /v1/domains/{domain}/audit/verify` | | [`AuditReport`] |
+//! | `POST /v1/domains/{domain}/audit/search` | [`AuditQuery`] | [`AuditPage`] |
+//! | `POST /v1/domains/{domain}/entries` | [`ImportEntry`] | [`Imported`] |
+//! | `POST /v1/unseal` | [`Unseal`] | [`SealState`] |
+//! | `DELETE /v1/unseal/shares` | | [`SealState`] |
+//! | `POST /v1/seal` | | [`SealState`] |
+//!
+//! Every failure is a [`Problem`]. No call returns secret data.
+
+mod access;
+mod audit;
+mod broker;
+mod domain;
+mod entry;
+mod policy;
+mod problem;
+mod sealing;
+mod secret_hex;
+mod ticket;
+
+pub use access::{AclRules, AclRulesInForce, AddPrincipal, Principal, SetPreset};
+pub use audit::{AuditPage, AuditQuery, AuditRecord, AuditReport, AuditSegment};
+pub use broker::{Home, PulledDomain, State, Status};
+pub use domain::{CreateDomain, Domain};
+pub use entry::{ImportEntry, Imported};
+pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolicy};
+pub use problem::Problem;
+pub use sealing::{SealState, ShareCount, Unseal};
+pub use secret_hex::SecretHex;
+pub use ticket::{CreateTickets, Ticket};
