@@ -133,6 +133,18 @@ fn state_as(world: &World, own: &claviger_tests::channel::Credentials) -> TrustR
 }
 
 #[test]
+fn the_list_of_brokers_is_the_one_of_when_the_evidence_comes() {
+    let world = World::new();
+    world.list("may-issue = true");
+    let mut admission = Admission::begin(&world.home, &world.fleet);
+    apply(&world.home, &world.fleet, &listed("measurement", &world.vm, ""));
+    let bound = binding(&admission, Role::Broker, Purpose::Enroll);
+    let evidence = world.cloud.evidence(&admission.spki(), &bound);
+    let answer = admission.send(&request(evidence, ENROLLMENT));
+    assert_eq!((answer.status(), answer.code()), ("failed", "attestation-refused"));
+}
+
+#[test]
 fn bad_settings_start_nothing() {
     let world = World::new();
     let good = claviger_tests::elsewhere::bootstrap(&world.home, &world.fleet, &simulated(&world.cloud));
