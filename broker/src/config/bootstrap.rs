@@ -1,10 +1,11 @@
 //! Where a broker gets its domains from: another broker.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use claviger_client::cli::certificates::read_policy;
 use claviger_client::{Address, Collector};
 use claviger_proto::DomainName;
 
@@ -24,8 +25,10 @@ pub struct Bootstrap {
     pub home: Address,
     /// Where this broker's evidence comes from.
     pub evidence: Collector,
-    /// Which domains, each with its policy certificate.
+    /// Which domains, each with its policy certificate; those of the folder are among them.
     pub domains: Vec<PinnedDomain>,
+    /// The folder, if there is one.
+    pub folder: Option<PathBuf>,
     /// How long after a pull the next one begins.
     pub every: Duration,
 }
@@ -61,6 +64,7 @@ pub(super) struct Texts {
     pub(super) home: Option<String>,
     pub(super) evidence: Option<String>,
     pub(super) domains: Vec<String>,
+    pub(super) folder: Option<PathBuf>,
     pub(super) every: Option<u64>,
 }
 
@@ -69,6 +73,9 @@ impl Texts {
         let bad = |key, what: String| ConfigError::Value { key, what };
         let Some(home) = self.home else {
             let lone = |key| Err(bad(key, "it needs bootstrap, the address of the home broker".to_owned()));
+            if self.folder.is_some() {
+                return lone("bootstrap_domains_dir");
+            }
             return match (self.evidence, self.domains.is_empty(), self.every) {
                 (Some(_), ..) => lone("bootstrap_evidence"),
                 (_, false, _) => lone("bootstrap_domains"),
@@ -83,7 +90,10 @@ impl Texts {
             )
         })?;
         let domains = self.domains.iter().map(|text| text.parse()).collect::<Result<Vec<PinnedDomain>, _>>();
-        let domains = domains.map_err(|what| bad("bootstrap_domains", what))?;
+        let mut domains = domains.map_err(|what| bad("bootstrap_domains", what))?;
+        if let Some(dir) = &self.folder {
+            domains.extend(of_folder(dir).map_err(|what| bad("bootstrap_domains_dir", what))?);
+        }
         let twice = |at: usize| domains[..at].iter().any(|other| other.name == domains[at].name);
         if domains.is_empty() {
             return Err(bad("bootstrap_domains", "it names no domain".to_owned()));
@@ -99,16 +109,42 @@ impl Texts {
             home: home.parse().map_err(|error| bad("bootstrap", format!("{error}")))?,
             evidence: evidence.parse().map_err(|error| bad("bootstrap_evidence", format!("{error}")))?,
             domains,
+            folder: self.folder,
             every: Duration::from_secs(every),
         }))
     }
 }
 
+/// The domains of a folder, by the names in their policy certificates.
+fn of_folder(dir: &Path) -> Result<Vec<PinnedDomain>, String> {
+    let fail = |error: std::io::Error| format!("{}: {error}", dir.display());
+    let mut files = Vec::new();
+    for entry in dir.read_dir().map_err(fail)? {
+        files.push(entry.map_err(fail)?.path());
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "pem"));
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("there is no policy certificate, *.pem, in {}", dir.display()));
+    }
+    let pinned = |policy: PathBuf| {
+        let certificate = read_policy(&policy).map_err(|failure| failure.message().to_owned())?;
+        let name = certificate
+            .domain_named()
+            .ok_or_else(|| format!("{} names no domain; give it with bootstrap_domains", policy.display()))?;
+        let name = name.parse().map_err(|error| format!("{}: {error}", policy.display()))?;
+        Ok(PinnedDomain { name, policy })
+    };
+    files.into_iter().map(pinned).collect()
+}
+
 /// Each setting as text, in the order of the reference.
-pub(super) fn values(bootstrap: Option<&Bootstrap>) -> [String; 4] {
-    let Some(Bootstrap { home, evidence, domains, every }) = bootstrap else {
-        return [String::new(), String::new(), String::new(), DEFAULT_EVERY.to_string()];
+pub(super) fn values(bootstrap: Option<&Bootstrap>) -> [String; 5] {
+    let Some(Bootstrap { home, evidence, domains, folder, every }) = bootstrap else {
+        let none = String::new;
+        return [none(), none(), none(), none(), DEFAULT_EVERY.to_string()];
     };
     let domains = domains.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    [home.to_string(), evidence.to_string(), domains, every.as_secs().to_string()]
+    let folder = folder.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
+    [home.to_string(), evidence.to_string(), domains, folder, every.as_secs().to_string()]
 }

@@ -208,6 +208,23 @@ fn t43_nor_by_a_broker_that_got_only_another_domain_meanwhile() {
 }
 
 #[test]
+fn the_policy_certificates_of_a_folder_name_their_domains() {
+    let world = World::new();
+    world.list("");
+    let folder = world.home.dir().join("domains");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(&world.fleet.policy_cert, folder.join("whatever.pem")).unwrap();
+    fs::write(folder.join("README"), "not a certificate").unwrap();
+    let config = bootstrap(&world.home, &world.fleet, &simulated(&world.cloud));
+    let config = config.lines().filter(|line| !line.starts_with("bootstrap_domains ")).collect::<Vec<_>>();
+    let config =
+        format!("{}\nbootstrap_domains_dir = {:?}\n", config.join("\n"), folder.display().to_string());
+    let cloud = Broker::start_with(Setup { config, ..Setup::default() });
+    assert_eq!(wait_for(&cloud, "ok")["domain"], "fleet");
+    assert_eq!(cloud.admin("domain show fleet").run().ok()["preset"], "members");
+}
+
+#[test]
 fn a_broker_elsewhere_is_nobody_s_home() {
     let world = World::new();
     world.list("may-issue = true");

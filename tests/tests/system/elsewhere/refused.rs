@@ -151,6 +151,17 @@ fn bad_settings_start_nothing() {
     let without = |key: &str| {
         good.lines().filter(|line| !line.starts_with(&format!("{key} "))).collect::<Vec<_>>().join("\n")
     };
+    let made = |name: &str| {
+        let dir = world.home.dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        dir
+    };
+    let (bare, folder, foreign) = (made("bare"), made("folder"), made("foreign"));
+    fs::copy(&world.fleet.policy_cert, folder.join("a.pem")).unwrap();
+    fs::copy(&world.vm.root, foreign.join("a.pem")).unwrap();
+    let in_folder = |dir: &std::path::Path| {
+        format!("{}\nbootstrap_domains_dir = {:?}", without("bootstrap_domains"), dir.display().to_string())
+    };
     let missing = good.replace("policy-cert", "no-such");
     for (config, says) in [
         (without("bootstrap"), "it needs bootstrap"),
@@ -159,6 +170,13 @@ fn bad_settings_start_nothing() {
         (good.replace("= 1\n", "= 0\n"), "between 1 and 86400"),
         (good.replace("simulated-enclave:", "other:"), "evidence comes from"),
         (missing, "can't be got from home"),
+        (in_folder(&bare), "there is no policy certificate"),
+        (
+            format!("{}\n{}", good.trim_end(), in_folder(&folder).lines().last().unwrap()),
+            "fleet is there twice",
+        ),
+        (in_folder(&folder).lines().last().unwrap().to_owned(), "it needs bootstrap"),
+        (in_folder(&foreign), "is no policy certificate"),
     ] {
         let mut broker = claviger_tests::broker::Broker::init(claviger_tests::broker::Setup::default());
         broker.configure(config.clone());
