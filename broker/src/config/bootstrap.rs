@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use claviger_attest::PolicyCertificate;
+use claviger_client::cli::Failure;
 use claviger_client::cli::certificates::read_policy;
 use claviger_client::{Address, Collector};
-use claviger_proto::DomainName;
+use claviger_proto::{DomainName, ErrorCode};
 
 use super::ConfigError;
 
@@ -25,9 +27,9 @@ pub struct Bootstrap {
     pub home: Address,
     /// Where this broker's evidence comes from.
     pub evidence: Collector,
-    /// Which domains, each with its policy certificate; those of the folder are among them.
+    /// Which domains, each with its policy certificate.
     pub domains: Vec<PinnedDomain>,
-    /// The folder, if there is one.
+    /// A folder with the policy certificates of others.
     pub folder: Option<PathBuf>,
     /// How long after a pull the next one begins.
     pub every: Duration,
@@ -90,12 +92,9 @@ impl Texts {
             )
         })?;
         let domains = self.domains.iter().map(|text| text.parse()).collect::<Result<Vec<PinnedDomain>, _>>();
-        let mut domains = domains.map_err(|what| bad("bootstrap_domains", what))?;
-        if let Some(dir) = &self.folder {
-            domains.extend(of_folder(dir).map_err(|what| bad("bootstrap_domains_dir", what))?);
-        }
+        let domains = domains.map_err(|what| bad("bootstrap_domains", what))?;
         let twice = |at: usize| domains[..at].iter().any(|other| other.name == domains[at].name);
-        if domains.is_empty() {
+        if domains.is_empty() && self.folder.is_none() {
             return Err(bad("bootstrap_domains", "it names no domain".to_owned()));
         }
         if let Some(at) = (0..domains.len()).find(|at| twice(*at)) {
@@ -115,8 +114,33 @@ impl Texts {
     }
 }
 
-/// The domains of a folder, by the names in their policy certificates.
-fn of_folder(dir: &Path) -> Result<Vec<PinnedDomain>, String> {
+impl Bootstrap {
+    /// All domains, those of the folder as it is now with them, each with its policy certificate.
+    pub(crate) fn pinned(&self) -> Result<Vec<(DomainName, PolicyCertificate)>, Failure> {
+        let mut pinned = Vec::new();
+        for domain in &self.domains {
+            pinned.push((domain.name.clone(), read_policy(&domain.policy)?));
+        }
+        let Some(dir) = &self.folder else { return Ok(pinned) };
+        let refused = |what: String| {
+            let next = "see bootstrap_domains_dir in the book's chapter on the configuration";
+            Failure::coded(ErrorCode::Refused, what, next)
+        };
+        for file in certificates_in(dir).map_err(refused)? {
+            let policy = read_policy(&file)?;
+            let name = policy.domain_named().unwrap_or_default().parse::<DomainName>();
+            let name = name.map_err(|_| refused(format!("{} names no domain", file.display())))?;
+            if pinned.iter().any(|(other, _)| *other == name) {
+                return Err(refused(format!("{name} is there twice, the second time in {}", file.display())));
+            }
+            pinned.push((name, policy));
+        }
+        Ok(pinned)
+    }
+}
+
+/// The files of a folder that are policy certificates by their names, in order.
+fn certificates_in(dir: &Path) -> Result<Vec<PathBuf>, String> {
     let fail = |error: std::io::Error| format!("{}: {error}", dir.display());
     let mut files = Vec::new();
     for entry in dir.read_dir().map_err(fail)? {
@@ -127,15 +151,7 @@ fn of_folder(dir: &Path) -> Result<Vec<PinnedDomain>, String> {
     if files.is_empty() {
         return Err(format!("there is no policy certificate, *.pem, in {}", dir.display()));
     }
-    let pinned = |policy: PathBuf| {
-        let certificate = read_policy(&policy).map_err(|failure| failure.message().to_owned())?;
-        let name = certificate
-            .domain_named()
-            .ok_or_else(|| format!("{} names no domain; give it with bootstrap_domains", policy.display()))?;
-        let name = name.parse().map_err(|error| format!("{}: {error}", policy.display()))?;
-        Ok(PinnedDomain { name, policy })
-    };
-    files.into_iter().map(pinned).collect()
+    Ok(files)
 }
 
 /// Each setting as text, in the order of the reference.
