@@ -225,3 +225,30 @@ fn what_isn_t_our_api_is_told() {
         assert_eq!(error["error"]["code"], "protocol");
     }
 }
+
+#[test]
+fn a_value_that_was_kept_before_lengths_were_looked_at_is_named_with_what_removes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("fleet.toml"), "format = 1\n").unwrap();
+    let value = "ab".repeat(32);
+    let policy = json!({"format": 1, "measurement": [{"kind": "sev-snp", "value": value, "label": "web"}]});
+    let shown = json!({
+        "domain": "fleet", "revision": 3, "milan": "refused", "warnings": [], "policy": policy,
+    });
+    for line in ["policy apply fleet.toml --domain fleet", "policy diff fleet.toml --domain fleet"] {
+        // The only request: nothing is put in force.
+        let (heard, output) = asked(dir.path(), line, 200, &shown);
+        assert!(heard.line.starts_with("GET "), "{}", heard.line);
+        assert_eq!(output.status.code(), Some(5), "{line}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let remove = format!("key-admin trust remove --domain fleet --kind sev-snp --measurement {value}");
+        assert!(said.contains(&format!("trusts sev-snp {value}")) && said.contains(&remove), "{said}");
+    }
+    // What can't be any broker's isn't compared, so that another policy can be put in its place.
+    let mut of_broker = shown.clone();
+    of_broker["policy"] = json!({"format": 1, "broker": [{"kind": "sev-snp", "value": value}]});
+    let (_, output) = asked(dir.path(), "policy diff fleet.toml --domain fleet", 200, &of_broker);
+    assert!(output.status.success(), "{output:?}");
+    let (_, output) = asked(dir.path(), "policy show --domain fleet", 200, &shown);
+    assert!(output.status.success() && String::from_utf8(output.stdout).unwrap().contains(&value));
+}

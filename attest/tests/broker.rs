@@ -99,3 +99,17 @@ fn a_broker_s_listing_ends() {
     let expired = AttestError::ExpiredMeasurement { measurement: measurement(0x11), at: 1_800_000_000 };
     assert_eq!(world.attest().err(), Some(expired));
 }
+
+#[test]
+fn what_is_said_of_another_or_no_longer_decides_nothing_about_the_policy_key() {
+    let mut world = world(&[true]);
+    let root = vec![world.platform.root().expect("its root").clone()];
+    let other = ReferenceValue::new(KIND, measurement(0x12), None, root.clone()).expect("a value");
+    let ended = ReferenceValue::new(KIND, measurement(0x11), None, root)
+        .and_then(|value| value.expiring(Some(1_800_000_000)))
+        .expect("a value");
+    for value in [other, ended] {
+        world.policy.brokers.push(BrokerValue { value, may_issue: false });
+    }
+    assert!(world.attest().expect("listed").may_issue());
+}

@@ -9,7 +9,6 @@ use actix::Addr;
 use actix_rt::Arbiter;
 use claviger_attest::PolicyCertificate;
 use claviger_client::cli::Failure;
-use claviger_client::cli::certificates::read_policy;
 use claviger_client::{Error, Options, Pull, Pulled, pull};
 use claviger_proto::{DomainName, ErrorCode, admin};
 use parking_lot::RwLock;
@@ -78,10 +77,7 @@ fn word(result: &Result<bool, Fault>) -> &'static str {
 impl Puller {
     /// Reads the pinned policy certificates.
     pub(crate) fn new(config: Bootstrap, gate: Gate) -> Result<Self, Failure> {
-        let mut pinned = Vec::new();
-        for domain in &config.domains {
-            pinned.push((domain.name.clone(), read_policy(&domain.policy)?));
-        }
+        let pinned = config.pinned()?;
         let waiting = |(domain, _): &(DomainName, _)| admin::PulledDomain {
             domain: domain.clone(),
             state: "waiting".to_owned(),

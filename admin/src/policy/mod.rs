@@ -6,10 +6,10 @@ pub(crate) mod file;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use claviger_attest::{PolicyFile, TrustPolicy};
+use claviger_attest::{PolicyFault, PolicyFile, PolicyFileError, PolicyTable, ReferenceError, TrustPolicy};
 use claviger_client::cli::{Failure, Report, clock};
-use claviger_proto::DomainName;
 use claviger_proto::admin::{self, AppliedPolicy, ApplyPolicy};
+use claviger_proto::{DomainName, ErrorCode};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -84,7 +84,7 @@ pub(crate) async fn run(context: &Context, command: &Policy) -> Result<(), Failu
         Policy::Diff(args) => {
             let (_, new) = file::load(&args.file)?;
             let shown = get(context, &args.domain).await?;
-            let changes = changes(&policy_of(shown.policy)?, &new);
+            let changes = changes(&policy_of(&args.domain, shown.policy)?, &new);
             let warnings = new.warnings(clock::now());
             context.warn(&warnings);
             let (domain, revision) = (args.domain.clone(), shown.revision);
@@ -100,9 +100,11 @@ pub(crate) async fn run(context: &Context, command: &Policy) -> Result<(), Failu
 async fn apply(context: &Context, args: &Apply) -> Result<(), Failure> {
     let (policy, new) = file::load(&args.file)?;
     let before = get(context, &args.domain).await?;
+    // Looked at first: an error changes nothing.
+    let old = policy_of(&args.domain, before.policy)?;
     let request = ApplyPolicy { policy, if_revision: args.if_revision, dry_run: args.dry_run };
     let applied: AppliedPolicy = context.api()?.put(&path(&args.domain), &request).await?;
-    let changes = changes(&policy_of(before.policy)?, &new);
+    let changes = changes(&old, &new);
     context.warn(&applied.warnings);
     context.tell(&Applied { applied, changes })
 }
@@ -115,11 +117,35 @@ fn path(domain: &DomainName) -> String {
     format!("{}/policy", domain::path(domain))
 }
 
-/// What the broker shows is checked as any other file.
-fn policy_of(file: PolicyFile) -> Result<TrustPolicy, Failure> {
-    TrustPolicy::from_file(file).map_err(|error| {
-        let message = format!("the broker's policy can't be read: {error}");
-        Failure::new("protocol", 1, message, "check that both programs are of one version")
+/// What the broker shows is checked as any other file. A measurement that was kept before lengths were looked at is named
+/// with what removes it; a broker's of such a length is nobody's, and goes with the next policy that is applied.
+fn policy_of(domain: &DomainName, file: PolicyFile) -> Result<TrustPolicy, Failure> {
+    TrustPolicy::from_file(file.clone()).or_else(|PolicyFileError { entry, fault }| {
+        let value = entry.and_then(|(table, at)| Some((table, file.value(table, at)?)));
+        match (value, &fault) {
+            (Some((PolicyTable::Broker, _)), PolicyFault::Reference(ReferenceError::Length { .. })) => {
+                let at = entry.map_or(0, |(_, at)| at);
+                policy_of(domain, file.without_broker(at))
+            }
+            (
+                Some((PolicyTable::Measurement, (kind, value))),
+                PolicyFault::Reference(ReferenceError::Length { .. }),
+            ) => {
+                let message = format!(
+                    "the policy in force trusts {kind} {value}, which no machine can have: {fault}; nothing was changed"
+                );
+                let remove = format!(
+                    "remove it: key-admin trust remove --domain {domain} --kind {kind} --measurement {value}"
+                );
+                Err(Failure::coded(ErrorCode::Conflict, message, remove))
+            }
+            (value, fault) => {
+                let value = value.map(|(table, (kind, value))| format!("{} {kind} {value}: ", table.as_str()));
+                let message =
+                    format!("the broker's policy can't be read: {}{fault}", value.unwrap_or_default());
+                Err(Failure::new("protocol", 1, message, "check that both programs are of one version"))
+            }
+        }
     })
 }
 

@@ -39,6 +39,24 @@ pub struct PolicyFile {
 }
 
 impl PolicyFile {
+    /// The kind and the measurement of a table, counted from 0 among those of its name.
+    pub fn value(&self, table: PolicyTable, at: usize) -> Option<(EvidenceKind, Measurement)> {
+        let entries = match table {
+            PolicyTable::Measurement => &self.measurement,
+            PolicyTable::Broker => &self.broker,
+        };
+        entries.get(at).map(|entry| (entry.kind, entry.value))
+    }
+
+    /// The file without this `[[broker]]`, counted from 0; without any other than there are, nothing is gone.
+    #[must_use]
+    pub fn without_broker(mut self, at: usize) -> Self {
+        if at < self.broker.len() {
+            self.broker.remove(at);
+        }
+        self
+    }
+
     /// Replaces each root by what `read` makes of it, such as the contents of the file that it names; in which table,
     /// counted from 0 among those of its name, is said with it.
     pub fn read_roots<E>(

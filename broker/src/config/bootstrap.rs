@@ -1,12 +1,15 @@
 //! Where a broker gets its domains from: another broker.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use claviger_attest::PolicyCertificate;
+use claviger_client::cli::Failure;
+use claviger_client::cli::certificates::read_policy;
 use claviger_client::{Address, Collector};
-use claviger_proto::DomainName;
+use claviger_proto::{DomainName, ErrorCode};
 
 use super::ConfigError;
 
@@ -26,6 +29,8 @@ pub struct Bootstrap {
     pub evidence: Collector,
     /// Which domains, each with its policy certificate.
     pub domains: Vec<PinnedDomain>,
+    /// A folder with the policy certificates of others.
+    pub folder: Option<PathBuf>,
     /// How long after a pull the next one begins.
     pub every: Duration,
 }
@@ -61,6 +66,7 @@ pub(super) struct Texts {
     pub(super) home: Option<String>,
     pub(super) evidence: Option<String>,
     pub(super) domains: Vec<String>,
+    pub(super) folder: Option<PathBuf>,
     pub(super) every: Option<u64>,
 }
 
@@ -69,6 +75,9 @@ impl Texts {
         let bad = |key, what: String| ConfigError::Value { key, what };
         let Some(home) = self.home else {
             let lone = |key| Err(bad(key, "it needs bootstrap, the address of the home broker".to_owned()));
+            if self.folder.is_some() {
+                return lone("bootstrap_domains_dir");
+            }
             return match (self.evidence, self.domains.is_empty(), self.every) {
                 (Some(_), ..) => lone("bootstrap_evidence"),
                 (_, false, _) => lone("bootstrap_domains"),
@@ -85,7 +94,7 @@ impl Texts {
         let domains = self.domains.iter().map(|text| text.parse()).collect::<Result<Vec<PinnedDomain>, _>>();
         let domains = domains.map_err(|what| bad("bootstrap_domains", what))?;
         let twice = |at: usize| domains[..at].iter().any(|other| other.name == domains[at].name);
-        if domains.is_empty() {
+        if domains.is_empty() && self.folder.is_none() {
             return Err(bad("bootstrap_domains", "it names no domain".to_owned()));
         }
         if let Some(at) = (0..domains.len()).find(|at| twice(*at)) {
@@ -99,16 +108,59 @@ impl Texts {
             home: home.parse().map_err(|error| bad("bootstrap", format!("{error}")))?,
             evidence: evidence.parse().map_err(|error| bad("bootstrap_evidence", format!("{error}")))?,
             domains,
+            folder: self.folder,
             every: Duration::from_secs(every),
         }))
     }
 }
 
+impl Bootstrap {
+    /// All domains, those of the folder as it is now with them, each with its policy certificate.
+    pub(crate) fn pinned(&self) -> Result<Vec<(DomainName, PolicyCertificate)>, Failure> {
+        let mut pinned = Vec::new();
+        for domain in &self.domains {
+            pinned.push((domain.name.clone(), read_policy(&domain.policy)?));
+        }
+        let Some(dir) = &self.folder else { return Ok(pinned) };
+        let refused = |what: String| {
+            let next = "see bootstrap_domains_dir in the book's chapter on the configuration";
+            Failure::coded(ErrorCode::Refused, what, next)
+        };
+        for file in certificates_in(dir).map_err(refused)? {
+            let policy = read_policy(&file)?;
+            let name = policy.domain_named().unwrap_or_default().parse::<DomainName>();
+            let name = name.map_err(|_| refused(format!("{} names no domain", file.display())))?;
+            if pinned.iter().any(|(other, _)| *other == name) {
+                return Err(refused(format!("{name} is there twice, the second time in {}", file.display())));
+            }
+            pinned.push((name, policy));
+        }
+        Ok(pinned)
+    }
+}
+
+/// The files of a folder that are policy certificates by their names, in order.
+fn certificates_in(dir: &Path) -> Result<Vec<PathBuf>, String> {
+    let fail = |error: std::io::Error| format!("{}: {error}", dir.display());
+    let mut files = Vec::new();
+    for entry in dir.read_dir().map_err(fail)? {
+        files.push(entry.map_err(fail)?.path());
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "pem"));
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("there is no policy certificate, *.pem, in {}", dir.display()));
+    }
+    Ok(files)
+}
+
 /// Each setting as text, in the order of the reference.
-pub(super) fn values(bootstrap: Option<&Bootstrap>) -> [String; 4] {
-    let Some(Bootstrap { home, evidence, domains, every }) = bootstrap else {
-        return [String::new(), String::new(), String::new(), DEFAULT_EVERY.to_string()];
+pub(super) fn values(bootstrap: Option<&Bootstrap>) -> [String; 5] {
+    let Some(Bootstrap { home, evidence, domains, folder, every }) = bootstrap else {
+        let none = String::new;
+        return [none(), none(), none(), none(), DEFAULT_EVERY.to_string()];
     };
     let domains = domains.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    [home.to_string(), evidence.to_string(), domains, every.as_secs().to_string()]
+    let folder = folder.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
+    [home.to_string(), evidence.to_string(), domains, folder, every.as_secs().to_string()]
 }

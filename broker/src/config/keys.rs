@@ -134,6 +134,12 @@ const OUTER: &[Outer] = &[
         "Which domains it gets, DOMAIN=FILE each; FILE is the domain's policy certificate.",
     ),
     outer(
+        "bootstrap_domains_dir",
+        When::Start,
+        Err("\"/etc/claviger/domains\""),
+        "A folder of policy certificates, *.pem, of further domains that it gets; each certificate names its domain.",
+    ),
+    outer(
         "bootstrap_every",
         When::Start,
         Err("60"),

@@ -132,6 +132,8 @@ pub struct Overrides {
     pub bootstrap_evidence: Option<String>,
     /// `--bootstrap-domain`, repeated
     pub bootstrap_domains: Vec<String>,
+    /// `--bootstrap-domains`
+    pub bootstrap_domains_dir: Option<PathBuf>,
     /// `--log-format`
     pub log_format: Option<LogFormat>,
     /// `--log-filter`
@@ -157,6 +159,7 @@ struct File {
     bootstrap: Option<String>,
     bootstrap_evidence: Option<String>,
     bootstrap_domains: Vec<String>,
+    bootstrap_domains_dir: Option<PathBuf>,
     bootstrap_every: Option<u64>,
     shards: Option<usize>,
     log_format: Option<LogFormat>,
@@ -263,6 +266,7 @@ fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
         } else {
             flags.bootstrap_domains
         },
+        folder: flags.bootstrap_domains_dir.or(file.bootstrap_domains_dir),
         every: file.bootstrap_every,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -175,3 +175,6 @@ fn event(action: &'static str) -> AuditFacts {
         ..AuditFacts::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

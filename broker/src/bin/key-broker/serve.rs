@@ -65,6 +65,9 @@ pub(crate) struct Settings {
     /// A domain to get from home, and the file of its policy certificate; may be repeated.
     #[arg(long, value_name = "DOMAIN=FILE")]
     bootstrap_domain: Vec<String>,
+    /// A folder of policy certificates, *.pem: get the domain that each of them names.
+    #[arg(long, value_name = "DIR", env = "CLAVIGER_BOOTSTRAP_DOMAINS")]
+    bootstrap_domains: Option<PathBuf>,
     /// How logs are written [default: auto].
     #[arg(long, value_enum, env = "CLAVIGER_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -86,6 +89,7 @@ impl Settings {
             bootstrap: self.bootstrap,
             bootstrap_evidence: self.bootstrap_evidence,
             bootstrap_domains: self.bootstrap_domain,
+            bootstrap_domains_dir: self.bootstrap_domains,
             log_format: self.log_format,
             // A variable that is set to nothing is as one that isn't set.
             log_filter: self.log_filter.filter(|text| !text.is_empty()),

@@ -132,6 +132,9 @@ fn an_agent_demands_what_its_broker_runs_and_remembers_it() {
     // Home says nothing of what it runs, and the broker elsewhere something else.
     demand(&world.home, &world.cloud.measurement).failed(3).says(&["measurement"]);
     demand(&cloud, &world.vm.measurement).failed(3).says(&["measurement"]);
+    // No kind of evidence has measurements of this length.
+    let bad = demand(&cloud, &world.cloud.measurement[2..]);
+    bad.failed(2).says(&["--broker-measurement", "64 or 96 lowercase hex digits"]);
     demand(&cloud, &world.cloud.measurement).ok();
     store(&cloud, &world.vm.state, "a", b"secret").run().ok();
     store(&world.home, &world.vm.state, "a", b"secret").run().failed(3).says(&["measurement"]);
@@ -154,8 +157,9 @@ fn an_agent_demands_what_its_broker_runs_and_remembers_it() {
     store(&world.home, &world.vm.state, "a", b"secret").run().failed(3).says(&["measurement"]);
 }
 
-#[test]
-fn t43_an_older_home_is_not_taken() {
+/// An older home than the one that a broker elsewhere knew before it was started for the last time, and this happened to
+/// it before.
+fn an_older_home_is_not_taken(meanwhile: impl FnOnce(&World, &mut Broker)) {
     let mut world = World::new();
     world.list("may-issue = true");
     let saved = world.home.dir().join("saved");
@@ -170,17 +174,84 @@ fn t43_an_older_home_is_not_taken() {
     wait_for(&cloud, "ok");
     world.home.admin("acl preset --domain fleet closed").run().ok();
     wait_for_another(&cloud);
+    cloud.stop();
+    meanwhile(&world, &mut cloud);
 
     world.home.stop();
     fs::remove_dir_all(world.home.data_dir()).unwrap();
     copy(&saved, &world.home.data_dir());
     world.home.serve();
-    cloud.stop();
     cloud.configure(bootstrap(&world.home, &world.fleet, &simulated(&world.cloud)));
     cloud.serve();
     let told = wait_for(&cloud, "not-taken");
     assert!(told["why"].as_str().unwrap().contains("older"), "{told}");
     assert_eq!(cloud.admin("domain show fleet").run().ok()["preset"], "closed");
+}
+
+#[test]
+fn t43_an_older_home_is_not_taken() {
+    an_older_home_is_not_taken(|_, _| ());
+}
+
+#[test]
+fn t43_nor_by_a_broker_that_got_only_another_domain_meanwhile() {
+    an_older_home_is_not_taken(|world, cloud| {
+        let other = Fleet::create(&world.home, "other", "members");
+        apply(&world.home, &other, &listed("broker", &world.cloud, ""));
+        cloud.configure(bootstrap(&world.home, &other, &simulated(&world.cloud)));
+        cloud.serve();
+        wait_for(cloud, "ok");
+        assert_eq!(cloud.admin("domain show fleet").run().ok()["preset"], "closed");
+        cloud.admin("domain delete fleet").run().failed(5).is("conflict");
+        cloud.stop();
+    });
+}
+
+#[test]
+fn the_policy_certificates_of_a_folder_name_their_domains() {
+    let world = World::new();
+    world.list("");
+    let folder = world.home.dir().join("domains");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(&world.fleet.policy_cert, folder.join("whatever.pem")).unwrap();
+    fs::write(folder.join("README"), "not a certificate").unwrap();
+    let config = bootstrap(&world.home, &world.fleet, &simulated(&world.cloud));
+    let config = config.lines().filter(|line| !line.starts_with("bootstrap_domains ")).collect::<Vec<_>>();
+    let config =
+        format!("{}\nbootstrap_domains_dir = {:?}\n", config.join("\n"), folder.display().to_string());
+    let cloud = Broker::start_with(Setup { config, ..Setup::default() });
+    assert_eq!(wait_for(&cloud, "ok")["domain"], "fleet");
+    assert_eq!(cloud.admin("domain show fleet").run().ok()["preset"], "members");
+}
+
+#[test]
+fn a_broker_elsewhere_is_nobody_s_home() {
+    let world = World::new();
+    world.list("may-issue = true");
+    let cloud = world.start();
+    wait_for(&cloud, "ok");
+    let third = start(&cloud, &world.fleet, &simulated(&world.cloud));
+    let told = wait_for(&third, "refused");
+    assert!(told["why"].as_str().unwrap().contains("ask that one"), "{told}");
+    assert_eq!(third.admin("domain list").run().ok()["domains"], serde_json::json!([]));
+}
+
+#[test]
+fn what_fails_is_tried_again_soon_however_seldom_home_is_looked_at() {
+    let world = World::new();
+    let config = bootstrap(&world.home, &world.fleet, &simulated(&world.cloud)).replace("= 1\n", "= 86400\n");
+    let cloud = Broker::start_with(Setup { config, ..Setup::default() });
+    wait_for(&cloud, "refused");
+    let last_ok = || {
+        let (_, page) = cloud.page("/metrics");
+        let line =
+            page.lines().find(|line| line.starts_with("claviger_bootstrap_last_ok_timestamp_seconds "));
+        line.is_some_and(|line| !line.ends_with(" 0"))
+    };
+    assert!(!last_ok(), "it was never got");
+    world.list("");
+    wait_for(&cloud, "ok");
+    assert!(last_ok());
 }
 
 #[test]

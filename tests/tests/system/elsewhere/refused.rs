@@ -133,11 +133,34 @@ fn state_as(world: &World, own: &claviger_tests::channel::Credentials) -> TrustR
 }
 
 #[test]
+fn the_list_of_brokers_is_the_one_of_when_the_evidence_comes() {
+    let world = World::new();
+    world.list("may-issue = true");
+    let mut admission = Admission::begin(&world.home, &world.fleet);
+    apply(&world.home, &world.fleet, &listed("measurement", &world.vm, ""));
+    let bound = binding(&admission, Role::Broker, Purpose::Enroll);
+    let evidence = world.cloud.evidence(&admission.spki(), &bound);
+    let answer = admission.send(&request(evidence, ENROLLMENT));
+    assert_eq!((answer.status(), answer.code()), ("failed", "attestation-refused"));
+}
+
+#[test]
 fn bad_settings_start_nothing() {
     let world = World::new();
     let good = claviger_tests::elsewhere::bootstrap(&world.home, &world.fleet, &simulated(&world.cloud));
     let without = |key: &str| {
         good.lines().filter(|line| !line.starts_with(&format!("{key} "))).collect::<Vec<_>>().join("\n")
+    };
+    let made = |name: &str| {
+        let dir = world.home.dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        dir
+    };
+    let (bare, folder, foreign) = (made("bare"), made("folder"), made("foreign"));
+    fs::copy(&world.fleet.policy_cert, folder.join("a.pem")).unwrap();
+    fs::copy(&world.vm.root, foreign.join("a.pem")).unwrap();
+    let in_folder = |dir: &std::path::Path| {
+        format!("{}\nbootstrap_domains_dir = {:?}", without("bootstrap_domains"), dir.display().to_string())
     };
     let missing = good.replace("policy-cert", "no-such");
     for (config, says) in [
@@ -147,6 +170,13 @@ fn bad_settings_start_nothing() {
         (good.replace("= 1\n", "= 0\n"), "between 1 and 86400"),
         (good.replace("simulated-enclave:", "other:"), "evidence comes from"),
         (missing, "can't be got from home"),
+        (in_folder(&bare), "there is no policy certificate"),
+        (
+            format!("{}\n{}", good.trim_end(), in_folder(&folder).lines().last().unwrap()),
+            "fleet is there twice",
+        ),
+        (in_folder(&folder).lines().last().unwrap().to_owned(), "it needs bootstrap"),
+        (in_folder(&foreign), "is no policy certificate"),
     ] {
         let mut broker = claviger_tests::broker::Broker::init(claviger_tests::broker::Setup::default());
         broker.configure(config.clone());

@@ -59,7 +59,7 @@ fn a_broker_elsewhere_proves_what_it_runs_and_its_agents_demand_it() {
     let fleet = Fleet::create(&home, "fleet", "members");
     let (far, vm) = (machine(0xb0), machine(0x5a));
     let listed = far.policy_entry("far").replace("[[measurement]]", "[[broker]]") + "may-issue = true\n";
-    apply(&home, &fleet, &(listed + vm.policy_entry("vm").as_str()));
+    apply(&home, &fleet, &format!("{listed}{}", vm.policy_entry("vm")));
     let broker = start(&home, &fleet, &far.evidence_option());
     wait_for(&broker, "ok");
     let state = vm.root().with_file_name("state");
@@ -75,4 +75,9 @@ fn a_broker_elsewhere_proves_what_it_runs_and_its_agents_demand_it() {
     let impostor = start(&home, &fleet, &vm.evidence_option());
     let told = wait_for(&impostor, "refused");
     assert!(told["why"].as_str().unwrap().contains("[[broker]]"), "{told}");
+
+    // What the domain demands of platforms it demands of brokers'.
+    apply(&home, &fleet, &format!("{listed}[sev-snp]\nminimum-guest-svn = 4000000000\n"));
+    wait_for(&broker, "refused");
+    assert!(home.log().contains("by the rule guest-svn "), "{}", home.log());
 }

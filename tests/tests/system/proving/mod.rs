@@ -2,6 +2,7 @@
 
 mod clients;
 mod freshness;
+mod places;
 mod principals;
 
 use claviger_tests::broker::Broker;
