@@ -5,7 +5,7 @@ use super::*;
 use crate::kind::sev_snp::SnpRequirements;
 
 fn found(demand: &[InstanceWay], snp: &SnpRequirements, machine: &MachineClaims) -> Option<Instance> {
-    instance(&InstanceDemand::new(demand.to_vec()).expect("a demand"), snp, machine, None)
+    instance(&InstanceDemand::new(demand.to_vec()).expect("a demand"), snp, machine)
 }
 
 fn block(key: u8) -> IdBlock {
@@ -43,9 +43,13 @@ fn nothing_that_isn_t_demanded_makes_an_instance_but_a_ticket_does() {
 }
 
 #[test]
-fn t38_host_data_is_a_ticket_s_id_only_where_tickets_are_demanded_and_none_when_it_is_zero() {
+fn t38_host_data_is_a_ticket_only_where_tickets_are_demanded_and_none_when_it_is_zero() {
     let instance = found(&[InstanceWay::Ticket], &listing(), &whole()).expect("an instance");
-    assert_eq!((instance.id(), instance.spends), (&[3; 32][..], true), "it has to be spent like any other");
+    assert_eq!(
+        (instance.id(), instance.spends),
+        (&sha256(&[3; 32])[..], true),
+        "it has to be spent like any other"
+    );
     let zero = MachineClaims { host_data: Some([0; 32]), ..whole() };
     assert_eq!(found(&[InstanceWay::Ticket], &listing(), &zero), None);
     let silent = MachineClaims { host_data: None, ..whole() };
@@ -111,7 +115,7 @@ fn a_label_is_never_in_the_form_of_an_id() {
 #[test]
 fn user_data_carries_a_whole_ticket_or_none() {
     let with = |ticket: &[u8]| EvidenceUserData { ticket: Some(ticket.to_vec()) }.encode_to_vec();
-    assert_eq!(ticket_of(&with(&[7; 32])), Ok(Some(sha256(&[7; 32]))));
+    assert_eq!(ticket_of(&with(&[7; 32])), Ok(Some(sha256(&sha256(&[7; 32])))));
     assert_eq!(ticket_of(&[]), Ok(None));
     for bad in [with(&[7; 31]), with(&[7; 33]), with(&[]), vec![0xff; 3], vec![0; MAX_USER_DATA + 1]] {
         assert!(ticket_of(&bad).is_err());
