@@ -121,3 +121,24 @@ fn user_data_carries_a_whole_ticket_or_none() {
         assert!(ticket_of(&bad).is_err());
     }
 }
+
+#[test]
+fn t39_a_renewal_shows_the_chip_or_block_of_its_certificate_where_the_domain_demands_one() {
+    use InstanceWay::{Chip, IdBlock, Ticket};
+    let shows = |ways: &[InstanceWay], machine: &MachineClaims, kept: [u8; 32]| {
+        let demand = InstanceDemand::new(ways.to_vec()).expect("a demand");
+        still_shows(&demand, &listing(), machine, &Instance::known(kept))
+    };
+    let (chip, block) = (sha256(&[4; 64]), block(5).instance());
+    for (ways, kept) in [(&[Chip][..], chip), (&[IdBlock], block), (&[IdBlock, Chip], chip)] {
+        assert!(shows(ways, &whole(), kept), "{ways:?}");
+        assert!(!shows(ways, &whole(), [9; 32]), "{ways:?}");
+        let mixed: Vec<_> = [Ticket].iter().chain(ways).copied().collect();
+        assert!(!shows(&mixed, &whole(), ticket_id(&[3; 32])), "host data makes nobody a ticket's instance");
+        let elsewhere = MachineClaims { chip_id: Some([8; 64]), id_block: None, ..whole() };
+        assert!(!shows(ways, &elsewhere, kept), "{ways:?}");
+    }
+    for ways in [&[][..], &[Ticket]] {
+        assert!(shows(ways, &whole(), [9; 32]), "nothing that lasts is demanded");
+    }
+}
