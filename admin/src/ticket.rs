@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use claviger_attest::{TICKET, sha256};
+use claviger_attest::{TICKET, ticket_host_data, ticket_id};
 use claviger_client::cli::{Failure, Report, Table, clock};
 use claviger_client::files::write_new_private;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{self, CreateTickets};
+use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -32,8 +33,10 @@ Examples:
   key-admin ticket create --domain fleet --label vm-7 --out vm-7.ticket
   key-admin ticket create --domain fleet --count 20 --expires-in 2h
 
-The ticket is a secret of the machine that it is for; the broker is told its SHA-256 only, which is its id and the
-instance that it makes. A machine shows it (key-client enroll --ticket-file), or its host gives the id as host data.")]
+The ticket is a secret of the machine that it is for; the broker is told its id only, which is the instance that it
+makes. A machine shows the ticket (key-client enroll --ticket-file), which is the stronger way: or it is launched with
+the host data that is shown beside the ticket (SHA-256 of its bytes; the id is the SHA-256 of that), which whoever
+launches machines there can see and use.")]
 pub(crate) struct Create {
     /// The domain
     #[arg(long, value_name = "DOMAIN")]
@@ -87,7 +90,8 @@ fn path(domain: &DomainName) -> String {
 async fn create(context: &Context, args: &Create) -> Result<(), Failure> {
     let api = context.api()?;
     let tickets = (0..args.count).map(|_| random_ticket()).collect::<Result<Vec<_>, _>>()?;
-    let ids = tickets.iter().map(|ticket| hex::encode(sha256(ticket.as_slice()))).collect();
+    let ids =
+        tickets.iter().map(|ticket| hex::encode(ticket_id(&ticket_host_data(ticket.as_slice())))).collect();
     // Before the broker knows them: a ticket whose file can't be written never was one.
     if let Some(out) = &args.out {
         let lines = tickets.iter().map(|ticket| Zeroizing::new(hex::encode(ticket.as_slice()) + "\n"));
@@ -116,15 +120,29 @@ fn random_ticket() -> Result<Zeroizing<[u8; TICKET]>, Failure> {
 /// A ticket on its way to who asked for it.
 struct Shown(Zeroizing<[u8; TICKET]>);
 
+impl Shown {
+    fn ticket(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(self.0.as_slice()))
+    }
+
+    /// As good as the ticket where the domain demands one.
+    fn host_data(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(ticket_host_data(self.0.as_slice())))
+    }
+}
+
 impl Serialize for Shown {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Zeroizing::new(hex::encode(self.0.as_slice())))
+        let mut shown = serializer.serialize_struct("Shown", 2)?;
+        shown.serialize_field("ticket", self.ticket().as_str())?;
+        shown.serialize_field("host_data", self.host_data().as_str())?;
+        shown.end()
     }
 }
 
 #[derive(Serialize)]
 struct Made {
-    #[serde(rename = "ticket", skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
     shown: Option<Shown>,
     #[serde(flatten)]
     ticket: admin::Ticket,
@@ -141,7 +159,10 @@ impl Report for Created {
     fn text(&self) -> String {
         let mut lines = Vec::new();
         for Made { shown, ticket } in &self.tickets {
-            lines.extend(shown.as_ref().map(|ticket| format!("ticket {}", hex::encode(ticket.0.as_slice()))));
+            if let Some(shown) = shown {
+                lines.push(format!("ticket {}", shown.ticket().as_str()));
+                lines.push(format!("  host data {}", shown.host_data().as_str()));
+            }
             let label = ticket.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
             lines.push(format!(
                 "  id {}{label}, good once, until {}",

@@ -42,7 +42,8 @@ pub(crate) struct Add {
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
     /// The platform's root: a public or private key (PEM or key_message), of which only the public half
-    /// is sent. Without it: every root that the domain already names for this kind
+    /// is sent. Without it: for sev-snp, AMD's own roots; for simulated-enclave, every root that the domain names
+    /// for that kind already
     #[arg(long, value_name = "FILE")]
     attest_root: Option<PathBuf>,
     /// Until when to trust it, in RFC 3339 (2027-03-31T00:00:00Z); without it, without an end, also where it had one

@@ -69,6 +69,12 @@ pub enum AttestError {
         "the evidence is of a machine that runs something else, or elsewhere, than this channel's certificate says"
     )]
     OtherMachine,
+    /// A renewal on another chip, or under another ID block, than the certificate that it is for.
+    #[error(
+        "the machine isn't the instance that its certificate names, and which the domain has every renewal show (by its \
+         chip or ID block); enrol anew"
+    )]
+    OtherInstance,
     /// Nobody in the domain trusts what runs there.
     #[error(
         "measurement {0} isn't trusted in this domain; its owner adds it with `key-admin trust add`, if it should be"
@@ -133,8 +139,12 @@ impl AttestError {
                 "if the platform is to be trusted, name its root (key-admin trust add --root)"
             }
             Self::Endorsement(_) => "look at what lies in vcek_dirs and in crl_dir, and mend it",
+            Self::OtherInstance => {
+                "if the machine was moved, or launched with another ID block, it enrols anew (key-client enroll); if it \
+                 wasn't, its state directory was copied"
+            }
             Self::NoInstance(_) => {
-                "give the machine what the domain demands (a ticket: key-admin ticket issue), or change [instance] in \
+                "give the machine what the domain demands (a ticket: key-admin ticket create), or change [instance] in \
                  the policy"
             }
             Self::NotYetValid(_) | Self::Expired(_) => {
@@ -235,6 +245,11 @@ pub enum PrincipalError {
     /// A certificate that isn't good, the principal's own or one between it and the trusted one.
     #[error("the principal's credentials are refused: {0}")]
     Certificate(CertificateError),
+    /// An authority's certificate where the principal's own belongs.
+    #[error(
+        "a certificate authority's certificate was presented as the principal's own; the principal's own comes first"
+    )]
+    Authority,
     /// One of them whose time hasn't come.
     #[error("the principal's credentials aren't valid yet; check the clocks")]
     NotYetValid,
@@ -262,6 +277,7 @@ impl From<CertificateError> for PrincipalError {
         match error {
             CertificateError::NotYetValid => Self::NotYetValid,
             CertificateError::Expired => Self::Expired,
+            CertificateError::Authority => Self::Authority,
             error => Self::Certificate(error),
         }
     }
@@ -381,6 +397,20 @@ pub enum ReferenceError {
     /// A root that isn't a supported public key.
     #[error("a root is a P-256, P-384 or RSA public key of at least 2048 bits")]
     Root,
+    /// One measurement under several labels, of which every machine that runs it would have all.
+    #[error(
+        "measurement {0} is listed with another label, or without one: a label belongs to the measurement, whatever its \
+         VMPL and roots; give all its entries the same label, or none (to change it: key-admin policy apply, or trust \
+         remove and then trust add)"
+    )]
+    Labels(Measurement),
+    /// AMD's own roots and named ones in one entry: either would silently take the other's place.
+    #[error(
+        "measurement {0} is trusted already, under {known}; roots that are named stand in the place of AMD's own, so to \
+         change them: key-admin policy apply, or trust remove and then trust add",
+        known = if *.1 { "roots that are named" } else { "AMD's own roots" }
+    )]
+    MixedRoots(Measurement, bool),
     /// A demand that says something twice, or nothing.
     #[error(
         "demand is \"none\", \"ticket\", \"id-block\", \"chip\", or a list of the last three, none twice"

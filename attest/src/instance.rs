@@ -21,13 +21,25 @@ use crate::reference::is_label;
 /// Bytes of a launch ticket.
 pub const TICKET: usize = 32;
 
-/// A launch ticket's id, its SHA-256. The ticket itself is known to who made it and to the machine.
+/// A launch ticket's id: SHA-256 of its [host data](ticket_host_data). It is in lists, names and logs, so neither the
+/// ticket nor the host data can be made of it.
 pub type TicketId = [u8; 32];
+
+/// What a host gives as `HOST_DATA` to the machine that a ticket is for: the ticket's SHA-256. Whoever sees it can
+/// launch that machine, or another in its place, until the ticket is used.
+pub fn ticket_host_data(ticket: &[u8]) -> [u8; 32] {
+    sha256(ticket)
+}
+
+/// The id of the ticket that this host data stands for.
+pub fn ticket_id(host_data: &[u8; 32]) -> TicketId {
+    sha256(host_data)
+}
 
 /// What evidence says of the machine itself, beside what runs on it. What a kind doesn't say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MachineClaims {
-    /// SHA-256 of the launch ticket in the evidence's user data.
+    /// The id of the launch ticket in the evidence's user data.
     pub ticket: Option<TicketId>,
     /// What the host gave the machine at its launch (SEV-SNP ABI, `HOST_DATA`).
     pub host_data: Option<[u8; 32]>,
@@ -230,47 +242,78 @@ pub fn is_instance_label(text: &str) -> bool {
     is_label(text) && !is_id
 }
 
+/// A machine that renews its certificate.
+#[derive(Clone, Copy, Debug)]
+pub struct Renews<'a> {
+    /// Whose certificate it is.
+    pub peer: &'a Peer,
+    /// Whether that certificate's instance is one of the domain's launch tickets.
+    pub by_ticket: bool,
+}
+
+impl Renews<'_> {
+    /// The instance of the certificate.
+    fn kept(&self) -> Option<Instance> {
+        let extension = self.peer.extension()?;
+        let id = extension.instance.clone()?;
+        Some(Instance { id, label: extension.instance_label.clone(), spends: false })
+    }
+}
+
 /// Who it is, by what its evidence says and, where it renews, by its certificate of before.
 pub(crate) fn identify(
     demand: &InstanceDemand,
     snp: &SnpRequirements,
     attested: Attested,
-    renews: Option<&Peer>,
+    renews: Option<Renews<'_>>,
 ) -> Result<Identified, AttestError> {
-    // A ticket that nobody takes would be good for another machine yet.
-    if attested.machine().ticket.is_some() && renews.and_then(Peer::instance).is_some() {
-        let why = "a machine that is an instance already renews without a launch ticket";
-        return Err(AttestError::Statement { part: "user data", why });
+    if let Some((kept, renews)) = renews.and_then(|renews| Some((renews.kept()?, renews))) {
+        // A ticket that nobody takes would be good for another machine yet.
+        if attested.machine().ticket.is_some() {
+            let why = "a machine that is an instance already renews without a launch ticket";
+            return Err(AttestError::Statement { part: "user data", why });
+        }
+        // A ticket was shown once and is spent, so the machine's key stands for it. A chip or a block is shown by all
+        // evidence, so a copy of the key elsewhere shows another.
+        if !renews.by_ticket && !still_shows(demand, snp, attested.machine(), &kept) {
+            return Err(AttestError::OtherInstance);
+        }
+        return Ok(Identified { attested, instance: Some(kept) });
     }
-    let instance = instance(demand, snp, attested.machine(), renews);
+    let instance = instance(demand, snp, attested.machine());
     if instance.is_none() && !demand.is_none() {
         return Err(AttestError::NoInstance(demand.clone()));
     }
     Ok(Identified { attested, instance })
 }
 
-fn instance(
+/// Whether the machine shows that instance yet, in one of the ways of the demand that every evidence can show.
+fn still_shows(
     demand: &InstanceDemand,
     snp: &SnpRequirements,
     machine: &MachineClaims,
-    renews: Option<&Peer>,
-) -> Option<Instance> {
-    // Who asks has proved to be that instance: its leaf says so, and the channel proved the leaf's key.
-    if let Some(kept) = renews.and_then(Peer::extension).and_then(|extension| {
-        let id = extension.instance.clone()?;
-        Some(Instance { id, label: extension.instance_label.clone(), spends: false })
-    }) {
-        return Some(kept);
-    }
+    kept: &Instance,
+) -> bool {
+    let mut lasting = demand.ways().iter().filter(|way| **way != InstanceWay::Ticket).peekable();
+    let asks = lasting.peek().is_some();
+    !asks || lasting.any(|way| shown(*way, snp, machine).is_some_and(|shown| shown.id == kept.id))
+}
+
+fn instance(demand: &InstanceDemand, snp: &SnpRequirements, machine: &MachineClaims) -> Option<Instance> {
     // Who brings a ticket means it to be taken, whether the domain demands one or not.
     if let Some(ticket) = machine.ticket {
         return Some(Instance { spends: true, ..Instance::known(ticket) });
     }
-    demand.ways().iter().find_map(|way| match way {
+    demand.ways().iter().find_map(|way| shown(*way, snp, machine))
+}
+
+/// Which machine it is in this way, if it shows that.
+fn shown(way: InstanceWay, snp: &SnpRequirements, machine: &MachineClaims) -> Option<Instance> {
+    match way {
         // Host data is the host's word: all zero is none, and only a domain that demands tickets reads it as one.
         InstanceWay::Ticket => {
-            let ticket = machine.host_data.filter(|data| *data != [0; 32])?;
-            Some(Instance { spends: true, ..Instance::known(ticket) })
+            let data = machine.host_data.filter(|data| *data != [0; 32])?;
+            Some(Instance { spends: true, ..Instance::known(ticket_id(&data)) })
         }
         InstanceWay::IdBlock => {
             let block = machine.id_block.as_ref()?;
@@ -283,7 +326,7 @@ fn instance(
             let listed = snp.chips.as_ref()?.contains(&known) && !snp.denied_chips.contains(&known);
             listed.then(|| Instance::known(sha256(&chip)))
         }
-    })
+    }
 }
 
 /// The id of the launch ticket in a serialized [`EvidenceUserData`], if there is one in it.
@@ -298,7 +341,7 @@ pub(crate) fn ticket_of(user_data: &[u8]) -> Result<Option<TicketId>, AttestErro
     if ticket.len() != TICKET {
         return Err(AttestError::Statement { part: PART, why: "a launch ticket has 32 bytes" });
     }
-    Ok(Some(sha256(ticket)))
+    Ok(Some(ticket_id(&ticket_host_data(ticket))))
 }
 
 #[cfg(test)]

@@ -36,8 +36,8 @@ pub use error::{
     AttestError, CertificateError, IssueError, KeyError, PolicyError, PrincipalError, ReferenceError,
 };
 pub use instance::{
-    IdBlock, Identified, Instance, InstanceDemand, InstanceWay, MachineClaims, TICKET, TicketId,
-    is_instance_label,
+    IdBlock, Identified, Instance, InstanceDemand, InstanceWay, MachineClaims, Renews, TICKET, TicketId,
+    is_instance_label, ticket_host_data, ticket_id,
 };
 pub use key::{KeyAlgorithm, SigningKey};
 pub use kind::EvidenceKind;

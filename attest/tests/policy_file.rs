@@ -100,8 +100,35 @@ fn the_same_twice_is_a_mistake_and_so_is_a_contradiction() {
     let mut other = entry(3);
     other["expires"] = "2027-03-31T00:00:00Z".into();
     assert_eq!(fault(file(&[entry(2), entry(3), other.clone()])), (Some(2), PolicyFault::Contradiction(2)));
-    other["label"] = "web".into();
-    assert!(read(file(&[entry(2), entry(3), other])).is_ok(), "another label is another entry");
+    other["kind"] = "sev-snp".into();
+    other["value"] = "03".repeat(48).into();
+    assert!(read(file(&[entry(2), entry(3), other])).is_ok(), "another measurement is another entry");
+}
+
+#[test]
+fn a_measurement_has_one_label_whatever_its_vmpl_and_roots() {
+    let snp = |vmpl: u8, label: Option<&str>, roots: &[String]| {
+        let mut entry = json!({"kind": "sev-snp", "value": "02".repeat(48), "vmpl": vmpl, "roots": roots});
+        if let Some(label) = label {
+            entry["label"] = label.into();
+        }
+        entry
+    };
+    let file = |a: &Value, b: &Value| json!({"format": 1, "measurement": [entry(9), a, b]});
+    let deployment = snp(0, Some("deployment"), &[]);
+    let own = [ROOTS[0].to_pem()];
+    for other in [
+        snp(2, Some("untrusted-guest"), &[]),
+        snp(0, Some("test"), &own),
+        snp(2, None, &[]),
+        snp(0, None, &own),
+    ] {
+        let refused = (Some(2), PolicyFault::Labels(2));
+        assert_eq!(fault(file(&deployment, &other)), refused);
+        assert_eq!(fault(file(&other, &deployment)), refused);
+    }
+    assert!(read(file(&deployment, &snp(2, Some("deployment"), &[]))).is_ok());
+    assert!(read(file(&snp(0, None, &[]), &snp(2, None, &own))).is_ok());
 }
 
 #[test]
@@ -192,7 +219,11 @@ fn policies() -> impl Strategy<Value = TrustPolicy> {
             let same = |known: &BrokerValue| {
                 known.value.measurement() == value.measurement() && known.value.label() == value.label()
             };
+            let relabelled = |known: &ReferenceValue| {
+                known.measurement() == value.measurement() && known.label() != value.label()
+            };
             match broker {
+                None if policy.references.iter().any(relabelled) => {}
                 None => _ = policy.references.add(value),
                 Some(_) if policy.brokers.iter().any(same) => {}
                 Some(may_issue) => policy.brokers.push(BrokerValue { value, may_issue }),

@@ -144,8 +144,8 @@ fn t10_credentials_with_one_thing_wrong_are_nobody_s() {
     assert_eq!(usage(|params| params.key_usages = vec![KeyUsagePurpose::KeyAgreement]), wrong);
     let server = usage(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]);
     assert_eq!(server, wrong);
-    assert_eq!(usage(ca), PrincipalError::Certificate(CertificateError::Authority));
-    assert_eq!(refused(&[&root]), PrincipalError::Certificate(CertificateError::Authority), "itself");
+    assert_eq!(usage(ca), PrincipalError::Authority);
+    assert_eq!(refused(&[&root]), PrincipalError::Authority, "itself");
     let twice = certificate("dev", Some(&root), |params| {
         params.distinguished_name.push(DnType::OrganizationName, "x");
     });

@@ -52,6 +52,37 @@ fn t12_labels_are_plain_words() {
 }
 
 #[test]
+fn a_measurement_under_several_labels_is_refused_and_one_that_was_kept_so_has_none() {
+    let mut values = ReferenceValues::default();
+    values.add(value(1, Some("deployment"), &[root()]).expect("fine"));
+    values.add(value(2, Some("web"), &[root()]).expect("fine"));
+    values.check_labels().expect("one each");
+    for other in [Some("test"), None] {
+        let mut values = values.clone();
+        let other = value(1, other, &[root()]).expect("fine").expiring(Some(5)).expect("a time");
+        values.add(other.with_vmpl(2));
+        assert_eq!(values.check_labels(), Err(ReferenceError::Labels(measurement(1))));
+        for now in [0, 9] {
+            assert_eq!(values.labels(now).map(|(_, label)| label).collect::<Vec<_>>(), ["web"]);
+        }
+    }
+}
+
+#[test]
+fn amd_s_own_roots_and_named_ones_are_never_joined() {
+    let measurement = Measurement::from_bytes(&[4; 48]).expect("fine");
+    let snp = |roots| ReferenceValue::new(EvidenceKind::SevSnp, measurement, None, roots).expect("fine");
+    for (known, added) in [(vec![], vec![root()]), (vec![root()], vec![])] {
+        let mut values = ReferenceValues::default();
+        values.add(snp(known.clone()));
+        let refused = Err(ReferenceError::MixedRoots(measurement, !known.is_empty()));
+        assert_eq!(values.check_roots(&snp(added.clone())), refused);
+        values.check_roots(&snp(known)).expect("of the same sort");
+        values.check_roots(&snp(added).with_vmpl(1)).expect("an entry of its own");
+    }
+}
+
+#[test]
 fn values_are_added_joined_found_and_removed() {
     let (one, other) = (root(), root());
     let mut values = ReferenceValues::default();

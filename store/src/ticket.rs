@@ -1,6 +1,6 @@
 //! Launch tickets: what is kept of them, and how it is read.
 //!
-//! Only a ticket's SHA-256 comes here. Each is a record of its own; the head of the domain's trail carries a keyed sum
+//! Only a ticket's id comes here, of which neither the ticket nor its host data can be made. Each is a record of its own; the head of the domain's trail carries a keyed sum
 //! over all of them, so that one that was put back from an older state is found when the store is opened.
 
 use prost::Message as _;
@@ -12,7 +12,7 @@ use crate::layout;
 use crate::seal::{Aad, RecordKind};
 use crate::store::scan_all;
 
-/// A launch ticket's id: its SHA-256.
+/// A launch ticket's id: the SHA-256 of the SHA-256 of the ticket, which is its host data.
 pub type TicketId = [u8; 32];
 
 /// A launch ticket, as the broker knows it.

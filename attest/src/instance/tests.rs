@@ -5,7 +5,7 @@ use super::*;
 use crate::kind::sev_snp::SnpRequirements;
 
 fn found(demand: &[InstanceWay], snp: &SnpRequirements, machine: &MachineClaims) -> Option<Instance> {
-    instance(&InstanceDemand::new(demand.to_vec()).expect("a demand"), snp, machine, None)
+    instance(&InstanceDemand::new(demand.to_vec()).expect("a demand"), snp, machine)
 }
 
 fn block(key: u8) -> IdBlock {
@@ -43,9 +43,13 @@ fn nothing_that_isn_t_demanded_makes_an_instance_but_a_ticket_does() {
 }
 
 #[test]
-fn t38_host_data_is_a_ticket_s_id_only_where_tickets_are_demanded_and_none_when_it_is_zero() {
+fn t38_host_data_is_a_ticket_only_where_tickets_are_demanded_and_none_when_it_is_zero() {
     let instance = found(&[InstanceWay::Ticket], &listing(), &whole()).expect("an instance");
-    assert_eq!((instance.id(), instance.spends), (&[3; 32][..], true), "it has to be spent like any other");
+    assert_eq!(
+        (instance.id(), instance.spends),
+        (&sha256(&[3; 32])[..], true),
+        "it has to be spent like any other"
+    );
     let zero = MachineClaims { host_data: Some([0; 32]), ..whole() };
     assert_eq!(found(&[InstanceWay::Ticket], &listing(), &zero), None);
     let silent = MachineClaims { host_data: None, ..whole() };
@@ -111,9 +115,30 @@ fn a_label_is_never_in_the_form_of_an_id() {
 #[test]
 fn user_data_carries_a_whole_ticket_or_none() {
     let with = |ticket: &[u8]| EvidenceUserData { ticket: Some(ticket.to_vec()) }.encode_to_vec();
-    assert_eq!(ticket_of(&with(&[7; 32])), Ok(Some(sha256(&[7; 32]))));
+    assert_eq!(ticket_of(&with(&[7; 32])), Ok(Some(sha256(&sha256(&[7; 32])))));
     assert_eq!(ticket_of(&[]), Ok(None));
     for bad in [with(&[7; 31]), with(&[7; 33]), with(&[]), vec![0xff; 3], vec![0; MAX_USER_DATA + 1]] {
         assert!(ticket_of(&bad).is_err());
+    }
+}
+
+#[test]
+fn t39_a_renewal_shows_the_chip_or_block_of_its_certificate_where_the_domain_demands_one() {
+    use InstanceWay::{Chip, IdBlock, Ticket};
+    let shows = |ways: &[InstanceWay], machine: &MachineClaims, kept: [u8; 32]| {
+        let demand = InstanceDemand::new(ways.to_vec()).expect("a demand");
+        still_shows(&demand, &listing(), machine, &Instance::known(kept))
+    };
+    let (chip, block) = (sha256(&[4; 64]), block(5).instance());
+    for (ways, kept) in [(&[Chip][..], chip), (&[IdBlock], block), (&[IdBlock, Chip], chip)] {
+        assert!(shows(ways, &whole(), kept), "{ways:?}");
+        assert!(!shows(ways, &whole(), [9; 32]), "{ways:?}");
+        let mixed: Vec<_> = [Ticket].iter().chain(ways).copied().collect();
+        assert!(!shows(&mixed, &whole(), ticket_id(&[3; 32])), "host data makes nobody a ticket's instance");
+        let elsewhere = MachineClaims { chip_id: Some([8; 64]), id_block: None, ..whole() };
+        assert!(!shows(ways, &elsewhere, kept), "{ways:?}");
+    }
+    for ways in [&[][..], &[Ticket]] {
+        assert!(shows(ways, &whole(), [9; 32]), "nothing that lasts is demanded");
     }
 }

@@ -165,6 +165,12 @@ pub enum PolicyFault {
         "it contradicts number {0}: same kind, value, label and vmpl, and something else about it; keep one"
     )]
     Contradiction(usize),
+    /// The same measurement under several labels.
+    #[error(
+        "it has another label than number {0}, which is about the same value (one of them may have none): a label \
+         belongs to the measurement, whatever its VMPL and roots; give both the same label, or none"
+    )]
+    Labels(usize),
     /// Something that only a broker may do.
     #[error("may-issue is about brokers, and stands in a [[broker]] table only")]
     NoBroker,
@@ -309,6 +315,13 @@ fn values(table: PolicyTable, entries: Vec<Entry>) -> Result<Vec<(ReferenceValue
             let same = values[other].0.says_the_same(&value) && values[other].1 == may_issue;
             let fault = if same { PolicyFault::Duplicate } else { PolicyFault::Contradiction };
             return Err(fail(fault(other + 1)));
+        }
+        // Nothing looks at a broker's label, so it gives nothing that another entry wouldn't.
+        let relabelled = |(known, _): &(ReferenceValue, bool)| {
+            known.measurement == value.measurement && known.label != value.label
+        };
+        if let (PolicyTable::Measurement, Some(other)) = (table, values.iter().position(relabelled)) {
+            return Err(fail(PolicyFault::Labels(other + 1)));
         }
         values.push((value, may_issue));
     }

@@ -201,9 +201,35 @@ impl ReferenceValues {
         })
     }
 
-    /// The labels of measurements that are trusted at `now`, in seconds since 1970.
+    /// Refuses a measurement that is under several labels, or under one and under none: certificates say what runs, and
+    /// not at which VMPL or under which roots, so a label that only some of its machines should have would be had by all.
+    pub fn check_labels(&self) -> Result<(), ReferenceError> {
+        match self.0.iter().find(|value| !self.is_labelled_alike(value)) {
+            Some(value) => Err(ReferenceError::Labels(value.measurement)),
+            None => Ok(()),
+        }
+    }
+
+    fn is_labelled_alike(&self, value: &ReferenceValue) -> bool {
+        self.0.iter().all(|other| other.measurement != value.measurement || other.label == value.label)
+    }
+
+    /// Refuses to join AMD's own roots, which are an empty list, with named ones; `value` is about to be added.
+    pub fn check_roots(&self, value: &ReferenceValue) -> Result<(), ReferenceError> {
+        let joined = self.find(value.kind, &value.measurement).find(|known| known.vmpl == value.vmpl);
+        match joined {
+            Some(known) if known.roots.is_empty() != value.roots.is_empty() => {
+                Err(ReferenceError::MixedRoots(value.measurement, !known.roots.is_empty()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The labels of measurements that are trusted at `now`, in seconds since 1970. A measurement that was kept under
+    /// several, from before [`Self::check_labels`], has none.
     pub fn labels(&self, now: i64) -> impl Iterator<Item = (&Measurement, &str)> {
-        let current = self.0.iter().filter(move |value| !value.is_expired(now));
+        let current =
+            self.0.iter().filter(move |value| !value.is_expired(now) && self.is_labelled_alike(value));
         current.filter_map(|value| Some((value.measurement(), value.label()?)))
     }
 

@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{BrokerValue, ReferenceValues};
 use crate::attested::Attested;
-use crate::cert::Peer;
 use crate::error::AttestError;
-use crate::instance::{Identified, InstanceDemand, identify};
+use crate::instance::{Identified, InstanceDemand, Renews, identify};
 use crate::kind::sev_snp::SnpRequirements;
 
 /// All that a domain's owner says about which machines it admits: what may run, and whether a machine has to show
@@ -23,9 +22,13 @@ pub struct TrustPolicy {
 }
 
 impl TrustPolicy {
-    /// Says which machine this is, or refuses one of which the domain demands to know it and can't. `renews` is the
-    /// peer whose certificate is renewed: it keeps its instance.
-    pub fn identify(&self, attested: Attested, renews: Option<&Peer>) -> Result<Identified, AttestError> {
+    /// Says which machine this is, or refuses one of which the domain demands to know it and can't. `renews` is who
+    /// renews its certificate: it keeps its instance, and has to show it where the domain demands a chip or an ID block.
+    pub fn identify(
+        &self,
+        attested: Attested,
+        renews: Option<Renews<'_>>,
+    ) -> Result<Identified, AttestError> {
         identify(&self.instance, self.references.snp(), attested, renews)
     }
 }

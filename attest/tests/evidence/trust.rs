@@ -39,7 +39,10 @@ fn t39_a_ticket_in_user_data_is_claimed_and_signed_along() {
     let mut fake = Fake::good();
     fake.user_data.evidence_data = Some(with(vec![7; 32]));
     let attested = fake.verify().expect("attested");
-    assert_eq!(attested.machine().ticket, Some(claviger_attest::sha256(&[7; 32])));
+    assert_eq!(
+        attested.machine().ticket,
+        Some(claviger_attest::ticket_id(&claviger_attest::ticket_host_data(&[7; 32])))
+    );
     assert_eq!(Fake::good().verify().expect("attested").machine().ticket, None);
     // Another's ticket can't be put into signed evidence.
     let error = refused("another ticket", |f| {

@@ -2,7 +2,8 @@
 
 use claviger_attest::{
     AttestError, ChipId, HexBytes, Identified, InstanceDemand, InstanceWay, Issuer, KeyAlgorithm, Moment,
-    Proofs, SigningKey, SnpProduct, SnpRequirements, TrustPolicy, self_signed_policy, sha256, verify_agent,
+    Proofs, Renews, SigningKey, SnpProduct, SnpRequirements, TrustPolicy, self_signed_policy, sha256,
+    verify_agent,
 };
 use claviger_proto::Secret;
 use claviger_proto::evidence::EvidenceUserData;
@@ -34,9 +35,13 @@ fn t38_a_ticket_is_shown_as_host_data_or_in_user_data() {
     });
     for fake in [&by_host, &by_guest] {
         let machine = identified(fake, &[InstanceWay::Ticket]).unwrap();
-        assert_eq!(machine.spends(), Some(sha256(&ticket)));
-        assert_eq!(machine.instance().unwrap().id(), sha256(&ticket));
+        let id = sha256(&sha256(&ticket));
+        assert_eq!(machine.spends(), Some(id));
+        assert_eq!(machine.instance().unwrap().id(), id);
     }
+    // The id is shown to many, and is nobody's ticket.
+    let by_id = but(|fake| fake.report.host_data = sha256(&sha256(&ticket)));
+    assert_ne!(instance_of(&by_id, &[InstanceWay::Ticket]), sha256(&sha256(&ticket)));
     refused(&but(|fake| fake.report.host_data = [0; 32]), &[InstanceWay::Ticket]);
     // What a host gives is no ticket where the domain demands none.
     assert_eq!(identified(&by_host, &[]).unwrap().instance(), None);
@@ -96,7 +101,7 @@ fn what_the_platform_says_is_in_the_admission_certificate() {
     let issuer = std::sync::Arc::new(Issuer::new(key, certificate.clone(), &domain).unwrap());
     let leaf = issuer.into_admission().admit(&machine, now()).unwrap();
     let peer = verify_agent(&certificate, &domain, &leaf, now()).unwrap();
-    assert_eq!((peer.instance(), peer.instance_label()), (Some(&[9; 32][..]), Some("vm-7")));
+    assert_eq!((peer.instance(), peer.instance_label()), (Some(&sha256(&[9; 32])[..]), Some("vm-7")));
     let extension = peer.extension().unwrap();
     assert_eq!(extension.chip_id, machine.attested().machine().chip_id);
     assert_eq!(extension.reported_tcb, machine.attested().machine().reported_tcb);
@@ -109,13 +114,14 @@ fn what_the_platform_says_is_in_the_admission_certificate() {
         assert!(matches!(elsewhere, Err(AttestError::OtherMachine)), "{elsewhere:?}");
     }
     proofs.prove_fresh(machine.attested(), &peer, asked).unwrap();
+    let renews = Renews { peer: &peer, by_ticket: true };
     // A ticket more isn't passed over in silence.
     let ticket = EvidenceUserData::with_ticket(&Secret::copy_from(&[1; 32])).to_vec();
     let brings = but(|fake| fake.user_data = Some(ticket.clone())).verify().unwrap();
-    assert!(matches!(policy.identify(brings, Some(&peer)), Err(AttestError::Statement { .. })));
+    assert!(matches!(policy.identify(brings, Some(renews)), Err(AttestError::Statement { .. })));
     // A renewal keeps it, whatever the host gives by then, and spends nothing.
     let again = but(|fake| fake.report.host_data = [8; 32]).verify().unwrap();
-    let renewed = policy.identify(again, Some(&peer)).unwrap();
-    assert_eq!(renewed.instance().unwrap().id(), [9; 32]);
+    let renewed = policy.identify(again, Some(renews)).unwrap();
+    assert_eq!(renewed.instance().unwrap().id(), sha256(&[9; 32]));
     assert_eq!((renewed.instance().unwrap().label(), renewed.spends()), (Some("vm-7"), None));
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateTickets {
-    /// SHA-256 of each ticket, hex.
+    /// The id of each, hex: SHA-256 of its host data, which is SHA-256 of the ticket.
     pub ids: Vec<String>,
     /// What to call the machines that they are for.
     #[serde(default)]
@@ -18,7 +18,7 @@ pub struct CreateTickets {
 /// A launch ticket, as the broker knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
-    /// SHA-256 of the ticket, hex: the instance that it makes.
+    /// Its id, SHA-256 of its host data, hex: the instance that it makes.
     pub id: String,
     /// What its owner calls the machine that it is for.
     pub label: Option<String>,

@@ -60,7 +60,7 @@ fn what_is_shown_and_applied_again_is_no_change_and_nobody_overwrites_another() 
 
     // Another owner, by the other command.
     let trust = world.broker.admin("trust add --domain fleet --kind simulated-enclave --label deployment");
-    trust.with("--measurement", &world.machine.measurement).run().ok();
+    trust.with("--measurement", "ab".repeat(32)).run().ok();
     world.apply(&text, "--if-revision 1").failed(5).is("conflict").says(&[
         "has revision 2",
         "--if-revision 2",
@@ -120,6 +120,56 @@ fn a_measurement_that_no_machine_of_its_kind_can_have_is_refused() {
         call.run().failed(3).says(&[kind, says]);
     }
     assert_eq!(world.broker.admin("policy show --domain fleet").run().ok()["revision"], 0);
+}
+
+#[test]
+fn no_machine_gets_a_label_that_another_entry_of_its_measurement_has() {
+    let world = World::new();
+    let value = "ab".repeat(48);
+    let entry = |more: &str| format!("[[measurement]]\nkind = \"sev-snp\"\nvalue = {value:?}\n{more}\n");
+    let both = entry("label = \"deployment\"\nvmpl = 0") + entry("label = \"guest\"\nvmpl = 2").as_str();
+    world.apply(&both, "").failed(3).says(&[
+        "another label",
+        "whatever its VMPL and roots",
+        "the same label",
+    ]);
+    let file = world.broker.file("both.toml", format!("format = 1\n{both}"));
+    world.broker.admin("policy diff --domain fleet").arg(file).run().failed(3).says(&["another label"]);
+    world.apply(&entry("label = \"deployment\"\nvmpl = 2"), "").ok();
+    let add = |label: &str| {
+        let add = world.broker.admin("trust add --domain fleet --kind sev-snp").args(label);
+        add.with("--measurement", &value).run()
+    };
+    for label in ["--label test", ""] {
+        add(label).failed(3).says(&["another label", "the same label"]);
+    }
+    assert_eq!(world.broker.admin("policy show --domain fleet").run().ok()["revision"], 1);
+    add("--label deployment").ok();
+}
+
+#[test]
+fn trust_add_of_a_sev_snp_machine_never_takes_over_another_entry_s_root() {
+    let world = World::new();
+    let add = |byte: &str| {
+        let add = world.broker.admin("trust add --domain fleet --kind sev-snp");
+        add.with("--measurement", byte.repeat(48))
+    };
+    let by_test_root = add("ab").with("--attest-root", &world.machine.root).run().ok();
+    assert_eq!(by_test_root["roots"].as_array().unwrap().len(), 1);
+    assert_eq!(add("cd").run().ok()["roots"], serde_json::json!([]));
+    let listed = world.broker.admin("trust list --domain fleet").run().ok();
+    assert_eq!(listed["references"][1]["roots"], serde_json::json!([]));
+    // Nor are AMD's taken away, or added, unseen.
+    add("cd").with("--attest-root", &world.machine.root).run().failed(3).says(&["under AMD's own roots"]);
+    add("ab").run().failed(3).says(&["under roots that are named"]);
+    assert_eq!(world.broker.admin("trust list --domain fleet").run().ok(), listed);
+    // A simulated enclave has no roots but those that a domain names.
+    let enclave = |byte: &str| {
+        let add = world.broker.admin("trust add --domain fleet --kind simulated-enclave");
+        add.with("--measurement", byte.repeat(32))
+    };
+    let named = enclave("01").with("--attest-root", &world.machine.root).run().ok();
+    assert_eq!(enclave("02").run().ok()["roots"], named["roots"]);
 }
 
 #[test]

@@ -8,7 +8,9 @@ mod rejected;
 use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, SyncContext};
-use claviger_attest::{AdmissionIssuer, Attested, Measurement, Peer, Principal, check_possession, sha256};
+use claviger_attest::{
+    AdmissionIssuer, Attested, Measurement, Peer, Principal, Renews, check_possession, sha256,
+};
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Credentials;
 use claviger_store::{
@@ -205,7 +207,8 @@ pub fn issuer(domain: &Domain, now: UnixTime) -> Result<&AdmissionIssuer, Reject
 fn admit(verifier: &Verifier, admit: Admit) -> Result<Pending, Rejected> {
     let issuer = issuer(&admit.domain, admit.now)?;
     let attested = verifier.verify(admit.evidence, admit.now)?;
-    let machine = admit.domain.trust.policy.identify(attested, admit.key.renews())?;
+    let renews = admit.key.renews().map(|peer| renews(&admit.domain, peer)).transpose()?;
+    let machine = admit.domain.trust.policy.identify(attested, renews)?;
     // Last, for it is a signature that only what is trusted may cost.
     if let ToCertify::New { key, proof, .. } = &admit.key {
         check_possession(key, &admit.binding, proof)?;
@@ -218,6 +221,13 @@ fn admit(verifier: &Verifier, admit: Admit) -> Result<Pending, Rejected> {
     let certificate = issuer.admit(&machine, admit.now)?;
     let admitted = Admitted { certificate, measurement: *machine.attested().measurement() };
     Ok(Pending { admitted, ticket })
+}
+
+/// Who renews, and whether a ticket of this domain made it the instance that it is.
+fn renews<'a>(domain: &Domain, peer: &'a Peer) -> Result<Renews<'a>, Rejected> {
+    let id: Option<TicketId> = peer.instance().and_then(|id| id.try_into().ok());
+    let ticket = id.map(|id| domain.storage.store.ticket(&domain.keys, &id)).transpose()?.flatten();
+    Ok(Renews { peer, by_ticket: ticket.is_some() })
 }
 
 /// The ticket as it is now. Whether it can still be spent is decided when that is committed.

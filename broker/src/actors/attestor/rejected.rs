@@ -66,6 +66,18 @@ impl Rejected {
         match self {
             Self::Evidence(error) => Some(error.next()),
             Self::Endorsement(error) => Some(error.next()),
+            Self::Ticket { fault: TicketFault::Used, .. } => Some(
+                "look at key-admin ticket list, which certificate it became: if that isn't this machine's, somebody else \
+                 used it; a machine whose answer was lost gets another (key-admin ticket create)",
+            ),
+            Self::Ticket { .. } => Some(
+                "if the machine is to be admitted, give it a ticket of this domain (key-admin ticket create); if nobody \
+                 knows it, somebody tries",
+            ),
+            Self::NoBroker(_) => Some(
+                "if it is a broker of the domain's, add a [[broker]] with this measurement to the policy (key-admin policy \
+                 apply)",
+            ),
             _ => None,
         }
     }

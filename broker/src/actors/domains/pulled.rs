@@ -83,6 +83,7 @@ impl Checked {
             return Err(fail("its policy is too large"));
         }
         let trust = Trust::decode(&state.trust).map_err(|_| fail("its policy is of another version"))?;
+        trust.policy.references.check_labels()?;
         let access =
             Access::decode(&state.access).map_err(|_| fail("its access rules are of another version"))?;
         let preset: Preset = state.preset.parse()?;

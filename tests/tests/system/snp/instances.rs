@@ -14,10 +14,11 @@ fn instance(machine: &Machine) -> Value {
     status["certificate"]["instance"].clone()
 }
 
-fn ticket(world: &World) -> (String, String) {
+/// A new ticket: itself, its host data and its id.
+fn ticket(world: &World) -> (String, String, String) {
     let made = world.broker.admin("ticket create --domain fleet").run().ok();
     let text = |key: &str| made["tickets"][0][key].as_str().unwrap().to_owned();
-    (text("ticket"), text("id"))
+    (text("ticket"), text("host_data"), text("id"))
 }
 
 #[test]
@@ -29,9 +30,16 @@ fn t38_t39_a_ticket_in_host_data_or_in_user_data_is_good_once() {
     world.enroll(&world.machine("none")).run().failed(6).says(&["which one it is"]);
     world.platform.change(|shape| shape.report.host_data = [0xd0; 32]);
     world.enroll(&world.machine("made up")).run().failed(6).says(&["isn't one of this domain"]);
-    let (_, id) = ticket(&world);
-    let digest = hex::decode(&id).unwrap().try_into().unwrap();
-    world.platform.change(|shape| shape.report.host_data = digest);
+    let (_, host_data, id) = ticket(&world);
+    let launched_with = |hex: &str| {
+        let bytes = hex::decode(hex).unwrap().try_into().unwrap();
+        world.platform.change(|shape| shape.report.host_data = bytes);
+    };
+    // Whoever read the id in a list, a log or a name.
+    launched_with(&id);
+    world.enroll(&world.machine("by id")).run().failed(6).says(&["isn't one of this domain"]);
+    assert!(world.broker.log().contains("key-admin ticket create"), "what the operator does next");
+    launched_with(&host_data);
     let machine = world.enrolled("vm");
     assert_eq!(instance(&machine), id);
     world.enroll(&world.machine("clone")).run().failed(6).says(&["was used already"]);
@@ -39,7 +47,7 @@ fn t38_t39_a_ticket_in_host_data_or_in_user_data_is_good_once() {
     world.renew(&machine).run().ok();
     assert_eq!(instance(&machine), id);
 
-    let (secret, id) = ticket(&world);
+    let (secret, _, id) = ticket(&world);
     let file = world.broker.file("ticket", secret);
     let machine = world.machine("user-data");
     world.enroll(&machine).with("--ticket-file", &file).run().ok();
@@ -64,6 +72,21 @@ fn t38_an_id_block_under_the_owner_s_key_says_which_machine_it_is() {
     let other = world.enrolled("other");
     assert_eq!(instance(&one), instance(&twin), "one block, one instance");
     assert_ne!(instance(&one), instance(&other));
+    // A copied key renews under the block of its certificate only.
+    world.renew(&one).run().failed(6).says(&["isn't the instance that its certificate names"]);
+    world.renew(&other).run().ok();
+    // Nor where tickets are taken as well: none of them made it.
+    let more = format!("[sev-snp]\nid-key-digests = [{:?}]\n", hex::encode([0x1d; 48]));
+    world.apply(&(more.clone() + "[instance]\ndemand = [\"ticket\", \"id-block\"]"));
+    world.renew(&one).run().failed(6).says(&["isn't the instance that its certificate names"]);
+    // A ticket's instance stays, whatever the machine was launched with.
+    let (secret, _, id) = ticket(&world);
+    let file = world.broker.file("ticket", secret);
+    let ticketed = world.machine("ticketed");
+    world.enroll(&ticketed).with("--ticket-file", &file).run().ok();
+    world.apply(&(more + "[instance]\ndemand = \"id-block\""));
+    world.renew(&ticketed).run().ok();
+    assert_eq!(instance(&ticketed), id);
 }
 
 #[test]
