@@ -15,6 +15,12 @@ pub enum Rejected {
         "the domain's owner keeps its policy key and signs admissions itself; ask the owner for a certificate"
     )]
     NoIssuer,
+    /// The domain's policy key isn't here, but at home.
+    #[error(
+        "this broker admits nobody: its home broker does; enrol there (--admission is the home broker's), then come \
+         back with that certificate"
+    )]
+    HomeAdmits,
     /// The policy certificate can't be relied on now.
     #[error(transparent)]
     Certificate(#[from] claviger_attest::CertificateError),
@@ -66,6 +72,9 @@ impl Rejected {
         match self {
             Self::Evidence(error) => Some(error.next()),
             Self::Endorsement(error) => Some(error.next()),
+            Self::HomeAdmits => {
+                Some("to have this broker admit, list it with may-issue = true in [[broker]], at home")
+            }
             _ => None,
         }
     }
@@ -74,7 +83,7 @@ impl Rejected {
 impl From<&Rejected> for Refusal {
     fn from(rejected: &Rejected) -> Self {
         let code = match rejected {
-            Rejected::NoIssuer | Rejected::NotHome => ErrorCode::Refused,
+            Rejected::NoIssuer | Rejected::HomeAdmits | Rejected::NotHome => ErrorCode::Refused,
             Rejected::Certificate(_) | Rejected::DomainGone => ErrorCode::CertificateRefused,
             Rejected::Evidence(_) | Rejected::NoBroker(_) | Rejected::Ticket { .. } => {
                 ErrorCode::AttestationRefused

@@ -61,11 +61,11 @@ fn one_that_is_listed_no_longer_gets_nothing_more() {
         cloud.admin("domain show fleet").run().ok()["policy_key_held_by"].take()
     };
     assert_eq!(held(&cloud), "owner");
-    enroll(&cloud, "late").failed(3).says(&["keeps its policy key"]);
+    enroll(&cloud, "late").failed(3).says(&["its home broker does"]);
     cloud.stop();
     cloud.serve();
     wait_for(&cloud, "refused");
-    enroll(&cloud, "later").failed(3).says(&["keeps its policy key"]);
+    enroll(&cloud, "later").failed(3).says(&["its home broker does"]);
     let get = claviger_tests::fleet::retrieve(&cloud, &world.vm.state, "a").args("--out -");
     assert_eq!(get.run_text().stdout(), b"secret");
     world.fleet.verify_audit(&cloud);

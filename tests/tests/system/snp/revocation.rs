@@ -167,7 +167,8 @@ fn attest_verify_takes_lists() {
     assert_eq!(run.code(), Some(6), "{run}");
     let told: serde_json::Value = serde_json::from_slice(run.stdout()).unwrap();
     assert_eq!(told["refused_by"]["rule"], "revocation");
-    assert!(told["refused_by"]["next"].as_str().unwrap().contains("current list"), "{told}");
+    let next = told["refused_by"]["next"].as_str().unwrap();
+    assert!(next.contains("current list with --crl") && !next.contains("SIGHUP"), "{told}");
     write("crl.der", &list(fake, 9, now() + DAY, ASK));
     assert_eq!(verify(dir.path(), "").code(), Some(6));
 }
