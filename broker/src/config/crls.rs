@@ -89,7 +89,7 @@ mod tests {
     use crate::config::Overrides;
 
     fn list(serial: u8) -> Vec<u8> {
-        list_from(serial, FakePlatform::NOW)
+        list_from(serial, UnixTime::now().as_secs())
     }
 
     fn list_from(serial: u8, from: u64) -> Vec<u8> {
