@@ -219,8 +219,8 @@ pub enum CertificateError {
     /// The broker's certificate doesn't name this domain.
     #[error("the broker's certificate doesn't name this domain")]
     OtherDomain,
-    /// The broker runs something that the domain doesn't list.
-    #[error("the broker's measurement isn't one that the domain lists")]
+    /// The broker runs something else than what is asked for, or its certificate doesn't say what.
+    #[error("the broker's certificate names no measurement that is asked for here")]
     BrokerMeasurement,
 }
 

@@ -16,7 +16,7 @@ use rustls::pki_types::UnixTime;
 use tokio::time::sleep;
 
 use crate::actors::audit::seconds;
-use crate::actors::domains::{AdminError, DomainsActor, OwnIdentity, TakeOver};
+use crate::actors::domains::{AdminError, DomainsActor, GiveUpPolicyKey, OwnIdentity, TakeOver};
 use crate::config::Bootstrap;
 use crate::startup::Gate;
 
@@ -170,11 +170,18 @@ impl Puller {
             Err(Error::Refused { refusal, .. })
                 if own.is_some() && refusal.code == ErrorCode::CertificateRefused =>
             {
-                self.ask(name, policy, None).await?
+                self.ask(name, policy, None).await
             }
-            asked => asked?,
+            asked => asked,
         };
-        let take = TakeOver { domain: name.clone(), policy: policy.clone(), pulled };
+        // Only who has the domain's policy certificate says this: home, which never gives the key to one that it refuses.
+        if let Err(Error::Refused { refusal, .. }) = &pulled
+            && refusal.code == ErrorCode::AttestationRefused
+        {
+            let give_up = GiveUpPolicyKey { domain: name.clone(), policy: policy.clone() };
+            domains.send(give_up).await.map_err(|_| Fault::Gone)??;
+        }
+        let take = TakeOver { domain: name.clone(), policy: policy.clone(), pulled: pulled? };
         Ok(domains.send(take).await.map_err(|_| Fault::Gone)??)
     }
 

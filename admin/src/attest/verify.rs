@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use claviger_attest::{
-    Endorsements, HexBytes, SnpExamination, SnpOutcome, SnpProduct, SnpQuestion, SnpReport, SnpVerdict,
-    examine_snp,
+    Endorsements, HexBytes, SnpExamination, SnpOutcome, SnpProduct, SnpQuestion, SnpReport, SnpRule,
+    SnpVerdict, examine_snp,
 };
 use claviger_client::cli::{Failure, Report, Table, clock, input};
 use claviger_proto::ErrorCode;
@@ -155,6 +155,29 @@ impl Judged {
     }
 }
 
+/// What to do, where no broker and its folders are in the game.
+fn next(rule: SnpRule, at_given: bool) -> &'static str {
+    match rule {
+        SnpRule::VekPresent => {
+            "give the certificate of the key that signed with --certs; a VCEK's is at AMD's key distribution service, a VLEK's \
+             only the cloud provider has"
+        }
+        SnpRule::IntermediateForm => "give the ASK (for a VCEK) or the ASVK (for a VLEK) with --certs",
+        SnpRule::Revocation if at_given => {
+            "give the ARK's list of the time that --at names with --crl, or look at another time; where a certificate is \
+             revoked, don't trust what is under it"
+        }
+        SnpRule::Revocation => {
+            "give the ARK's current list with --crl; one that doesn't count yet: compare the clocks; where a certificate is \
+             revoked, don't trust what is under it"
+        }
+        SnpRule::ChainValidity if at_given => {
+            "look at a time (--at) at which every certificate of the chain counts; one that is past its date is fetched anew"
+        }
+        other => other.next(),
+    }
+}
+
 impl<'a> Verified<'a> {
     fn of(args: &'a Verify, found: &SnpExamination, now: UnixTime) -> Self {
         let refused = found.first_failure();
@@ -163,7 +186,7 @@ impl<'a> Verified<'a> {
             refused_by: refused.map(|(rule, why)| Refusal {
                 rule: rule.code(),
                 why: why.to_owned(),
-                next: rule.next(),
+                next: next(rule, args.at.is_some()),
             }),
             kind: args.kind.as_str(),
             report: &args.report,

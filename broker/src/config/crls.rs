@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use claviger_attest::SnpRevocationList;
 use claviger_client::files::read_bounded;
 
+use rustls::pki_types::UnixTime;
+
 use super::endorsements::certificates;
 use super::{Config, ConfigError};
+use crate::actors::audit::seconds;
 
 /// Most files: a list of each product, of AMD and of test platforms, with their ARKs.
 const MAX_FILES: usize = 16;
@@ -18,8 +21,8 @@ const MAX_FILE: usize = 128 << 10;
 const EXTENSIONS: [&str; 5] = ["crl", "der", "pem", "crt", "cer"];
 
 impl Config {
-    /// The revocation lists of the folder, in the order of their names. Their signatures were verified; whether they are
-    /// current is looked at with each report.
+    /// The revocation lists of the folder, in the order of their names. Their signatures were verified, and none is of a
+    /// time to come; whether they are past their end is looked at with each report.
     pub(crate) fn revocation_lists(&self) -> Result<Vec<SnpRevocationList>, ConfigError> {
         let Some(dir) = &self.crl_dir else { return Ok(Vec::new()) };
         let value = |what: String| ConfigError::Value { key: "crl_dir", what };
@@ -27,6 +30,7 @@ impl Config {
         if paths.len() > MAX_FILES {
             return Err(value(format!("there are more than {MAX_FILES} files in {}", dir.display())));
         }
+        let now = seconds(UnixTime::now());
         let (mut arks, mut lists) = (Vec::new(), Vec::<(PathBuf, SnpRevocationList)>::new());
         let (of_arks, of_lists): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_ark(path));
         let read = |path: &Path| read_bounded(path, MAX_FILE).map_err(|error| value(error.to_string()));
@@ -37,6 +41,14 @@ impl Config {
         for path in of_lists {
             let list = SnpRevocationList::read(read(&path)?.expose(), &arks);
             let list = list.map_err(|error| value(format!("{}: {error}", path.display())))?;
+            // It would be newer than the right one, and keep that from being taken.
+            if list.dates().0 > now {
+                let (path, issued) = (path.display(), list.dates_text().0);
+                return Err(value(format!(
+                    "{path} is a revocation list that doesn't count yet: it was issued at {issued}; compare the clocks, or take \
+                     it away until then"
+                )));
+            }
             if let Some((other, _)) = lists.iter().find(|(_, other)| other.same_ark(&list)) {
                 let (path, other) = (path.display(), other.display());
                 return Err(value(format!(
@@ -77,10 +89,14 @@ mod tests {
     use crate::config::Overrides;
 
     fn list(serial: u8) -> Vec<u8> {
+        list_from(serial, UnixTime::now().as_secs())
+    }
+
+    fn list_from(serial: u8, from: u64) -> Vec<u8> {
         let platform = FakePlatform::of(SnpProduct::Genoa);
         let list = FakeCrl {
             issuer: "ARK-Genoa".to_owned(),
-            validity: (FakePlatform::NOW, Some(FakePlatform::NOW + 10)),
+            validity: (from, Some(from + 10)),
             revoked: vec![vec![serial]],
             extensions: Vec::new(),
             signature: FakeSignature::Pss,
@@ -114,6 +130,11 @@ mod tests {
         std::fs::remove_file(dir.path().join("genoa-2.pem")).expect("removed");
         put("older.der", &list(8));
         refused(&["genoa.crl", "older.der", "same ARK"]);
+        std::fs::remove_file(dir.path().join("genoa.crl")).expect("removed");
+        put("older.der", &list_from(8, UnixTime::now().as_secs() + 3600));
+        refused(&["older.der", "doesn't count yet", "compare the clocks"]);
+        put("older.der", &list_from(8, UnixTime::now().as_secs()));
+        assert_eq!(load(dir.path()).expect("read").len(), 1);
         put("older.der", amd_certificates(SnpProduct::Milan).0);
         refused(&["older.der"]);
         put("older.der", b"<html>");

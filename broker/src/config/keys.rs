@@ -100,7 +100,7 @@ const OUTER: &[Outer] = &[
         Err("\"/etc/claviger/crls\""),
         "A folder with the revocation lists of AMD's ARKs: *.crl, *.der or *.pem, one list each; a test platform's lies there \
          with its ARK's certificate, ark*.pem (or .der). Without it, no list is asked for. One that is past its end refuses \
-         what is under its ARK.",
+         what is under its ARK. One that was read counts until the broker ends, or a newer one takes its place.",
     ),
     outer(
         "kds_url",

@@ -148,9 +148,8 @@ impl Broker {
         let endorser = endorser(&config)?;
         let verifier = Verifier::new(endorser.clone());
         verifier.set_authorities(config.authorities()?);
-        let (mut lists, given) = (Lists::default(), config.revocation_lists()?);
-        lists.accept(&given, now());
-        verifier.set_lists(given);
+        let mut lists = Lists::default();
+        verifier.set_lists(lists.accept(&config.revocation_lists()?, now()).0);
         let attestors = verifier.clone();
         let (drain, draining) = watch::channel(false);
         let shared = Shared {
@@ -220,8 +219,8 @@ impl Broker {
     }
 
     /// Takes over what of `new` can be changed while it runs; says what is another in it, and whether that counts
-    /// now or from the next start.
-    pub async fn reload(&mut self, new: &Config) -> Vec<Changed> {
+    /// now or from the next start, and whether every revocation list was taken (the log has why one wasn't).
+    pub async fn reload(&mut self, new: &Config) -> (Vec<Changed>, bool) {
         let (now, changed) = self.config.reloaded(new);
         self.live.reload(&now);
         self.permits.set(&now.limits);
@@ -230,17 +229,17 @@ impl Broker {
             self.endorser.set(settings);
             self.verifier.set_authorities(authorities);
         }
-        if let Ok(lists) = now.revocation_lists()
-            && self.lists.accept(&lists, self::now())
-        {
-            self.verifier.set_lists(lists);
+        let lists = now.revocation_lists().map(|given| self.lists.accept(&given, self::now()));
+        let all_taken = matches!(lists, Ok((_, true)));
+        if let Ok((in_force, _)) = lists {
+            self.verifier.set_lists(in_force);
         }
         if let Some(domains) = self.domains() {
             // One that is gone ended with the broker, or was sealed; who unseals it takes the new one.
             let _ = domains.send(SetDefault(now.default_domain.clone())).await;
         }
         self.config = now;
-        changed
+        (changed, all_taken)
     }
 
     /// Returns when the event loop of every shard has come round: never, where one is stuck.

@@ -121,6 +121,9 @@ impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let next = match problem.code {
             ErrorCode::NotFound => "check the names (key-admin domain list, key-admin trust list)",
+            ErrorCode::Conflict => {
+                "change what stands in the way; a domain that was pulled is changed at its home broker"
+            }
             ErrorCode::Sealed => "unseal the broker: key-admin unseal",
             ErrorCode::Busy | ErrorCode::Deadline => "try again in a moment",
             ErrorCode::Unavailable => "look at the broker's log",

@@ -75,6 +75,11 @@ impl Error {
                 "check this machine's clock; if it is right, the operator looks at the broker's clock and certificate"
                     .into()
             }
+            Self::BrokerRefused { reason: BrokerFault::Certificate(CertificateError::BrokerMeasurement), .. } => {
+                "compare --broker-measurement, or what this machine keeps of it since it enrolled, with the domain's [[broker]] \
+                 tables; a home broker names no measurement, so the option is for brokers elsewhere alone"
+                    .into()
+            }
             Self::BrokerRefused { .. } => {
                 "check the address and the policy certificate; if both are right, tell the domain's owner: \
                  someone else may be answering there"

@@ -28,9 +28,6 @@ const SIMULATED_ROOT_LEN: usize = 32;
 /// The version of the request that every firmware knows; version 2 mixes in mitigations, which older ones don't know.
 const REQUEST_VERSION: u32 = 1;
 
-/// The guest's kernel runs at the highest privilege level.
-const VMPL: u32 = 0;
-
 /// A platform that derives keys. As text: `sev-snp:device`, `sev-snp:simulated=DIR`, `simulated-enclave:DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -75,18 +72,18 @@ impl fmt::Display for KeyPlatform {
 }
 
 impl KeyPlatform {
-    /// The key for a new slot, with this machine's SVN and TCB as they are now.
+    /// The key for a new slot, with this machine's VMPL, SVN and TCB as they are now.
     pub fn derive_new(&self) -> Result<DerivedKey, EvidenceError> {
-        let (platform, (guest_svn, tcb)) = match self {
+        let (platform, (vmpl, guest_svn, tcb)) = match self {
             Self::SevSnp => (self.to_string(), current().map_err(|cause| self.no_key(cause))?),
-            Self::Simulated(dir) => (Self::Simulated(absolute(dir)).to_string(), (0, 0)),
+            Self::Simulated(dir) => (Self::Simulated(absolute(dir)).to_string(), (0, 0, 0)),
             Self::SimulatedSevSnp(dir) => {
                 let guest = sev_snp::simulated::guest(dir).map_err(|cause| self.no_key(cause.into()))?;
-                let now = (guest.guest_svn, u64::from_le_bytes(guest.tcb()));
+                let now = (guest.vmpl, guest.guest_svn, u64::from_le_bytes(guest.tcb()));
                 (Self::SimulatedSevSnp(absolute(dir)).to_string(), now)
             }
         };
-        self.derive(DerivedFrom { platform, vmpl: VMPL, guest_svn, tcb })
+        self.derive(DerivedFrom { platform, vmpl, guest_svn, tcb })
     }
 
     /// The key of a slot that was made with this.
@@ -111,12 +108,12 @@ impl KeyPlatform {
     }
 }
 
-/// This machine's SVN and committed TCB, from a report of its own: at most that can be mixed in.
-fn current() -> Result<(u32, u64), EvidenceError> {
+/// This machine's VMPL, SVN and committed TCB, from a report of its own: no higher privilege, SVN or TCB can be mixed in.
+fn current() -> Result<(u32, u32, u64), EvidenceError> {
     let collected = sev_snp::device_report()?;
     let report = SnpReport::read(&collected)
         .map_err(|_| sev_snp::Fault::Device("its report can't be read".to_owned()))?;
-    Ok((report.guest_svn(), u64::from_le_bytes(report.committed_tcb())))
+    Ok((report.vmpl(), report.guest_svn(), u64::from_le_bytes(report.committed_tcb())))
 }
 
 fn by_processor(from: &DerivedFrom) -> Result<Secret, EvidenceError> {
@@ -138,11 +135,17 @@ fn absolute(dir: &Path) -> PathBuf {
     std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }
 
-/// As the processor does it for its guest: with its policy, and never for a higher SVN or TCB than there is now.
+/// As the processor does it for its guest: with its policy, and never for a higher SVN or privilege than there is now.
 fn simulated_snp(dir: &Path, from: &DerivedFrom) -> Result<Secret, EvidenceError> {
     let guest = sev_snp::simulated::guest(dir)?;
-    if from.guest_svn > guest.guest_svn {
-        let what = "guest-svn is lower than when the key was made";
+    let what = if from.guest_svn > guest.guest_svn {
+        Some("guest-svn is lower than when the key was made")
+    } else if from.vmpl < guest.vmpl {
+        Some("vmpl is a less privileged one (a greater number) than when the key was made")
+    } else {
+        None
+    };
+    if let Some(what) = what {
         let path = dir.join(sev_snp::simulated::GUEST);
         return Err(sev_snp::Fault::Simulated { path, what: what.to_owned() }.into());
     }

@@ -106,8 +106,8 @@ impl SnpRule {
                 "get the certificate of this very chip at the report's reported TCB: the host's is an old or another one"
             }
             R::Revocation => {
-                "put the ARK's current list into crl_dir, and send the broker SIGHUP; where a certificate is revoked, \
-                 don't trust what is under it"
+                "put the ARK's current list into crl_dir, and send the broker SIGHUP; one that doesn't count yet: \
+                 compare the clocks; where a certificate is revoked, don't trust what is under it"
             }
             R::ReportSignature => {
                 "nothing here: the report is forged or damaged; if it comes again, look at where it comes from"

@@ -62,6 +62,12 @@ impl SnpRevocationList {
         self.0.crl.dates
     }
 
+    /// Those dates as text (RFC 3339), as the rule's outcome has them.
+    pub fn dates_text(&self) -> (String, String) {
+        let text = |at| crate::reference::time_text(at).unwrap_or_default();
+        (text(self.dates().0), text(self.dates().1))
+    }
+
     /// Whether it is of the same ARK as the other.
     pub fn same_ark(&self, other: &Self) -> bool {
         self.0.spki == other.0.spki

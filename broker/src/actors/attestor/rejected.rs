@@ -15,6 +15,12 @@ pub enum Rejected {
         "the domain's owner keeps its policy key and signs admissions itself; ask the owner for a certificate"
     )]
     NoIssuer,
+    /// The domain's policy key isn't here, but at home.
+    #[error(
+        "this broker admits nobody: its home broker does; enrol there (--admission is the home broker's), then come \
+         back with that certificate"
+    )]
+    HomeAdmits,
     /// The policy certificate can't be relied on now.
     #[error(transparent)]
     Certificate(#[from] claviger_attest::CertificateError),
@@ -78,6 +84,9 @@ impl Rejected {
                 "if it is a broker of the domain's, add a [[broker]] with this measurement to the policy (key-admin policy \
                  apply)",
             ),
+            Self::HomeAdmits => {
+                Some("to have this broker admit, list it with may-issue = true in [[broker]], at home")
+            }
             _ => None,
         }
     }
@@ -86,7 +95,7 @@ impl Rejected {
 impl From<&Rejected> for Refusal {
     fn from(rejected: &Rejected) -> Self {
         let code = match rejected {
-            Rejected::NoIssuer | Rejected::NotHome => ErrorCode::Refused,
+            Rejected::NoIssuer | Rejected::HomeAdmits | Rejected::NotHome => ErrorCode::Refused,
             Rejected::Certificate(_) | Rejected::DomainGone => ErrorCode::CertificateRefused,
             Rejected::Evidence(_) | Rejected::NoBroker(_) | Rejected::Ticket { .. } => {
                 ErrorCode::AttestationRefused

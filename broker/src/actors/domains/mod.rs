@@ -223,6 +223,16 @@ pub struct TakeOver {
     pub pulled: Pulled,
 }
 
+/// Home, under the domain's policy certificate, doesn't take this broker for one of the domain's: it admits no more.
+#[derive(Message)]
+#[rtype(result = "Result<(), AdminError>")]
+pub struct GiveUpPolicyKey {
+    /// Which domain.
+    pub domain: DomainName,
+    /// The policy certificate that home was under, as it is pinned here.
+    pub policy: PolicyCertificate,
+}
+
 /// From now on this is the domain of a channel that names none.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -335,6 +345,7 @@ handle! {
     Import => |registry, import| registry.import(&import.domain, import.entry).await;
     OwnIdentity => |registry, own| pulled::identity(&registry, &own.0);
     TakeOver => |registry, it| pulled::take(&registry, &it.domain, &it.policy, it.pulled).await;
+    GiveUpPolicyKey => |registry, it| pulled::give_up_policy_key(&registry, &it.domain, &it.policy).await;
     SetDefault => |registry, set| registry.set_default(set.0).await;
     CheckpointAll => |registry, _all| registry.checkpoint_changed().await;
 }

@@ -55,6 +55,28 @@ pub(super) async fn take(
     Ok(changed)
 }
 
+/// Deletes the policy key of a pulled domain, if there is one; all else stays, and is served. The next good pull brings it back.
+pub(super) async fn give_up_policy_key(
+    registry: &Registry,
+    name: &DomainName,
+    policy: &PolicyCertificate,
+) -> Result<(), AdminError> {
+    let Some(StoredDomain { keys, record, .. }) = registry.storage.store.domain(name)? else { return Ok(()) };
+    let DomainRecord { home, policy_certificate, policy_key, preset, references, access, .. } = record;
+    let Some(home) = home.filter(|_| policy_key.is_some() && policy_certificate == policy.der()) else {
+        return Ok(());
+    };
+    let pulled = PulledDomain { home, policy_key: None, preset, references, access, identity: None };
+    let change = DomainChange::Pulled(Box::new(pulled));
+    let reason = Some("home refuses this broker: it gives up the policy key".to_owned());
+    let audit = AuditFacts { outcome: "refused".into(), reason, ..event("domain-pull") };
+    registry.storage.commit(Command::UpdateDomain(UpdateDomain { keys, change, audit })).await?;
+    registry.reload(name).await?;
+    tracing::warn!(domain = %name, "home refuses this broker: it has given up the policy key, and admits nobody until home \
+        lists it again with may-issue; members are served");
+    Ok(())
+}
+
 fn own(
     name: &DomainName,
     policy: &PolicyCertificate,

@@ -216,7 +216,7 @@ async fn reload(broker: &mut Broker, logs: &Logs, new: Result<Config, claviger_b
             return;
         }
     };
-    let changed = broker.reload(&new).await;
+    let (changed, all_taken) = broker.reload(&new).await;
     if let Ok(filter) = logging::filter(&new.log_filter) {
         logs.set(filter);
     }
@@ -228,8 +228,13 @@ async fn reload(broker: &mut Broker, logs: &Logs, new: Result<Config, claviger_b
             tracing::warn!(key, "a changed setting counts only from the next start");
         }
     }
-    counted("ok");
-    tracing::info!("the configuration is read again");
+    if all_taken {
+        counted("ok");
+        tracing::info!("the configuration is read again");
+    } else {
+        counted("error");
+        tracing::error!("the configuration is read again, but not every revocation list is taken");
+    }
 }
 
 /// Has the broker finish what is under way; a second signal ends it at once.

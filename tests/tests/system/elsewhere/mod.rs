@@ -89,7 +89,9 @@ fn what_changes_at_home_comes_after_it_and_nothing_is_changed_there() {
         if line.starts_with("trust") {
             call = call.with("--measurement", &world.vm.measurement);
         }
-        call.run().failed(5).says(&["its home broker", "changed there"]);
+        let refused = call.run().failed(5);
+        assert!(refused.next.contains("at its home broker"), "{}", refused.next);
+        refused.says(&["its home broker", "changed there"]);
     }
     world.home.admin("acl preset --domain fleet closed").run().ok();
     wait_for_another(&cloud);
@@ -112,7 +114,8 @@ fn without_the_key_it_serves_whom_home_admits() {
     world.list("");
     let cloud = world.start();
     wait_for(&cloud, "ok");
-    world.fleet.enroll(&cloud, &world.vm).run().failed(3).says(&["keeps its policy key"]);
+    world.fleet.enroll(&cloud, &world.vm).run().failed(3).says(&["its home broker does"]);
+    assert!(cloud.log().contains("list it with may-issue = true"), "{}", cloud.log());
     world.fleet.enroll(&world.home, &world.vm).run().ok();
     store(&cloud, &world.vm.state, "a", b"secret").run().ok();
     assert_eq!(retrieve(&cloud, &world.vm.state, "a").args("--out -").run_text().stdout(), b"secret");
@@ -130,7 +133,13 @@ fn an_agent_demands_what_its_broker_runs_and_remembers_it() {
         world.fleet.enroll(broker, &world.vm).with("--broker-measurement", measurement).run()
     };
     // Home says nothing of what it runs, and the broker elsewhere something else.
-    demand(&world.home, &world.cloud.measurement).failed(3).says(&["measurement"]);
+    let at_home = demand(&world.home, &world.cloud.measurement).failed(3);
+    assert!(
+        at_home.next.contains("--broker-measurement") && at_home.next.contains("home broker"),
+        "{}",
+        at_home.next
+    );
+    at_home.says(&["measurement"]);
     demand(&cloud, &world.vm.measurement).failed(3).says(&["measurement"]);
     // No kind of evidence has measurements of this length.
     let bad = demand(&cloud, &world.cloud.measurement[2..]);

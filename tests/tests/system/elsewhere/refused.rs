@@ -45,10 +45,30 @@ fn a_measurement_of_agents_makes_no_broker_and_one_of_brokers_no_agent() {
 fn one_that_is_listed_no_longer_gets_nothing_more() {
     let world = World::new();
     world.list("may-issue = true");
-    let cloud = world.start();
+    let mut cloud = world.start();
     wait_for(&cloud, "ok");
+    let enroll = |cloud: &claviger_tests::broker::Broker, label: &str| {
+        let mut machine = world.fleet.machine(label);
+        machine.platform.clone_from(&world.vm.platform);
+        world.fleet.enroll(cloud, &machine).run()
+    };
+    world.fleet.enroll(&cloud, &world.vm).run().ok();
+    claviger_tests::fleet::store(&cloud, &world.vm.state, "a", b"secret").run().ok();
     apply(&world.home, &world.fleet, &listed("measurement", &world.vm, ""));
     wait_for(&cloud, "refused");
+    // It gives up the policy key, for good, and goes on serving the members.
+    let held = |cloud: &claviger_tests::broker::Broker| {
+        cloud.admin("domain show fleet").run().ok()["policy_key_held_by"].take()
+    };
+    assert_eq!(held(&cloud), "owner");
+    enroll(&cloud, "late").failed(3).says(&["its home broker does"]);
+    cloud.stop();
+    cloud.serve();
+    wait_for(&cloud, "refused");
+    enroll(&cloud, "later").failed(3).says(&["its home broker does"]);
+    let get = claviger_tests::fleet::retrieve(&cloud, &world.vm.state, "a").args("--out -");
+    assert_eq!(get.run_text().stdout(), b"secret");
+    world.fleet.verify_audit(&cloud);
     world.home.admin("acl preset --domain fleet closed").run().ok();
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(pulled(&cloud)["state"], "refused");
@@ -57,6 +77,8 @@ fn one_that_is_listed_no_longer_gets_nothing_more() {
     world.list("may-issue = true");
     wait_for_another(&cloud);
     assert_eq!(cloud.admin("domain show fleet").run().ok()["preset"], "closed");
+    assert_eq!(held(&cloud), "broker");
+    enroll(&cloud, "again").ok();
 }
 
 #[test]

@@ -113,3 +113,26 @@ fn a_machine_s_cryptstore_opens_on_that_machine_only() {
     fs::write(platform.join("cf_utility.measurement"), [7; 32]).unwrap();
     call("list").run().failed(1).says(&["another image"]);
 }
+
+#[test]
+fn a_slot_keeps_the_vmpl_that_it_was_made_at_and_none_less_privileged_opens_it() {
+    let broker = Broker::init(Setup::default());
+    let (platform, state) = (broker.dir().join("snp"), broker.dir().join("state"));
+    command("key-admin").args("simulated init --kind sev-snp --product genoa").arg(&platform).run().ok();
+    let at = |vmpl: u32| {
+        let guest = fs::read(platform.join("guest.json")).unwrap();
+        let mut guest: serde_json::Value = serde_json::from_slice(&guest).unwrap();
+        guest["vmpl"] = vmpl.into();
+        fs::write(platform.join("guest.json"), guest.to_string()).unwrap();
+    };
+    let call = |verb: &str| command("key-client").arg("cryptstore").args(verb).with("--state-dir", &state);
+    at(1);
+    let slot = format!("derived:sev-snp:simulated={}", platform.display());
+    call("init --no-recovery").with("--key-slot", slot).run().ok();
+    call("list").run().ok();
+    // A caller may mix in its own level or a less privileged one, and no other.
+    at(0);
+    call("list").run().ok();
+    at(2);
+    call("list").run().failed(1).says(&["less privileged"]);
+}

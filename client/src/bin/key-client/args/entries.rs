@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use claviger_client::cli::formats;
-use claviger_proto::format::Format;
 use claviger_proto::EntryType;
+use claviger_proto::format::Format;
 
 use super::{At, VersionArg, version_or_latest};
 use crate::requests::args::PutArgs;
