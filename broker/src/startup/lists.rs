@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn of_each_ark_the_newest_that_was_seen_is_in_force_whatever_else_is_there() {
-        let [old, new] = [10, 20].map(|issued| list(issued));
+        let [old, new] = [10, 20].map(list);
         let mut lists = Lists::default();
         let mut issued = |given: &[SnpRevocationList]| {
             let (lists, all) = lists.accept(given, 30);
