@@ -136,7 +136,7 @@ impl AttestError {
                 "if it should run on, give it a later end: expires in its [[measurement]] (key-admin policy apply)"
             }
             Self::UntrustedRoot(_) => {
-                "if the platform is to be trusted, name its root (key-admin trust add --root)"
+                "if the platform is to be trusted, name its root (key-admin trust add --attest-root)"
             }
             Self::Endorsement(_) => "look at what lies in vcek_dirs and in crl_dir, and mend it",
             Self::OtherInstance => {
