@@ -26,7 +26,7 @@ use crate::tls::{Seen, Session, Trust};
 use crate::wire::Wire;
 use steps::{Details, Steps, time_text};
 
-/// The steps to a key service, in their order; the last is there where a name is asked about.
+/// The steps to a key service, in their order.
 const KEY_SERVICE: &[&str] = &[
     "identity",
     "resolve",
@@ -36,22 +36,15 @@ const KEY_SERVICE: &[&str] = &[
     "tls",
     "own-certificate",
     "service",
-    "request",
+    PROOF,
+    REQUEST,
 ];
 
-/// The same where something is proven on the channel.
-const KEY_SERVICE_PROVING: &[&str] = &[
-    "identity",
-    "resolve",
-    "connect",
-    "hello",
-    "server-certificate",
-    "tls",
-    "own-certificate",
-    "service",
-    "proof",
-    "request",
-];
+/// There where something is proven on the channel.
+const PROOF: &str = "proof";
+
+/// There where a name is asked about.
+const REQUEST: &str = "request";
 
 /// The steps to an admission, which asks nobody who they are.
 const ADMISSION: &[&str] = &["resolve", "connect", "hello", "server-certificate", "tls", "service"];
@@ -65,8 +58,9 @@ pub async fn trace_service(
     prover: Option<Prover>,
     options: &Options,
 ) -> Trace {
-    let all = if prover.is_some() { KEY_SERVICE_PROVING } else { KEY_SERVICE };
-    let mut steps = Steps::new(if name.is_some() { all } else { &all[..all.len() - 1] });
+    let (with_proof, with_request) = (prover.is_some(), name.is_some());
+    let there = |step: &&str| (*step != PROOF || with_proof) && (*step != REQUEST || with_request);
+    let mut steps = Steps::new(KEY_SERVICE.iter().copied().filter(there));
     own_identity(&mut steps, identity, options);
     let mut trust =
         Trust::new(identity.domain(), identity.policy(), &identity.demands(&options.measurements));
@@ -97,7 +91,7 @@ pub async fn trace_admission(
     policy: &PolicyCertificate,
     options: &Options,
 ) -> Trace {
-    let mut steps = Steps::new(ADMISSION);
+    let mut steps = Steps::new(ADMISSION.iter().copied());
     let seen = Seen::default();
     match temporary(domain, policy, &seen, options) {
         Ok(session) => {

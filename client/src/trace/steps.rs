@@ -77,13 +77,13 @@ impl Trace {
 
 /// Steps that are being gone through, in the order that was announced.
 pub(super) struct Steps {
-    names: &'static [&'static str],
+    names: Vec<&'static str>,
     steps: Vec<Step>,
 }
 
 impl Steps {
-    pub(super) fn new(names: &'static [&'static str]) -> Self {
-        Self { names, steps: Vec::new() }
+    pub(super) fn new(names: impl Iterator<Item = &'static str>) -> Self {
+        Self { names: names.collect(), steps: Vec::new() }
     }
 
     fn push(
