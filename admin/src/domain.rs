@@ -1,5 +1,7 @@
 //! `key-admin domain`
 
+pub(crate) mod stock;
+
 use clap::{Args, Subcommand};
 use claviger_client::cli::{Failure, Report, Table, clock};
 use claviger_proto::admin::{CreateDomain, Domain, SecretHex};
@@ -9,6 +11,7 @@ use serde::Serialize;
 use crate::acl::PresetName;
 use crate::context::Context;
 use crate::keys::PolicyFiles;
+use stock::Stock;
 
 #[derive(Subcommand)]
 pub(crate) enum DomainCommand {
@@ -20,6 +23,9 @@ pub(crate) enum DomainCommand {
     /// Show a domain
     #[command(after_help = "Example:\n  key-admin domain show fleet")]
     Show(Named),
+    /// Say what stock Certifier programs may do in a domain
+    #[command(subcommand)]
+    Stock(Stock),
     /// Delete a domain, and with its key every secret in it
     #[command(after_help = "Example:\n  key-admin domain delete fleet")]
     Delete(Named),
@@ -56,6 +62,7 @@ pub(crate) async fn run(context: &Context, command: &DomainCommand) -> Result<()
             let domain = context.api()?.get(&path(&args.domain)).await?;
             context.tell(&One { domain, done: None })
         }
+        DomainCommand::Stock(command) => stock::run(context, command).await,
         DomainCommand::Delete(args) => {
             context.api()?.delete(&path(&args.domain)).await?;
             context.tell(&Deleted { domain: &args.domain, deleted: true })
@@ -108,14 +115,15 @@ impl Report for One {
     fn text(&self) -> String {
         let Domain { name, preset, policy_fingerprint, policy_not_after, policy_key_held_by, .. } =
             &self.domain;
-        let Domain { broker_certificate_not_after, references, created, .. } = &self.domain;
+        let Domain { broker_certificate_not_after, references, stock, created, .. } = &self.domain;
         let done = self.done.map(|done| format!("{done} ")).unwrap_or_default();
         format!(
             "{done}domain {name}\n  preset {preset}\n  policy certificate {policy_fingerprint}, valid until {}\n  \
              policy key held by the {policy_key_held_by}\n  broker's certificate valid until {}\n  \
-             trusted measurements {references}\n  created {}",
+             trusted measurements {references}\n  stock programs may {}\n  created {}",
             clock::text(*policy_not_after),
             clock::text(*broker_certificate_not_after),
+            stock::told(*stock),
             clock::text(*created)
         )
     }

@@ -75,6 +75,11 @@ impl Fleet {
         Self { name: name.to_owned(), policy_key, policy_cert, policy, dir: dir.to_owned() }
     }
 
+    /// Lets stock programs store and retrieve in it.
+    pub fn allow_stock(&self, broker: &Broker) {
+        broker.admin("domain stock allow").arg(&self.name).run().ok();
+    }
+
     /// Creates the domain on a broker.
     pub fn create_on(&self, broker: &Broker, preset: &str) -> Run {
         let create = broker.admin("domain create").arg(&self.name).with("--preset", preset);

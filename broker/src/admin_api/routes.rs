@@ -10,7 +10,7 @@ use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
     AclRules, AddPrincipal, AddReference, ApplyPolicy, AuditQuery, CreateDomain, CreateTickets, ImportEntry,
-    Problem, SetPreset, State, Status,
+    Problem, SetPreset, State, Status, StockPeers,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -78,6 +78,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/acl-preset", web::put().to(set_preset))
         .route("/v1/domains/{domain}/acl-rules", web::get().to(rules))
         .route("/v1/domains/{domain}/acl-rules", web::put().to(set_rules))
+        .route("/v1/domains/{domain}/stock", web::put().to(set_stock))
         .route("/v1/domains/{domain}/principals", web::get().to(principals))
         .route("/v1/domains/{domain}/principals", web::post().to(add_principal))
         .route("/v1/domains/{domain}/principals/{principal}", web::delete().to(remove_principal))
@@ -185,6 +186,11 @@ async fn rules(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
 async fn set_rules(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<AclRules>) -> Answer {
     let change = domains::ChangeRules { domain: name(&path)?, rules: body.into_inner() };
     Ok(HttpResponse::Ok().json(ask(&admin, change).await?))
+}
+
+async fn set_stock(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<StockPeers>) -> Answer {
+    let allow = domains::AllowStock { domain: name(&path)?, stock: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, allow).await?))
 }
 
 async fn principals(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {

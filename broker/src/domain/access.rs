@@ -1,10 +1,11 @@
-//! The owner's own access rules, and the principals that they speak of, as the store keeps them: JSON inside the
-//! domain's sealed record.
+//! The owner's own access rules, the principals that they speak of, and what stock programs may do, as the store keeps
+//! them: JSON inside the domain's sealed record.
 
 use claviger_attest::Principals;
+use claviger_proto::admin::StockPeers;
 use serde::{Deserialize, Serialize};
 
-/// See the module. By default there are neither.
+/// See the module. By default there is nothing of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Access {
@@ -12,6 +13,9 @@ pub struct Access {
     pub rules: String,
     /// Whom the domain knows as principals.
     pub principals: Principals,
+    /// What stock programs may do. Kept only where it is something, so that older brokers read all else.
+    #[serde(default, skip_serializing_if = "StockPeers::is_none")]
+    pub stock: StockPeers,
 }
 
 impl Access {
@@ -23,7 +27,7 @@ impl Access {
         serde_json::to_vec(self).expect("access rules are plain data")
     }
 
-    /// Reads what the store holds; nothing at all is neither rules nor principals.
+    /// Reads what the store holds; nothing at all is none of it.
     pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         if bytes.is_empty() { Ok(Self::default()) } else { serde_json::from_slice(bytes) }
     }

@@ -17,7 +17,7 @@ use tokio_rustls::server::{StartHandshake, TlsStream};
 use super::Shard;
 use super::rate::TooFast;
 use crate::config::Limits;
-use crate::domain::{Domain, Hello, choose};
+use crate::domain::{Domain, Hello, Refused, choose};
 use crate::era::Lease;
 
 /// A channel whose handshake is done, under the configuration of one domain.
@@ -30,6 +30,37 @@ pub struct Channel {
     pub lease: Lease,
     /// The limits that were in force when it began; it keeps them.
     pub limits: Arc<Limits>,
+}
+
+/// Which of a domain's two services a channel is for.
+#[derive(Clone, Copy)]
+pub enum Service {
+    /// Secrets, for members.
+    Keys,
+    /// Admission certificates, for machines that prove what they are.
+    Admission,
+}
+
+impl Service {
+    fn tls(self, domain: &Domain) -> Arc<ServerConfig> {
+        match self {
+            Self::Keys => Arc::clone(&domain.service_tls),
+            Self::Admission => Arc::clone(&domain.admission_tls),
+        }
+    }
+
+    /// Who names no protocol speaks the stock dialect, which a domain has to allow. Stock admission isn't over TLS.
+    fn takes(self, domain: &Domain, hello: &Hello<'_>) -> Result<(), Refused> {
+        let stock = match self {
+            Self::Keys => domain.access.stock.key_service,
+            Self::Admission => false,
+        };
+        if hello.alpn.is_some() || stock {
+            Ok(())
+        } else {
+            Err(Refused { alert: AlertDescription::NoApplicationProtocol, reason: "stock-not-allowed" })
+        }
+    }
 }
 
 /// Why there is no channel. The peer was told by an alert where it could be told anything.
@@ -85,14 +116,14 @@ impl HandshakeError {
     }
 }
 
-/// Reads the hello, chooses the domain, does the handshake under `config_of` it.
+/// Reads the hello, chooses the domain, does the handshake under its configuration for that service.
 pub async fn handshake(
     stream: TcpStream,
     source: SocketAddr,
     shard: &Shard,
-    config_of: impl Fn(&Domain) -> Arc<ServerConfig>,
+    service: Service,
 ) -> Result<Channel, HandshakeError> {
-    let result = negotiate(stream, source, shard, config_of).await;
+    let result = negotiate(stream, source, shard, service).await;
     result.inspect_err(|error| shard.meters.failed(error))
 }
 
@@ -100,7 +131,7 @@ async fn negotiate(
     stream: TcpStream,
     source: SocketAddr,
     shard: &Shard,
-    config_of: impl Fn(&Domain) -> Arc<ServerConfig>,
+    service: Service,
 ) -> Result<Channel, HandshakeError> {
     let limits = shard.live.limits();
     let connected = Instant::now();
@@ -121,7 +152,12 @@ async fn negotiate(
         alert(&mut start, AlertDescription::UserCanceled).await;
         return Err(HandshakeError::Busy);
     };
-    let chosen = choose(&shard.view.domains(), &read(&start.client_hello()));
+    let chosen = {
+        let hello = start.client_hello();
+        let hello = read(&hello);
+        choose(&shard.view.domains(), &hello)
+            .and_then(|domain| service.takes(&domain, &hello).map(|()| domain))
+    };
     let domain = match chosen {
         Ok(domain) => domain,
         Err(refused) => {
@@ -131,7 +167,7 @@ async fn negotiate(
     };
     // Taken before anything is waited for: who ends the era first takes the domain away from every shard.
     let mut lease = domain.storage.era.lease();
-    let config = config_of(&domain);
+    let config = service.tls(&domain);
     let stream = tokio::select! {
         biased;
         () = lease.ending() => return Err(HandshakeError::Sealed),

@@ -18,14 +18,14 @@ use super::Shard;
 use super::frame_io::{
     Bounds, ReadError, begin_frame, begin_frame_before, finish_frame, linger, write_frame,
 };
-use super::handshake::{Channel, handshake};
+use super::handshake::{Channel, Service, handshake};
 use super::proving::{Answerer, Proving};
 use crate::actors::router::Route;
 use crate::request_id::RequestId;
 
 /// Serves one connection until either side ends it.
 pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Shard) {
-    let channel = match handshake(stream, source, shard, |domain| Arc::clone(&domain.service_tls)).await {
+    let channel = match handshake(stream, source, shard, Service::Keys).await {
         Ok(channel) => channel,
         Err(error) => {
             tracing::info!(%source, %error, "no channel");
@@ -120,6 +120,10 @@ impl Conversation<'_> {
         let id = self.shard.ids.next();
         let Decoded { echo, asked } = decode_request(self.channel.dialect(), &self.channel.domain.name, body);
         let outcome = match asked {
+            Ok(_) if !self.may_speak() => {
+                let why = "stock programs are not allowed in this domain; its owner can allow them";
+                Outcome::Refused(Refusal::new(ErrorCode::Refused, why))
+            }
             Ok(Asked::Request(request)) => self.route(request, id).await,
             Ok(Asked::Challenge) => Proving::challenge(),
             Ok(Asked::Proof(proof)) => {
@@ -136,6 +140,14 @@ impl Conversation<'_> {
         };
         self.proving.note(&outcome);
         self.send(echo, id, outcome).await
+    }
+
+    /// Whether the domain still allows the dialect that the channel was opened in. One that is gone is the router's to
+    /// refuse.
+    fn may_speak(&self) -> bool {
+        let domains = self.shard.view.domains();
+        let now = || domains.current(&self.channel.domain);
+        self.channel.is_ours() || now().is_none_or(|domain| domain.access.stock.key_service)
     }
 
     async fn route(&self, request: Request, id: RequestId) -> Outcome {

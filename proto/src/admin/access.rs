@@ -28,6 +28,23 @@ pub struct AclRulesInForce {
     pub warnings: Vec<String>,
 }
 
+/// What a domain lets stock programs do, which prove less than ours. By default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StockPeers {
+    /// Members that speak the stock dialect are served by the key service.
+    pub key_service: bool,
+    /// Stock evidence, which answers no challenge, is admitted; what is admitted so can be a stock server too.
+    pub admission: bool,
+}
+
+impl StockPeers {
+    /// Nothing is allowed.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A principal to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

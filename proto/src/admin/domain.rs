@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SecretHex;
+use super::{SecretHex, StockPeers};
 use crate::DomainName;
 
 /// A domain to create. The policy key travels only over the local admin socket.
@@ -37,6 +37,9 @@ pub struct Domain {
     pub broker_certificate_not_after: i64,
     /// How many measurements it trusts.
     pub references: usize,
+    /// What stock programs may do in it.
+    #[serde(default)]
+    pub stock: StockPeers,
     /// When it was created, seconds since 1970.
     pub created: i64,
 }

@@ -13,6 +13,7 @@
 //! | `GET /v1/domains/{domain}/principals` | | list of [`Principal`] |
 //! | `POST /v1/domains/{domain}/principals` | [`AddPrincipal`] | [`Principal`] |
 //! | `DELETE /v1/domains/{domain}/principals/{name}` | | |
+//! | `PUT /v1/domains/{domain}/stock` | [`StockPeers`] | [`Domain`] |
 //! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
 //! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
@@ -41,7 +42,7 @@ mod sealing;
 mod secret_hex;
 mod ticket;
 
-pub use access::{AclRules, AclRulesInForce, AddPrincipal, Principal, SetPreset};
+pub use access::{AclRules, AclRulesInForce, AddPrincipal, Principal, SetPreset, StockPeers};
 pub use audit::{AuditPage, AuditQuery, AuditRecord, AuditReport, AuditSegment};
 pub use broker::{Home, PulledDomain, State, Status};
 pub use domain::{CreateDomain, Domain};

@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use claviger_attest::KeyAlgorithm;
 use claviger_tests::broker::Broker;
 use claviger_tests::certificate::{Leaf, pem, unpem};
-use claviger_tests::channel::{Channel, Credentials, Hello, connect};
+use claviger_tests::channel::{Channel, Credentials, Hello, connect, refusal};
 use claviger_tests::fleet::Fleet;
 use claviger_tests::message::{self, Response, frame};
 use claviger_tests::tools;
+use rustls::AlertDescription;
 
 const MEASUREMENT: &str = "d44a9721e169650f0e2373f7e3bfccf940aa155cab21e26075f7d129a538cdd4";
 
@@ -25,6 +26,7 @@ fn start() -> (Broker, Fleet) {
     let broker = Broker::start();
     let fleet = Fleet::generate(broker.dir(), "dom1", "--algorithm rsa-2048 --format certifier");
     fleet.create_on(&broker, "members").ok();
+    fleet.allow_stock(&broker);
     Fleet::create(&broker, "neighbour", "members");
     (broker, fleet)
 }
@@ -136,6 +138,7 @@ fn a_stock_policy_key_and_admission_certificate_work_as_they_are() {
     let file = broker.dir().join("policy_key_file.bin");
     fs::write(&file, data("stock/policy_key.key_message.pb")).unwrap();
     broker.admin("domain create dom0 --preset members").with("--policy-key", &file).run().ok();
+    broker.admin("domain stock allow dom0").run().ok();
     Fleet::create(&broker, "neighbour", "members");
 
     // The very bytes that the stock client begins with: the broker answers with a ServerHello of dom0's.
@@ -163,9 +166,34 @@ fn a_stock_policy_key_and_admission_certificate_work_as_they_are() {
 fn a_broker_with_one_domain_needs_no_hint() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let own = fleet.authority().issue(&Leaf::stock(MEASUREMENT));
     let stored = converse(&broker, &Hello::silent(), &own, &frame(&message::store("a", b"secret")));
     assert!(stored.succeeded());
+}
+
+#[test]
+fn stock_members_are_served_only_while_the_domain_allows_them() {
+    let (broker, fleet) = start();
+    let (hello, own) = (Hello::stock(fleet.policy.subject_der()), member(&fleet));
+    let request = frame(&message::store("a", b"secret"));
+    // A channel that is open when it is taken back.
+    let mut open = Channel::connect(broker.listen, &hello, Some(&own)).unwrap();
+    let denied = broker.admin("domain stock deny dom1 key-service").run().ok();
+    assert_eq!((&denied["key_service"], &denied["admission"]), (&false.into(), &false.into()));
+    open.send_bytes(&request).unwrap();
+    assert!(!Response::read(open.receive().unwrap()).succeeded(), "in force for the next request");
+    let told = refusal(broker.listen, &hello, Some(&own));
+    assert_eq!(told, AlertDescription::NoApplicationProtocol);
+    // It is the dialect that isn't allowed, not the member, nor another domain's stock members.
+    Channel::ours(broker.listen, "dom1", &own).request(&message::retrieve("a")).refused("not-found");
+    broker.admin("domain stock allow neighbour admission").run().ok();
+    assert_eq!(refusal(broker.listen, &hello, Some(&own)), AlertDescription::NoApplicationProtocol);
+    broker.admin("domain stock allow dom1").run().ok();
+    assert!(converse(&broker, &hello, &own, &request).succeeded());
+    let shown = broker.admin("domain stock show dom1").run().ok();
+    assert_eq!((&shown["key_service"], &shown["admission"]), (&true.into(), &false.into()));
+    fleet.verify_audit(&broker);
 }
 
 #[test]
@@ -217,6 +245,7 @@ fn a_client_in_python_stores_and_retrieves() {
     let broker = Broker::start();
     let fleet = Fleet::generate(broker.dir(), "dom1", "--algorithm rsa-2048");
     fleet.create_on(&broker, "members").ok();
+    fleet.allow_stock(&broker);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stock_client.py");
     let run = Command::new("python3")
         .arg(script)
@@ -281,6 +310,7 @@ fn older_tls_is_refused() {
     // The only domain, for TLS 1.2 has no way to name one by its policy certificate.
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let (success, answer, told) = s_client(&broker, &fleet, &["-tls1_2"], &frame(&message::retrieve("a")));
     assert!(!success && answer.is_empty(), "{told}");
     assert!(told.contains("protocol version"), "{told}");

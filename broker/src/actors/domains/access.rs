@@ -3,7 +3,7 @@
 use claviger_acl::Acl;
 use claviger_attest::{PrincipalName, TrustedPrincipal};
 use claviger_proto::DomainName;
-use claviger_proto::admin::{self, AclRules, AclRulesInForce, AddPrincipal};
+use claviger_proto::admin::{self, AclRules, AclRulesInForce, AddPrincipal, StockPeers};
 use claviger_store::DomainChange;
 use rustls::pki_types::UnixTime;
 
@@ -43,9 +43,22 @@ impl Registry {
             return Err(AdminError::Invalid(format!("rules have at most {MAX_RULES} bytes")));
         }
         Acl::compile_with(name, domain.preset, &rules, &labels(&domain.trust, seconds(UnixTime::now())))?;
-        let access = Access { rules, principals: domain.access.principals.clone() };
+        let access = Access { rules, ..domain.access.clone() };
         self.update(&domain, DomainChange::Access(access.encode()), "acl-rules").await?;
         self.rules(name)
+    }
+
+    pub(super) async fn set_stock(
+        &self,
+        name: &DomainName,
+        stock: StockPeers,
+    ) -> Result<admin::Domain, AdminError> {
+        let domain = self.find(name)?;
+        if domain.access.stock != stock {
+            let access = Access { stock, ..domain.access.clone() };
+            self.update(&domain, DomainChange::Access(access.encode()), "stock-peers").await?;
+        }
+        self.show(name)
     }
 
     pub(super) fn principals(&self, name: &DomainName) -> Result<Vec<admin::Principal>, AdminError> {

@@ -89,6 +89,16 @@ pub struct ChangeRules {
     pub rules: admin::AclRules,
 }
 
+/// Let stock programs do this much in a domain, and no more.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct AllowStock {
+    /// Whose.
+    pub domain: DomainName,
+    /// What.
+    pub stock: admin::StockPeers,
+}
+
 /// Whom a domain knows as principals.
 #[derive(Message)]
 #[rtype(result = "Result<Vec<admin::Principal>, AdminError>")]
@@ -329,6 +339,7 @@ handle! {
     ChangePreset => |registry, change| registry.set_preset(&change.domain, &change.preset).await;
     ShowRules => |registry, show| registry.rules(&show.0);
     ChangeRules => |registry, change| registry.set_rules(&change.domain, change.rules).await;
+    AllowStock => |registry, it| registry.set_stock(&it.domain, it.stock).await;
     ListPrincipals => |registry, list| registry.principals(&list.0);
     KnowPrincipal => |registry, know| registry.add_principal(&know.domain, know.principal).await;
     ForgetPrincipal => |registry, it| registry.remove_principal(&it.domain, &it.principal).await;

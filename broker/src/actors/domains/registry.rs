@@ -121,6 +121,7 @@ fn describe(domain: &Domain) -> admin::Domain {
         policy_key_held_by: held_by.to_owned(),
         broker_certificate_not_after: domain.leaf.not_after,
         references: domain.trust.policy.references.len(),
+        stock: domain.access.stock,
         created: domain.created,
     }
 }

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use super::Shard;
 use super::binding::{bind, channels_key, nonce};
 use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
-use super::handshake::{Channel, handshake};
+use super::handshake::{Channel, Service, handshake};
 use crate::actors::attestor::{Admitted, Claim, Granted, Rejected, ToCertify};
 use crate::actors::audit::{admission_event, grant_event};
 use crate::config::Limits;
@@ -38,15 +38,14 @@ pub async fn serve(mut stream: TcpStream, source: SocketAddr, stock: Option<&Dom
         Ok(Ok(false)) => return refuse_stock(&mut stream, source, stock, shard, &limits).await,
         Ok(Err(_)) | Err(_) => return,
     }
-    match handshake(stream, source, shard, |domain| Arc::clone(&domain.admission_tls)).await {
-        Ok(channel) if channel.is_ours() => {
+    match handshake(stream, source, shard, Service::Admission).await {
+        Ok(channel) => {
             let mut lease = channel.lease.clone();
             tokio::select! {
                 () = admit(channel, source, shard) => {}
                 () = lease.over() => tracing::warn!(%source, "an admission is cut off: the broker is sealed"),
             }
         }
-        Ok(_) => tracing::info!(%source, "no admission over TLS without ALPN"),
         Err(error) => tracing::info!(%source, %error, "no channel"),
     }
 }

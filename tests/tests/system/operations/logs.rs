@@ -10,6 +10,7 @@ use super::in_environment;
 /// Some of what happens to a broker.
 fn happen(broker: &Broker, name: &str) -> String {
     let fleet = Fleet::create(broker, "fleet", "members");
+    fleet.allow_stock(broker);
     fleet.admitted(broker, "vm");
     let mut channel = fleet.channel(broker);
     channel.request(&message::store(name, b"x")).ok();

@@ -27,6 +27,7 @@ fn lines(broker: &Broker, word: &str) -> usize {
 fn what_can_be_read_again_counts_at_once_and_the_rest_is_named() {
     let mut broker = configured("[limits]\nversions_per_name = 2");
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     Fleet::create(&broker, "other", "members");
     let own = fleet.member();
     let nameless = || {
@@ -92,6 +93,7 @@ fn a_bad_file_changes_nothing_and_is_told() {
 fn the_log_filter_is_read_again() {
     let mut broker = configured("log_filter = 'error'");
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     assert_eq!(broker.log(), "");
     hang_up(&mut broker, "log_filter = 'debug'", "ok");
     fleet.channel(&broker).request(&message::store("a", b"x")).ok();
@@ -106,6 +108,7 @@ fn what_is_read_while_it_is_sealed_counts_when_it_is_unsealed() {
     let mut broker = Broker::init(Setup::default());
     broker.serve();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     Fleet::create(&broker, "other", "members");
     broker.admin("seal").run().ok();
     hang_up(&mut broker, "default_domain = 'fleet'", "ok");
@@ -117,6 +120,7 @@ fn what_is_read_while_it_is_sealed_counts_when_it_is_unsealed() {
 fn a_second_signal_ends_it_at_once() {
     let mut broker = configured("[limits]\ndrain_ms = 600000\nbody_ms = 600000");
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let mut held = fleet.channel(&broker);
     held.request(&message::store("a", b"kept")).ok();
     held.send_bytes(&message::frame(&message::store("a", b"never whole"))[..9]).unwrap();

@@ -201,6 +201,7 @@ fn a_challenge_says_nothing_of_what_exists_and_stock_peers_see_none() {
     assert_eq!(shape("disks/a"), shape("disks/b"), "one that is there and one that isn't");
     prover.retrieve("other").refused("not-found");
     // What may not be retrieved may be seen, if the rules say so: the demand is for retrieving.
+    fleet.allow_stock(&broker);
     let stock = Hello::stock(fleet.policy.subject_der());
     let asked = |name: &str| {
         let own = machine.credentials();

@@ -31,6 +31,7 @@ fn alert(broker: &Broker, fleet: &Fleet, own: &Credentials) -> AlertDescription 
 fn a_stock_certificate_is_accepted_and_each_of_these_breaks_one_thing_of_it() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let authority = fleet.authority();
     let good = Leaf::stock(MEASUREMENT);
     let mut channel = Channel::ours(broker.listen, "fleet", &authority.issue(&good));
@@ -59,6 +60,7 @@ fn a_stock_certificate_is_accepted_and_each_of_these_breaks_one_thing_of_it() {
 fn the_policy_certificate_is_no_member() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let key = std::fs::read(&fleet.policy_key).unwrap();
     let key = claviger_tests::certificate::unpem(&key);
     let own = Credentials { certificate: fleet.policy.der().to_vec(), key };
@@ -69,6 +71,7 @@ fn the_policy_certificate_is_no_member() {
 fn a_certificate_of_another_domain_is_foreign() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let other = Fleet::create(&broker, "other", "members");
     assert_eq!(alert(&broker, &fleet, &other.member()), AlertDescription::UnknownCA);
 }
@@ -77,6 +80,7 @@ fn a_certificate_of_another_domain_is_foreign() {
 fn no_certificate_makes_no_channel() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     undisturbed(&broker, &fleet, || {
         let told = refusal(broker.listen, &Hello::ours("fleet"), None);
         assert_eq!(told, AlertDescription::CertificateRequired);
@@ -87,6 +91,7 @@ fn no_certificate_makes_no_channel() {
 fn the_agent_is_told_that_its_certificate_has_expired_or_is_foreign() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let good = Leaf::stock(MEASUREMENT);
     let expired = fleet.authority().issue(&Leaf { lifetime: -Duration::SECOND, ..good.clone() });
     let foreign = Authority::policy("fleet", KeyAlgorithm::P256, Duration::DAY).issue(&good);

@@ -12,6 +12,7 @@ use super::undisturbed;
 fn start() -> (Broker, Fleet) {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     (broker, fleet)
 }
 

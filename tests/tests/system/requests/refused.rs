@@ -25,6 +25,7 @@ fn of(kind: &str) -> Writer {
 fn t20_every_field_missing_empty_too_large_or_of_another_type_is_refused_and_the_channel_goes_on() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let mut channel = fleet.channel(&broker);
     channel.request(&message::store("a", b"x")).ok();
     let long = "x".repeat(300);
@@ -71,6 +72,7 @@ fn t20_every_field_missing_empty_too_large_or_of_another_type_is_refused_and_the
 fn a_stock_peer_has_store_and_retrieve_only() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     fleet.channel(&broker).request(&message::store("a", b"x")).ok();
     for kind in ["list", "versions", "describe", "delete", "undelete", "destroy", "rotate", "generate"] {
         let hello = Hello::stock(fleet.policy.subject_der());

@@ -93,6 +93,7 @@ fn t17_a_secret_is_in_no_log_no_audit_no_metric_and_no_file() {
     let env = vec![("CLAVIGER_LOG", "trace".to_owned()), ("RUST_BACKTRACE", "full".to_owned())];
     let mut broker = Broker::start_with(Setup { env, ..Setup::default() });
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let machine = fleet.admitted(&broker, "vm");
     spread(&broker, &fleet);
     let stored = store(&broker, &machine.state, NAME, CANARY).run();
@@ -190,6 +191,7 @@ fn t23_files_are_their_owner_s_alone_whatever_the_umask() {
 fn t23_no_secret_is_in_a_command_line_or_environment() {
     let broker = Broker::start();
     let fleet = Fleet::create(&broker, "fleet", "members");
+    fleet.allow_stock(&broker);
     let state = fleet.state_of("member", &fleet.member());
     let root = fs::read(broker.key_file()).unwrap();
     let seen = |pid: u32| {

@@ -52,6 +52,7 @@ fn t15_a_tenant_s_certificate_opens_no_channel_of_another() {
     let broker = Broker::start();
     let (red, blue) = (Fleet::create(&broker, "red", "members"), Fleet::create(&broker, "blue", "members"));
     let stranger = Fleet::generate(broker.dir(), "stranger", "--algorithm p256").member();
+    blue.allow_stock(&broker);
     let member = red.member();
     for hello in [Hello::ours("blue"), Hello::stock(blue.policy.subject_der())] {
         let told = refusal(broker.listen, &hello, Some(&member));
@@ -64,6 +65,7 @@ fn t15_hints_that_disagree_choose_no_domain() {
     use rustls::AlertDescription::{IllegalParameter, NoApplicationProtocol, UnrecognisedName};
     let broker = Broker::start();
     let (red, blue) = (Fleet::create(&broker, "red", "members"), Fleet::create(&broker, "blue", "members"));
+    red.allow_stock(&broker);
     let member = red.member();
     let subject = |fleet: &Fleet| fleet.policy.subject_der().to_vec();
     let stranger = subject(&Fleet::generate(broker.dir(), "stranger", "--algorithm p256"));
