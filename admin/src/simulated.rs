@@ -81,6 +81,12 @@ pub(crate) fn run(context: &Context, command: &Simulated) -> Result<(), Failure>
         }
         EvidenceKind::SimulatedEnclave => enclave(context, args),
         EvidenceKind::SevSnp => snp::make(context, args),
+        EvidenceKind::SimulatedSev => Err(Failure::new(
+            "usage",
+            2,
+            "the Certifier Framework's own tools make its simulated SEV-SNP platforms",
+            "trust one by its ARK (trust add --kind simulated-sev), or make ours: --kind sev-snp",
+        )),
     }
 }
 

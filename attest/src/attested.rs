@@ -1,10 +1,10 @@
 //! The proof value of verified evidence, and the one way to it.
 
-use aws_lc_rs::digest::{SHA384, digest};
 use claviger_proto::trust::EvidencePackage;
 use prost::Message as _;
 use rustls_pki_types::UnixTime;
 
+use crate::digest::sha384;
 use crate::error::AttestError;
 use crate::instance::MachineClaims;
 use crate::kind::sev_snp::{ChipId, SnpChainCache, SnpProduct, SnpRevocationList, SnpSigner};
@@ -22,8 +22,8 @@ pub struct Expected<'a> {
 }
 
 /// Evidence that was verified, whole: a machine with this measurement, on a platform that the domain trusts,
-/// holds this key and answered this challenge. Only [`verify`] and
-/// [`Screened::verify`] make one.
+/// holds this key and answered this challenge. Only [`verify`], [`Screened::verify`] and, without a
+/// challenge, [`crate::ScreenedStock::verify`] make one.
 #[derive(Clone, Debug)]
 pub struct Attested {
     kind: EvidenceKind,
@@ -33,6 +33,10 @@ pub struct Attested {
 }
 
 impl Attested {
+    pub(crate) fn new(kind: EvidenceKind, claims: Claims, spki: Vec<u8>, evidence_digest: [u8; 48]) -> Self {
+        Self { kind, claims, spki, evidence_digest }
+    }
+
     /// The kind of evidence.
     pub fn kind(&self) -> EvidenceKind {
         self.kind
@@ -130,9 +134,12 @@ pub fn screen(
         return Err(AttestError::SubmittedType { expected: kind.submitted_evidence_type() });
     }
     let pending = kind.screen(evidence, policy, expected, seconds(now))?;
-    let mut evidence_digest = [0; 48];
-    evidence_digest.copy_from_slice(digest(&SHA384, &evidence.encode_to_vec()).as_ref());
+    let evidence_digest = evidence_digest(evidence);
     Ok(Screened { kind, pending, spki: expected.spki.to_vec(), evidence_digest })
+}
+
+pub(crate) fn evidence_digest(evidence: &EvidencePackage) -> [u8; 48] {
+    sha384(&evidence.encode_to_vec())
 }
 
 /// Both steps at once, for evidence that brings all its certificates.
@@ -148,6 +155,6 @@ pub fn verify(
     screen(submitted_type, evidence, policy, expected, now)?.verify(&Endorsements::default(), now)
 }
 
-fn seconds(now: UnixTime) -> i64 {
+pub(crate) fn seconds(now: UnixTime) -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

@@ -49,6 +49,17 @@ pub enum AttestError {
     /// A part whose time is over.
     #[error("the {0} has expired; make a new one")]
     Expired(&'static str),
+    /// A part that says when it was made, too long ago.
+    #[error(
+        "the {part} was made more than {seconds} s ago, and what answers no challenge is taken only while it is new; make \
+         new evidence, and compare the clocks"
+    )]
+    Old {
+        /// Which part.
+        part: &'static str,
+        /// How old it may be.
+        seconds: u64,
+    },
     /// A part that its key didn't sign.
     #[error("the {0} isn't signed by its key")]
     Signature(&'static str),
@@ -147,7 +158,7 @@ impl AttestError {
                 "give the machine what the domain demands (a ticket: key-admin ticket create), or change [instance] in \
                  the policy"
             }
-            Self::NotYetValid(_) | Self::Expired(_) => {
+            Self::NotYetValid(_) | Self::Expired(_) | Self::Old { .. } => {
                 "compare the clocks; a part that is past its date is made anew"
             }
             Self::Unbound | Self::OtherBinding => SnpRule::ReportData.next(),

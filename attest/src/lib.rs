@@ -22,6 +22,7 @@ mod proofs;
 mod reference;
 mod role;
 mod simulated_snp;
+mod stock;
 
 pub use attested::{Attested, EndorsementNeeded, Endorsements, Expected, Screened, screen, verify};
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
@@ -60,3 +61,4 @@ pub use reference::{
 };
 pub use role::Role;
 pub use simulated_snp::{SimulatedSnp, SimulatedSnpGuest};
+pub use stock::{ScreenedStock, StockExpected, screen_stock, sev_report_data};

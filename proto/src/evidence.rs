@@ -15,6 +15,10 @@ pub const CLAIM_FORMAT: &str = "vse-clause";
 pub const REPORT_FORMAT: &str = "vse-attestation-report";
 /// Type of an evidence item that is a [`SignedClaim`].
 pub const ITEM_SIGNED_CLAIM: &str = "signed-claim";
+/// Type of an evidence item that is a certificate, DER.
+pub const ITEM_CERTIFICATE: &str = "cert";
+/// Type of an evidence item that is a [`SevAttestation`].
+pub const ITEM_SEV_ATTESTATION: &str = "sev-attestation";
 /// Type of an evidence item that is a [`SignedReport`].
 pub const ITEM_SIGNED_REPORT: &str = "signed-vse-attestation-report";
 /// The verb with which a key vouches for a clause.
@@ -159,6 +163,17 @@ pub struct UserData {
     /// Ours: a serialized [`EvidenceUserData`].
     #[prost(bytes = "vec", optional, tag = "101")]
     pub evidence_data: Option<Vec<u8>>,
+}
+
+/// A SEV-SNP report and what the guest had it vouch for (stock `sev_attestation_message`).
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct SevAttestation {
+    /// A serialized [`UserData`]; the report's `REPORT_DATA` begins with its SHA-384.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub what_was_said: Option<Vec<u8>>,
+    /// The report, 1184 bytes.
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub report: Option<Vec<u8>>,
 }
 
 /// Largest [`EvidenceUserData`], serialized, in bytes.

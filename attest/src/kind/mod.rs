@@ -2,6 +2,7 @@
 
 pub(crate) mod sev_snp;
 pub(crate) mod simulated_enclave;
+pub(crate) mod simulated_sev;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use crate::error::{AttestError, ReferenceError};
 use crate::instance::MachineClaims;
 use crate::measurement::Measurement;
 use crate::reference::ReferenceValues;
+use crate::stock::{SEV_ENCLAVE, SEV_PACKAGE, Said, StockExpected};
 
 /// What verified evidence of any kind says.
 #[derive(Clone, Debug)]
@@ -21,6 +23,57 @@ pub(crate) struct Claims {
     pub(crate) measurement: Measurement,
     pub(crate) challenge_fresh: bool,
     pub(crate) machine: MachineClaims,
+}
+
+/// Stock evidence that passed the first step, and what it said.
+pub(crate) struct StockPending<P> {
+    pub(crate) pending: P,
+    pub(crate) said: Said,
+    /// SHA-256 of what the platform signed.
+    pub(crate) statement: [u8; 32],
+}
+
+impl<P> StockPending<P> {
+    fn map<Q>(self, of: impl FnOnce(P) -> Q) -> StockPending<Q> {
+        StockPending { pending: of(self.pending), said: self.said, statement: self.statement }
+    }
+}
+
+/// The first step for what stock programs send, under their names for it. Whether a report is of a real SEV-SNP platform
+/// or of a simulated one is said by what the domain trusts, and by nothing in the evidence.
+pub(crate) fn screen_stock(
+    submitted_type: &str,
+    evidence: &EvidencePackage,
+    policy: &ReferenceValues,
+    expected: &StockExpected<'_>,
+    now: i64,
+) -> Result<(EvidenceKind, StockPending<Pending>), AttestError> {
+    let submitted_as = |name: &'static str| {
+        if submitted_type == name { Ok(()) } else { Err(AttestError::SubmittedType { expected: name }) }
+    };
+    if evidence.enclave_type == EvidenceKind::SimulatedEnclave.as_str() {
+        submitted_as(simulated_enclave::SUBMITTED_TYPE)?;
+        let pending = simulated_enclave::screen_stock(evidence, policy, expected, now)?;
+        return Ok((
+            EvidenceKind::SimulatedEnclave,
+            pending.map(|pending| Pending::SimulatedEnclave(Box::new(pending))),
+        ));
+    }
+    if evidence.enclave_type != SEV_ENCLAVE {
+        return Err(AttestError::UnknownKind);
+    }
+    submitted_as(SEV_PACKAGE)?;
+    let items = sev_snp::StockItems::of(evidence)?;
+    let simulated = policy.knows(EvidenceKind::SimulatedSev, &items.report.measurement());
+    if simulated {
+        let pending = simulated_sev::screen_stock(items, policy, expected, now)?;
+        return Ok((
+            EvidenceKind::SimulatedSev,
+            pending.map(|pending| Pending::SimulatedSev(Box::new(pending))),
+        ));
+    }
+    let pending = sev_snp::screen_stock(items, policy, expected, now)?;
+    Ok((EvidenceKind::SevSnp, pending.map(|pending| Pending::SevSnp(Box::new(pending)))))
 }
 
 macro_rules! kinds {
@@ -121,6 +174,8 @@ kinds! {
     SimulatedEnclave = simulated_enclave, "simulated-enclave";
     /// AMD SEV-SNP, under AMD's roots.
     SevSnp = sev_snp, "sev-snp";
+    /// The Certifier Framework's simulation of SEV-SNP, for stock programs only: whoever has its files can say anything.
+    SimulatedSev = simulated_sev, "simulated-sev";
 }
 
 /// All names, for messages.

@@ -182,6 +182,11 @@ impl ReferenceValues {
         self.0.iter().filter(move |v| v.kind == kind && v.measurement == *measurement)
     }
 
+    /// Whether anything is, or was, trusted about a measurement of a kind.
+    pub fn knows(&self, kind: EvidenceKind, measurement: &Measurement) -> bool {
+        self.find(kind, measurement).next().is_some()
+    }
+
     /// What is trusted about a measurement of a kind at `now`, in seconds since 1970: at least one value, or the
     /// refusal.
     pub fn trusted<'a>(

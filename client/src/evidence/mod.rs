@@ -71,6 +71,8 @@ impl FromStr for Collector {
     fn from_str(text: &str) -> Result<Self, EvidenceError> {
         let (kind, place) = text.split_once(':').ok_or(EvidenceError::Collector)?;
         match kind.parse().map_err(|_| EvidenceError::Collector)? {
+            // Stock programs make it, and nobody else.
+            EvidenceKind::SimulatedSev => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave if place.is_empty() => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave => Ok(Self::SimulatedEnclave(SimulatedEnclave::new(place))),
             EvidenceKind::SevSnp => SevSnp::parse(place).map(Self::SevSnp).ok_or(EvidenceError::Collector),

@@ -23,6 +23,7 @@ mod requirements;
 mod revocation;
 mod roots;
 mod rules;
+mod stock;
 mod table;
 mod tcb;
 mod vek;
@@ -46,6 +47,7 @@ pub use tcb::SnpTcb;
 
 pub(crate) use package::Pending;
 pub(super) use package::screen;
+pub(super) use stock::{StockItems, screen_stock};
 
 pub(super) const SUBMITTED_TYPE: &str = "sev-snp-package";
 

@@ -28,7 +28,7 @@ pub const ITEM_SNP_CERTIFICATES: &str = "sev-snp-certificates";
 pub const ITEM_USER_DATA: &str = "user-data";
 
 const KIND: EvidenceKind = EvidenceKind::SevSnp;
-const CERTIFICATES: &str = "certificate table";
+const CERTIFICATES: &str = "certificates beside the report";
 
 /// What the guest must have signed for this binding and this user data: the binding itself, or, with user data,
 /// SHA-512( LV("claviger user data v1") ‖ LV(binding) ‖ LV(SHA-384(user data)) ).
@@ -103,28 +103,47 @@ pub(in crate::kind) fn screen(
     now: i64,
 ) -> Result<Pending, AttestError> {
     let items = items(package)?;
-    let report = SnpReport::parse(items.report).map_err(|why| AttestError::from(Broken::from(why)))?;
+    let report = SnpReport::parse(items.report).map_err(Broken::from)?;
     let ticket = items.user_data.map(ticket_of).transpose()?.flatten();
     let report_data = snp_report_data(expected.binding, items.user_data);
-    // Whose measurement isn't listed learns nothing else, and makes no more work.
-    let measurement = report.measurement();
-    let trusted: Vec<_> = policy.trusted(KIND, &measurement, now)?.collect();
-    let material = items.certificates.map(Material::from_table).transpose();
-    let material = material.map_err(|why| AttestError::Statement { part: CERTIFICATES, why })?;
-    let material = material.unwrap_or_default();
-    let pending = Pending {
-        product: product_of(&report, &material),
-        vmpls: trusted.iter().map(|value| value.vmpl()).collect(),
-        roots: roots_at(&trusted, &report),
-        demands: policy.snp().clone(),
-        material,
-        ticket,
-        report_data,
-        report,
-    };
-    judge_report(&pending.case(&pending.material), &mut Judge::strict())?;
-    pending.check_chip_list()?;
-    Ok(pending)
+    let material = || items.certificates.map(Material::from_table).transpose().map(Option::unwrap_or_default);
+    Submitted { report, report_data, ticket }.screen(material, policy, now)
+}
+
+/// A report, and what it has to say.
+pub(super) struct Submitted {
+    pub(super) report: SnpReport,
+    pub(super) report_data: [u8; 64],
+    pub(super) ticket: Option<TicketId>,
+}
+
+impl Submitted {
+    /// Checks all that costs no signature. The certificates are read only for what the domain trusts: whose measurement
+    /// isn't listed learns nothing else, and makes no more work.
+    pub(super) fn screen(
+        self,
+        material: impl FnOnce() -> Result<Material, &'static str>,
+        policy: &ReferenceValues,
+        now: i64,
+    ) -> Result<Pending, AttestError> {
+        let Self { report, report_data, ticket } = self;
+        let measurement = report.measurement();
+        let trusted: Vec<_> = policy.trusted(KIND, &measurement, now)?.collect();
+        let material = material().map_err(|why| AttestError::Statement { part: CERTIFICATES, why })?;
+        let pending = Pending {
+            product: product_of(&report, &material),
+            vmpls: trusted.iter().map(|value| value.vmpl()).collect(),
+            roots: roots_at(&trusted, &report),
+            demands: policy.snp().clone(),
+            material,
+            ticket,
+            report_data,
+            report,
+        };
+        judge_report(&pending.case(&pending.material), &mut Judge::strict())?;
+        pending.check_chip_list()?;
+        Ok(pending)
+    }
 }
 
 /// The roots that count for the values of this report's VMPL: AMD's, or those that they name instead.

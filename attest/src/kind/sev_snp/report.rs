@@ -194,6 +194,11 @@ impl SnpReport {
         ChipId::new(self.bytes(0x1a0))
     }
 
+    /// The same 64 bytes, whatever they are.
+    pub(in crate::kind) fn raw_chip_id(&self) -> [u8; 64] {
+        self.bytes(0x1a0)
+    }
+
     /// `COMMITTED_TCB`, raw.
     pub fn committed_tcb(&self) -> [u8; 8] {
         self.bytes(0x1e0)
@@ -238,7 +243,7 @@ impl SnpReport {
     }
 
     /// What is signed.
-    pub(super) fn signed(&self) -> &[u8] {
+    pub(in crate::kind) fn signed(&self) -> &[u8] {
         &self.0[..SIGNED]
     }
 

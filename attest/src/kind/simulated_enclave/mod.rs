@@ -18,11 +18,12 @@ use claviger_proto::trust::EvidencePackage;
 
 use self::endorsement::Endorsement;
 use self::report::Report;
-use super::{Claims, EvidenceKind};
+use super::{Claims, EvidenceKind, StockPending};
 use crate::attested::{EndorsementNeeded, Endorsements, Expected};
 use crate::error::AttestError;
 use crate::instance::MachineClaims;
 use crate::reference::ReferenceValues;
+use crate::stock::StockExpected;
 
 pub(super) const SUBMITTED_TYPE: &str = "vse-attestation-package";
 
@@ -51,20 +52,41 @@ pub(super) fn screen(
     expected: &Expected<'_>,
     now: i64,
 ) -> Result<Pending, AttestError> {
-    let [endorsement, report] = package.items.as_slice() else { return Err(wrong_items()) };
-    if endorsement.evidence_type != ITEM_SIGNED_CLAIM || report.evidence_type != ITEM_SIGNED_REPORT {
-        return Err(wrong_items());
-    }
-    let endorsement = Endorsement::parse(&endorsement.serialized)?;
-    let report = Report::parse(&report.serialized)?;
+    let pending = Pending::parse(package)?;
+    pending.report.check(expected, now)?;
+    pending.check(policy, now)?;
+    Ok(pending)
+}
 
-    report.check(expected, now)?;
-    endorsement.check(now)?;
-    check_reference(policy, &report, &endorsement, now)?;
-    Ok(Pending { endorsement, report })
+/// The same for what a stock program sent: it is for no channel.
+pub(super) fn screen_stock(
+    package: &EvidencePackage,
+    policy: &ReferenceValues,
+    expected: &StockExpected<'_>,
+    now: i64,
+) -> Result<StockPending<Pending>, AttestError> {
+    let pending = Pending::parse(package)?;
+    let (said, statement) = pending.report.check_stock(expected, now)?;
+    pending.check(policy, now)?;
+    Ok(StockPending { pending, said, statement })
 }
 
 impl Pending {
+    fn parse(package: &EvidencePackage) -> Result<Self, AttestError> {
+        let [endorsement, report] = package.items.as_slice() else { return Err(wrong_items()) };
+        if endorsement.evidence_type != ITEM_SIGNED_CLAIM || report.evidence_type != ITEM_SIGNED_REPORT {
+            return Err(wrong_items());
+        }
+        let endorsement = Endorsement::parse(&endorsement.serialized)?;
+        Ok(Self { endorsement, report: Report::parse(&report.serialized)? })
+    }
+
+    /// All that costs no signature and is about no channel.
+    fn check(&self, policy: &ReferenceValues, now: i64) -> Result<(), AttestError> {
+        self.endorsement.check(now)?;
+        check_reference(policy, &self.report, &self.endorsement, now)
+    }
+
     /// The endorsement is part of the evidence.
     #[expect(clippy::unused_self, reason = "other kinds look at it")]
     pub(crate) fn needs(&self) -> Option<EndorsementNeeded> {
@@ -99,12 +121,16 @@ fn check_reference(
 }
 
 /// A field that must be there.
-fn required<T>(part: &'static str, name: &'static str, field: Option<T>) -> Result<T, AttestError> {
+pub(crate) fn required<T>(
+    part: &'static str,
+    name: &'static str,
+    field: Option<T>,
+) -> Result<T, AttestError> {
     field.ok_or(AttestError::Malformed { part, cause: ParseError::Missing(name) })
 }
 
 /// Reads a public key; a private one has no place in evidence.
-fn public_key(part: &'static str, message: &[u8]) -> Result<PublicKey, AttestError> {
+pub(crate) fn public_key(part: &'static str, message: &[u8]) -> Result<PublicKey, AttestError> {
     match KeyMessage::decode(message).map_err(|cause| AttestError::Malformed { part, cause })?.key {
         MessageKey::Public(key) => Ok(key),
         _ => Err(AttestError::Statement { part, why: "its keys are public keys" }),

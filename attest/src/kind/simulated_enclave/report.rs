@@ -9,9 +9,11 @@ use prost::Message as _;
 use super::signature::Signed;
 use super::{Dates, KIND, public_key, required};
 use crate::attested::Expected;
+use crate::digest::sha256;
 use crate::error::AttestError;
 use crate::instance::{TicketId, ticket_of};
 use crate::measurement::Measurement;
+use crate::stock::{Said, StockExpected};
 
 const PART: &str = "report";
 
@@ -20,7 +22,7 @@ const PART: &str = "report";
 pub(super) struct Report {
     pub(super) measurement: Measurement,
     enclave_key: PublicKey,
-    binding: Option<Vec<u8>>,
+    user_data: UserData,
     /// SHA-256 of the launch ticket that it carries.
     pub(super) ticket: Option<TicketId>,
     signing_key: PublicKey,
@@ -48,9 +50,9 @@ impl Report {
         Ok(Self {
             measurement: Measurement::from_bytes(&measurement)
                 .map_err(|_| says("a measurement has 32 or 48 bytes"))?,
-            enclave_key: public_key(PART, &required(PART, "enclave_key", user_data.enclave_key)?)?,
-            binding: user_data.binding,
+            enclave_key: public_key(PART, required(PART, "enclave_key", user_data.enclave_key.as_ref())?)?,
             ticket: user_data.evidence_data.as_deref().map(ticket_of).transpose()?.flatten(),
+            user_data,
             signing_key: public_key(PART, &required(PART, "signing_key", outer.signing_key)?)?,
             dates: Dates::parse(PART, info.not_before.as_deref(), info.not_after.as_deref())?,
             signed: Signed {
@@ -68,9 +70,21 @@ impl Report {
         if !self.enclave_key.same_numbers(&asking) {
             return Err(AttestError::OtherKey);
         }
-        let binding = self.binding.as_deref().ok_or(AttestError::Unbound)?;
+        let binding = self.user_data.binding.as_deref().ok_or(AttestError::Unbound)?;
         verify_slices_are_equal(binding, expected.binding).map_err(|_| AttestError::OtherBinding)?;
         self.dates.check(now)
+    }
+
+    /// The same for a report of a stock program, which is for no channel: what it said, and what was signed of it.
+    pub(super) fn check_stock(
+        &self,
+        expected: &StockExpected<'_>,
+        now: i64,
+    ) -> Result<(Said, [u8; 32]), AttestError> {
+        let said = Said::of(PART, &self.user_data, self.enclave_key.clone(), expected, now)?;
+        // Its clock may be a little ahead, and it says "from now on".
+        self.dates.check(now.max(said.time))?;
+        Ok((said, sha256(&self.signed.message)))
     }
 
     /// The report must be signed by the attestation key that the platform vouched for, and by no other.
