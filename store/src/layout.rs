@@ -56,6 +56,24 @@ pub(crate) fn ticket(keys: &DomainKeys, id: &[u8; 32]) -> Key {
     Key::new(Tree::Domain, [&tickets(keys.generation()), &digest[..DIGEST]].concat())
 }
 
+/// Before the time and the digest of each thing that was done in a domain and may not be done again.
+pub(crate) fn onces(generation: &Generation) -> Vec<u8> {
+    [b"o", generation.as_slice()].concat()
+}
+
+/// What may be done once, by the time until which that is remembered (seconds since 1970) and a keyed digest of it.
+pub(crate) fn once(keys: &DomainKeys, until: i64, what: &[u8; 32]) -> Key {
+    let digest = keys.digest(b"once", what);
+    let until = until.max(0).to_be_bytes();
+    Key::new(Tree::Domain, [&onces(keys.generation()), until.as_slice(), &digest[..DIGEST]].concat())
+}
+
+/// Until when what has this key is remembered.
+pub(crate) fn once_until(key: &[u8]) -> Option<i64> {
+    let start = 1 + size_of::<Generation>();
+    Some(i64::from_be_bytes(key.get(start..start + 8)?.try_into().ok()?))
+}
+
 /// The generation id at the end of a key of [`Tree::Domain`].
 pub(crate) fn generation_of(key: &[u8]) -> Option<Generation> {
     key.get(1..)?.try_into().ok()

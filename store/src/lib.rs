@@ -50,7 +50,7 @@ pub use crate::{
     ticket::{Ticket, TicketFault, TicketId, TicketState},
     writer::{
         Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange,
-        Done, NewDomain, PulledDomain, PutEntry, PutLimits, Span, TicketChange, Tickets, UpdateDomain,
+        Done, NewDomain, Once, PulledDomain, PutEntry, PutLimits, Span, TicketChange, Tickets, UpdateDomain,
         Writer,
     },
 };

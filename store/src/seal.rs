@@ -64,6 +64,8 @@ pub enum RecordKind {
     Cryptstore = 14,
     /// A launch ticket.
     Ticket = 15,
+    /// That something was done which may be done once.
+    Once = 16,
 }
 
 /// What a record is and where it belongs: authenticated with it, and known to who opens it. What doesn't

@@ -13,7 +13,9 @@ use crate::error::StoreError;
 use crate::layout::Generation;
 use crate::store::{Store, check_permit};
 use crate::writer::domain_plan::DomainPlan;
-use crate::writer::{ChangeVersions, CheckpointDomain, Done, PutEntry, PutLimits, Tickets, UpdateDomain};
+use crate::writer::{
+    ChangeVersions, CheckpointDomain, Done, Once, PutEntry, PutLimits, Tickets, UpdateDomain,
+};
 
 /// A command that can share a commit.
 pub(super) enum Grouped {
@@ -22,6 +24,7 @@ pub(super) enum Grouped {
     Update(UpdateDomain),
     Checkpoint(CheckpointDomain),
     Tickets(Tickets),
+    Once(Once),
 }
 
 /// What a command came to, and which domain it is about if it counts on that domain's transaction.
@@ -76,6 +79,7 @@ impl<'a> Batch<'a> {
             Grouped::Change(change) => self.change(change),
             Grouped::Update(update) => self.update(update),
             Grouped::Tickets(tickets) => self.tickets(tickets),
+            Grouped::Once(once) => self.once(once),
             // It joins the head that the trail has after this batch.
             Grouped::Checkpoint(checkpoint) => {
                 self.checkpoints.push((self.outcomes.len(), checkpoint));
@@ -151,6 +155,13 @@ impl<'a> Batch<'a> {
         let generation = *tickets.keys.generation();
         let store = self.store;
         let outcome = self.domain(&tickets.keys).and_then(|plan| plan.tickets(store.engine(), tickets));
+        (Some(generation), outcome)
+    }
+
+    fn once(&mut self, once: Once) -> Outcome {
+        let generation = *once.keys.generation();
+        let store = self.store;
+        let outcome = self.domain(&once.keys).and_then(|plan| plan.once(store.engine(), once));
         (Some(generation), outcome)
     }
 

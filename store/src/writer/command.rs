@@ -28,6 +28,8 @@ pub enum Command {
     Checkpoint(CheckpointDomain),
     /// Make, take back or use launch tickets.
     Tickets(Tickets),
+    /// Do something that may be done once.
+    Once(Once),
 }
 
 /// Store a version of the name that the permit is for.
@@ -198,6 +200,20 @@ pub enum TicketChange {
     },
 }
 
+/// Remember that something was done, and say whether it was for the first time.
+pub struct Once {
+    /// In which domain.
+    pub keys: Arc<DomainKeys>,
+    /// A digest of what was done.
+    pub what: [u8; 32],
+    /// Until when it has to be remembered, seconds since 1970: always the same for the same thing.
+    pub until: i64,
+    /// When, seconds since 1970.
+    pub now: i64,
+    /// Who did it. Where it isn't the first time, the outcome is filled in by the writer: `repeated`.
+    pub audit: AuditFacts,
+}
+
 /// Delete a domain. Its trail ends with it, so who asked is for the broker's log.
 pub struct DeleteDomain {
     /// Which.
@@ -238,6 +254,8 @@ pub enum Done {
     TicketsChanged,
     /// A ticket was used, or why it couldn't be.
     TicketSpent(Result<(), TicketFault>),
+    /// Whether it was the first time.
+    Once(bool),
     /// A domain's key is gone. [`crate::Writer::sweep`] removes what it sealed.
     DomainDeleted,
     /// A checkpoint is made.

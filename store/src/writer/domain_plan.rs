@@ -14,9 +14,10 @@ use crate::error::StoreError;
 use crate::layout;
 use crate::store::Store;
 use crate::writer::name_plan::{Ground, NamePlan};
+use crate::writer::once_plan::OncePlan;
 use crate::writer::ticket_plan::TicketPlan;
 use crate::writer::{
-    ChangeVersions, CheckpointDomain, DomainChange, Done, PulledDomain, PutEntry, PutLimits, Tickets,
+    ChangeVersions, CheckpointDomain, DomainChange, Done, Once, PulledDomain, PutEntry, PutLimits, Tickets,
     UpdateDomain,
 };
 
@@ -30,6 +31,7 @@ pub(super) struct DomainPlan {
     names: HashMap<ResourceName, NamePlan>,
     body: Option<(DomainBody, Revision)>,
     tickets: TicketPlan,
+    once: OncePlan,
     put: Vec<(Key, Vec<u8>)>,
     gone: Vec<Key>,
 }
@@ -45,8 +47,19 @@ impl DomainPlan {
             None => load_head(store.engine(), &keys)?,
         };
         let (facts, put, gone) = (Vec::new(), Vec::new(), Vec::new());
-        let (names, tickets) = (HashMap::new(), TicketPlan::default());
-        Ok(Self { keys, trail, trail_was: trail.revision, facts, names, body: None, tickets, put, gone })
+        let (names, tickets, once) = (HashMap::new(), TicketPlan::default(), OncePlan::default());
+        Ok(Self {
+            keys,
+            trail,
+            trail_was: trail.revision,
+            facts,
+            names,
+            body: None,
+            tickets,
+            once,
+            put,
+            gone,
+        })
     }
 
     pub(super) fn put(
@@ -150,6 +163,10 @@ impl DomainPlan {
         self.tickets.change(engine, &self.keys, change, audit, &mut self.facts)
     }
 
+    pub(super) fn once(&mut self, engine: &AnyEngine, command: Once) -> Result<Done, StoreError> {
+        self.once.once(engine, &self.keys, command, &mut self.facts)
+    }
+
     /// Adds what was done to the trail.
     pub(super) fn append_records(&mut self) -> Result<(), StoreError> {
         let facts = std::mem::take(&mut self.facts);
@@ -173,7 +190,7 @@ impl DomainPlan {
     /// The transaction, and where the trail is after it; `None` when every command was refused, for then there
     /// is nothing to write.
     pub(super) fn finish(self, engine: &AnyEngine) -> Result<Option<(Txn, TrailHead)>, StoreError> {
-        let Self { keys, mut trail, trail_was, names, body, tickets, put, gone, .. } = self;
+        let Self { keys, mut trail, trail_was, names, body, tickets, once, put, gone, .. } = self;
         let mut txn = Txn { put, delete: gone, ..Txn::default() };
         for (name, plan) in names {
             plan.finish(&Ground { engine, keys: &keys, name: &name }, &mut txn)?;
@@ -183,6 +200,7 @@ impl DomainPlan {
             txn.put.push(put_body(&keys, &body)?);
         }
         tickets.finish(&keys, &mut trail, &mut txn)?;
+        once.finish(&keys, &mut txn)?;
         if txn.put.is_empty() {
             return Ok(None);
         }

@@ -99,11 +99,12 @@ impl Writer {
     }
 
     fn some_records_of(&self, generation: &Generation) -> Result<Vec<Key>, StoreError> {
-        let tickets = layout::tickets(generation);
+        let (tickets, onces) = (layout::tickets(generation), layout::onces(generation));
         let places = [
             (Tree::Entry, generation.as_slice()),
             (Tree::Audit, generation.as_slice()),
             (Tree::Domain, tickets.as_slice()),
+            (Tree::Domain, onces.as_slice()),
         ];
         for (tree, prefix) in places {
             let found = self.store.engine().scan(tree, prefix, None, SWEEP)?;

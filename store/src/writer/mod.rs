@@ -6,12 +6,13 @@ mod domain_plan;
 mod domains;
 mod limits;
 mod name_plan;
+mod once_plan;
 mod source;
 mod ticket_plan;
 
 pub use command::{
     Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange, Done,
-    NewDomain, PulledDomain, PutEntry, Span, TicketChange, Tickets, UpdateDomain,
+    NewDomain, Once, PulledDomain, PutEntry, Span, TicketChange, Tickets, UpdateDomain,
 };
 
 pub use limits::PutLimits;

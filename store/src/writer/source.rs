@@ -59,6 +59,7 @@ impl<M: FnMut() -> Vec<Command>> Iterator for Source<M> {
             Command::Change(change) => Some(Grouped::Change(change)),
             Command::UpdateDomain(update) => Some(Grouped::Update(update)),
             Command::Tickets(tickets) => Some(Grouped::Tickets(tickets)),
+            Command::Once(once) => Some(Grouped::Once(once)),
             Command::Checkpoint(checkpoint) => Some(Grouped::Checkpoint(checkpoint)),
             Command::CreateDomain(new) => {
                 self.apart = Some(Apart::Create(new));

@@ -11,6 +11,7 @@ mod entries;
 mod faults;
 mod limits;
 mod model;
+mod once;
 mod secrecy;
 mod tampering;
 mod tickets;
