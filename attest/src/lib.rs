@@ -7,6 +7,7 @@
 mod attested;
 mod binding;
 mod cert;
+mod claim;
 mod digest;
 mod error;
 #[cfg(feature = "fakes")]

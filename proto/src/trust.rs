@@ -76,6 +76,9 @@ pub struct KeyToCertify {
 /// Purpose of a request for an admission certificate.
 pub const PURPOSE_AUTHENTICATION: &str = "authentication";
 
+/// Stock: purpose of a request for the domain's word that a key may attest.
+pub const PURPOSE_ATTESTATION: &str = "attestation";
+
 /// Ours: purpose of a request for the next admission certificate of a machine that has one, on a channel that it
 /// opened with that one.
 pub const PURPOSE_RENEWAL: &str = "renewal";

@@ -26,6 +26,8 @@ pub struct Setup {
     pub env: Vec<(&'static str, String)>,
     /// A command that runs it: the words before the program's path.
     pub wrapper: Vec<String>,
+    /// The domain of stock evidence on its admission listener.
+    pub stock_domain: Option<&'static str>,
 }
 
 /// A broker: its directory, and its process while it runs.
@@ -117,9 +119,11 @@ impl Broker {
         serve.args(words).args(["serve", "--output", "json"]);
         serve.arg("--data-dir").arg(self.data_dir()).arg("--config").arg(config);
         serve.arg("--admin-socket").arg(self.admin_socket());
-        for option in ["--listen", "--admission-listen", "--ops-listen"] {
+        for option in ["--listen", "--ops-listen"] {
             serve.args([option, "127.0.0.1:0"]);
         }
+        let domain = self.setup.stock_domain.map(|domain| format!("={domain}")).unwrap_or_default();
+        serve.args(["--admission-listen", &format!("127.0.0.1:0{domain}")]);
         serve.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         serve.envs(self.setup.env.iter().map(|(key, value)| (key, value)));
         let file = |path: PathBuf| File::create(path).expect("a file for its output");

@@ -80,6 +80,11 @@ impl Fleet {
         broker.admin("domain stock allow").arg(&self.name).run().ok();
     }
 
+    /// Lets stock programs do all that they can.
+    pub fn allow_all_stock(&self, broker: &Broker) {
+        broker.admin("domain stock allow").arg(&self.name).args("key-service admission").run().ok();
+    }
+
     /// Creates the domain on a broker.
     pub fn create_on(&self, broker: &Broker, preset: &str) -> Run {
         let create = broker.admin("domain create").arg(&self.name).with("--preset", preset);

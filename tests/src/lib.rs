@@ -22,4 +22,5 @@ pub mod proving;
 pub mod server;
 #[cfg(feature = "fakes")]
 pub mod snp_platform;
+pub mod stock;
 pub mod tools;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use claviger_proto::DomainName;
-use claviger_proto::key::PublicKey;
+use claviger_proto::key::{KeyMessage, MessageKey, PublicKey};
 use rustls_pki_types::UnixTime;
 
 use super::der::{OCTET_STRING, SEQUENCE, context, tlv};
@@ -15,6 +15,8 @@ use super::{
     AdmissionExtension, BrokerMeasurements, CERTIFIER_USERS, MEASURED, POLICY_AUTHORITY, PolicyCertificate,
     verify_agent, verify_broker,
 };
+use crate::attested::Attested;
+use crate::claim::Vouch;
 use crate::error::IssueError;
 use crate::instance::{Identified, Instance};
 use crate::key::{KeyAlgorithm, SigningKey};
@@ -116,7 +118,7 @@ impl Issuer {
         now: UnixTime,
         days: u32,
     ) -> Result<Vec<u8>, IssueError> {
-        self.issue(&AdmissionExtension::new(role), spki, measurement, now, days)
+        self.issue(&Profile::of(AdmissionExtension::new(role)), spki, measurement, now, days)
     }
 
     /// The same key and certificate, able to admit agents only.
@@ -141,13 +143,13 @@ impl Issuer {
 
     fn issue(
         &self,
-        admission: &AdmissionExtension,
+        profile: &Profile,
         spki: &[u8],
         measurement: Option<&Measurement>,
         now: UnixTime,
         days: u32,
     ) -> Result<Vec<u8>, IssueError> {
-        if admission.role == Role::Agent && measurement.is_none() {
+        if profile.admission.role == Role::Agent && measurement.is_none() {
             return Err(IssueError::NoMeasurement);
         }
         check_subject_key(spki)?;
@@ -156,7 +158,7 @@ impl Issuer {
             subject: &machine_name(measurement),
             spki,
             validity: self.validity(now, days)?,
-            extensions: &self.extensions(admission),
+            extensions: &self.extensions(profile),
         }
         .sign(&self.key)
     }
@@ -168,10 +170,14 @@ impl Issuer {
         Ok((not_before, not_after))
     }
 
-    fn extensions(&self, admission: &AdmissionExtension) -> Vec<Vec<u8>> {
+    fn extensions(&self, profile: &Profile) -> Vec<Vec<u8>> {
         let mut extensions =
             vec![template::basic_constraints(false), template::key_usage(template::DIGITAL_SIGNATURE)];
-        match admission.role {
+        match profile.admission.role {
+            Role::Agent if profile.stock => {
+                extensions
+                    .push(template::extended_key_usage(&[template::CLIENT_AUTH, template::SERVER_AUTH]));
+            }
             Role::Agent => extensions.push(template::extended_key_usage(&[template::CLIENT_AUTH])),
             Role::Broker => {
                 extensions.push(template::extended_key_usage(&[template::SERVER_AUTH]));
@@ -182,7 +188,7 @@ impl Issuer {
             let authority = tlv(SEQUENCE, &[&tlv(context(0), &[id])]);
             extensions.push(extension(template::AUTHORITY_KEY_ID, false, &authority));
         }
-        extensions.push(extension(OID_BYTES, false, &admission.encode()));
+        extensions.push(extension(OID_BYTES, false, &profile.admission.encode()));
         extensions
     }
 
@@ -209,19 +215,79 @@ pub struct AdmissionIssuer(Arc<Issuer>);
 impl AdmissionIssuer {
     /// Issues the admission certificate of a machine that is attested and identified, for [`ADMISSION_DAYS`].
     pub fn admit(&self, machine: &Identified, now: UnixTime) -> Result<Vec<u8>, IssueError> {
-        let attested = machine.attested();
-        let admission = AdmissionExtension {
-            reported_tcb: attested.machine().reported_tcb,
-            chip_id: attested.machine().chip_id,
-            instance: machine.instance().map(|instance| instance.id().to_vec()),
-            instance_label: machine.instance().and_then(Instance::label).map(str::to_owned),
-            evidence_kind: Some(attested.kind()),
-            challenge_fresh: Some(attested.challenge_fresh()),
-            evidence_digest: Some(*attested.evidence_digest()),
-            ..AdmissionExtension::new(Role::Agent)
-        };
-        self.0.issue(&admission, attested.spki(), Some(attested.measurement()), now, ADMISSION_DAYS)
+        self.admit_as(&Profile::of(admission_of(machine)), machine, now)
     }
+
+    /// The same for a stock program, which may be a server to its own kind as well: beside clientAuth its certificate has
+    /// serverAuth. Its role stays an agent's, so ours take it for no broker.
+    pub fn admit_stock(&self, machine: &Identified, now: UnixTime) -> Result<Vec<u8>, IssueError> {
+        self.admit_as(&Profile { stock: true, ..Profile::of(admission_of(machine)) }, machine, now)
+    }
+
+    fn admit_as(
+        &self,
+        profile: &Profile,
+        machine: &Identified,
+        now: UnixTime,
+    ) -> Result<Vec<u8>, IssueError> {
+        let attested = machine.attested();
+        self.0.issue(profile, attested.spki(), Some(attested.measurement()), now, ADMISSION_DAYS)
+    }
+
+    /// What stock programs call the platform rule: "policyKey says KEY is-trusted-for-attestation", a serialized
+    /// `signed_claim_message` over the attested key, for [`ADMISSION_DAYS`]. It is a word of the domain's to stock
+    /// verifiers; nothing of ours believes it.
+    pub fn platform_rule(&self, machine: &Identified, now: UnixTime) -> Result<Vec<u8>, IssueError> {
+        let issuer = &self.0;
+        let key = PublicKey::from_spki_der(machine.attested().spki()).map_err(|_| IssueError::SubjectKey)?;
+        let (from, until) = issuer.validity(now, ADMISSION_DAYS)?;
+        let seconds = |time: u64| i64::try_from(time).map_err(|_| IssueError::Validity);
+        let rule = Vouch {
+            says: public_message("policyKey", &issuer.certificate, issuer.key.public()),
+            of: KeyMessage::of("auth-key", MessageKey::Public(key)).encode().to_vec(),
+            descriptor: "platform-rule",
+            dates: (seconds(from)?, seconds(until)?),
+        };
+        Ok(rule.sign(&issuer.key)?)
+    }
+}
+
+/// A certificate's role, and what else is said of its holder; and whether that is a stock program.
+struct Profile {
+    admission: AdmissionExtension,
+    stock: bool,
+}
+
+impl Profile {
+    fn of(admission: AdmissionExtension) -> Self {
+        Self { admission, stock: false }
+    }
+}
+
+fn admission_of(machine: &Identified) -> AdmissionExtension {
+    let attested = machine.attested();
+    AdmissionExtension {
+        instance: machine.instance().map(|instance| instance.id().to_vec()),
+        instance_label: machine.instance().and_then(Instance::label).map(str::to_owned),
+        ..said_of(attested, Role::Agent)
+    }
+}
+
+fn said_of(attested: &Attested, role: Role) -> AdmissionExtension {
+    AdmissionExtension {
+        reported_tcb: attested.machine().reported_tcb,
+        chip_id: attested.machine().chip_id,
+        evidence_kind: Some(attested.kind()),
+        challenge_fresh: Some(attested.challenge_fresh()),
+        evidence_digest: Some(*attested.evidence_digest()),
+        ..AdmissionExtension::new(role)
+    }
+}
+
+/// A policy key as stock programs carry it: with its certificate.
+fn public_message(name: &str, certificate: &PolicyCertificate, key: &PublicKey) -> Vec<u8> {
+    let message = KeyMessage::of(name, MessageKey::Public(key.clone()));
+    KeyMessage { certificate: Some(certificate.der().to_vec()), ..message }.encode().to_vec()
 }
 
 /// An issuer on the path of brokers elsewhere: it certifies what was attested and is listed as a broker, as a broker,
@@ -233,15 +299,8 @@ impl BrokerIssuer {
     /// Issues the certificate of a listed broker, for [`BROKER_DAYS`].
     pub fn admit(&self, broker: &ListedBroker, now: UnixTime) -> Result<Vec<u8>, IssueError> {
         let attested = broker.attested();
-        let admission = AdmissionExtension {
-            reported_tcb: attested.machine().reported_tcb,
-            chip_id: attested.machine().chip_id,
-            evidence_kind: Some(attested.kind()),
-            challenge_fresh: Some(attested.challenge_fresh()),
-            evidence_digest: Some(*attested.evidence_digest()),
-            ..AdmissionExtension::new(Role::Broker)
-        };
-        self.0.issue(&admission, attested.spki(), Some(attested.measurement()), now, BROKER_DAYS)
+        let profile = Profile::of(said_of(attested, Role::Broker));
+        self.0.issue(&profile, attested.spki(), Some(attested.measurement()), now, BROKER_DAYS)
     }
 }
 

@@ -150,6 +150,8 @@ limits! {
     idle: Duration, "idle_ms" = 60_000, 1 => HOUR, Reload;
     /// For the agent to collect its evidence after the challenge: firmware is slow.
     evidence: Duration, "evidence_ms" = 30_000, 1 => HOUR, Reload;
+    /// How old evidence of stock programs may be, which answers no challenge: their clocks, and slow firmware.
+    stock_evidence: Duration, "stock_evidence_ms" = 600_000, 1_000 => HOUR, Reload;
     /// For what is under way when the broker is told to stop.
     drain: Duration, "drain_ms" = 10_000, 1 => HOUR, Reload;
     /// Certificates of chips' keys that one domain's evidence may have fetched in the time below: work that only

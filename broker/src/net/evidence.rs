@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Shard;
 use super::permits::Places;
 use super::rate::network;
-use crate::actors::attestor::{Claim, Endorsed, Passed, Rejected, Screen};
+use crate::actors::attestor::{Endorsed, Passed, Rejected, Screen};
 use crate::domain::Domain;
 use crate::request_id::RequestId;
 
@@ -42,7 +42,7 @@ pub struct Asker {
 /// Has evidence screened, and finds the certificate that it lacks. `current` gives the domain as it is now: what it
 /// trusts may change while something is on its way.
 pub async fn examine<S: Passed>(
-    claim: Claim,
+    claim: S::Claim,
     current: impl Fn() -> Result<Arc<Domain>, Rejected>,
     limit: Duration,
     by: Asker,
@@ -75,7 +75,11 @@ pub async fn place(places: Places, shard: &Shard, end: Instant) -> Result<Semaph
     }
 }
 
-async fn screen<S: Passed>(domain: &Arc<Domain>, claim: &Arc<Claim>, shard: &Shard) -> Result<S, Rejected> {
+async fn screen<S: Passed>(
+    domain: &Arc<Domain>,
+    claim: &Arc<S::Claim>,
+    shard: &Shard,
+) -> Result<S, Rejected> {
     let (domain, claim) = (Arc::clone(domain), Arc::clone(claim));
     let screen = Screen { domain, claim, now: UnixTime::now(), of: PhantomData };
     shard.attestor.send(screen).await.unwrap_or(Err(Rejected::Internal))

@@ -61,6 +61,11 @@ const FORMAT: &str = "vse-key";
 const FORMAT_EC: &str = "vse_key";
 
 impl KeyMessage {
+    /// A key with this name and nothing else said of it.
+    pub fn of(name: &str, key: MessageKey) -> Self {
+        Self { name: name.to_owned(), key, certificate: None, not_before: None, not_after: None }
+    }
+
     /// A named key without a certificate or dates.
     pub fn new(name: impl Into<String>, key: MessageKey) -> Self {
         Self { name: name.into(), key, certificate: None, not_before: None, not_after: None }

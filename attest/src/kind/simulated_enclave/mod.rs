@@ -6,7 +6,7 @@
 mod endorsement;
 mod platform;
 mod report;
-mod signature;
+pub(crate) mod signature;
 
 pub use platform::SimulatedPlatform;
 

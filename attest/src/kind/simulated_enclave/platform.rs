@@ -1,8 +1,7 @@
 //! A simulated platform: what a machine without one has instead. Keys in files, under stock names.
 
 use claviger_proto::evidence::{
-    CLAIM_FORMAT, Claim, Clause, ENTITY_KEY, Entity, ITEM_SIGNED_CLAIM, ITEM_SIGNED_REPORT, REPORT_FORMAT,
-    ReportInfo, SignedClaim, SignedReport, UserData, VERB_SAYS, VERB_TRUSTED_FOR_ATTESTATION,
+    ITEM_SIGNED_CLAIM, ITEM_SIGNED_REPORT, REPORT_FORMAT, ReportInfo, SignedReport, UserData,
 };
 use claviger_proto::key::{KeyMessage, MessageKey, PublicKey};
 use claviger_proto::time_text::time_to_text;
@@ -14,6 +13,7 @@ use rustls_pki_types::UnixTime;
 use super::endorsement::Endorsement;
 use super::{KIND, signature};
 use crate::cert::CLOCK_SKEW;
+use crate::claim::Vouch;
 use crate::error::{AttestError, KeyError};
 use crate::key::{KeyAlgorithm, SigningKey};
 use crate::measurement::Measurement;
@@ -168,49 +168,22 @@ impl SimulatedPlatform {
 }
 
 fn endorse(platform_key: &SigningKey, attest_key: &PublicKey, now: i64) -> Result<Vec<u8>, KeyError> {
-    let platform = public_message(PLATFORM_KEY, platform_key.public());
-    let entity =
-        |key| Some(Entity { entity_type: Some(ENTITY_KEY.to_owned()), key: Some(key), ..Entity::default() });
-    let trusted = Clause {
-        subject: entity(public_message(ATTEST_KEY, attest_key)),
-        verb: Some(VERB_TRUSTED_FOR_ATTESTATION.to_owned()),
-        ..Clause::default()
-    };
-    let clause = Clause {
-        subject: entity(platform.clone()),
-        verb: Some(VERB_SAYS.to_owned()),
-        object: None,
-        clause: Some(Box::new(trusted)),
-    };
-    let claim = Claim {
-        format: Some(CLAIM_FORMAT.to_owned()),
-        descriptor: Some(String::new()),
-        not_before: Some(time_to_text(earlier(now))),
-        not_after: Some(time_to_text(now.saturating_add(ENDORSEMENT_SECONDS))),
-        clause: Some(clause.encode_to_vec()),
-    };
-    let message = claim.encode_to_vec();
-    let (algorithm, signature) = signature::sign(platform_key, &message)?;
-    let signed = SignedClaim {
-        claim: Some(message),
-        signing_key: Some(platform),
-        signing_algorithm: Some(algorithm),
-        signature: Some(signature),
-    };
-    Ok(signed.encode_to_vec())
+    Vouch {
+        says: public_message(PLATFORM_KEY, platform_key.public()),
+        of: public_message(ATTEST_KEY, attest_key),
+        descriptor: "",
+        dates: (earlier(now), now.saturating_add(ENDORSEMENT_SECONDS)),
+    }
+    .sign(platform_key)
 }
 
 fn public_message(name: &str, key: &PublicKey) -> Vec<u8> {
-    key_message(name, MessageKey::Public(key.clone())).encode().to_vec()
+    KeyMessage::of(name, MessageKey::Public(key.clone())).encode().to_vec()
 }
 
 fn private_message(name: &str, key: &SigningKey) -> Result<Secret, KeyError> {
-    let mut bytes = key_message(name, MessageKey::Private(key.to_private()?)).encode();
+    let mut bytes = KeyMessage::of(name, MessageKey::Private(key.to_private()?)).encode();
     Ok(Secret::new(std::mem::take(&mut *bytes)))
-}
-
-fn key_message(name: &str, key: MessageKey) -> KeyMessage {
-    KeyMessage { name: name.to_owned(), key, certificate: None, not_before: None, not_after: None }
 }
 
 fn seconds(now: UnixTime) -> i64 {

@@ -32,7 +32,7 @@ fn scheme(kind: KeyKind) -> Option<Scheme> {
 
 /// A message with the algorithm and signature that came with it.
 #[derive(Clone, Debug)]
-pub(super) struct Signed {
+pub(crate) struct Signed {
     pub(super) part: &'static str,
     pub(super) message: Vec<u8>,
     pub(super) algorithm: String,
@@ -52,7 +52,7 @@ impl Signed {
 }
 
 /// Signs a stock message; returns the algorithm's name and the signature.
-pub(super) fn sign(key: &SigningKey, message: &[u8]) -> Result<(String, Vec<u8>), KeyError> {
+pub(crate) fn sign(key: &SigningKey, message: &[u8]) -> Result<(String, Vec<u8>), KeyError> {
     let scheme = scheme(key.public().kind()).ok_or(KeyError::Unsupported)?;
     Ok((scheme.name.to_owned(), key.sign_with(scheme.rsa, message)?))
 }

@@ -3,11 +3,12 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Message;
 use claviger_attest::{
     AttestError, Attested, EndorsementNeeded, Endorsements, Expected, ListedBroker, Screened, ScreenedBroker,
-    SnpChainCache, SnpRevocationList, SnpRule, TrustPolicy, screen,
+    ScreenedStock, SnpChainCache, SnpRevocationList, SnpRule, StockExpected, screen, screen_stock,
 };
 use claviger_client::endorsements::{Endorser, Vcek};
 use claviger_proto::trust::EvidencePackage;
@@ -29,14 +30,26 @@ pub struct Claim {
     pub spki: Vec<u8>,
 }
 
+/// Evidence of a stock program, as it was submitted.
+pub struct StockClaim {
+    /// The type that it is submitted as.
+    pub submitted: String,
+    /// What was submitted.
+    pub evidence: EvidencePackage,
+    /// How old it may be.
+    pub window: Duration,
+}
+
 /// Evidence that passed the screen: an agent's by the measurements that the domain trusts, or a broker's by the list of
 /// brokers. What is proven at the end is of a type of its own, so that neither can be taken for the other.
 pub trait Passed: Sized + Send + 'static {
+    /// As what it is submitted.
+    type Claim: Send + Sync;
     /// What it proves when its signatures hold.
     type Proof;
 
     /// Checks all of a claim that costs no signature.
-    fn screen(policy: &TrustPolicy, claim: &Claim, now: UnixTime) -> Result<Self, AttestError>;
+    fn screen(domain: &Domain, claim: &Self::Claim, now: UnixTime) -> Result<Self, AttestError>;
 
     /// The certificate that has to be found for it, if one has.
     fn needs(&self) -> Option<EndorsementNeeded>;
@@ -46,10 +59,12 @@ pub trait Passed: Sized + Send + 'static {
 }
 
 impl Passed for Screened {
+    type Claim = Claim;
     type Proof = Attested;
 
-    fn screen(policy: &TrustPolicy, claim: &Claim, now: UnixTime) -> Result<Self, AttestError> {
-        screen(&claim.submitted, &claim.evidence, &policy.references, &claim.expected(), now)
+    fn screen(domain: &Domain, claim: &Claim, now: UnixTime) -> Result<Self, AttestError> {
+        let trusted = &domain.trust.policy.references;
+        screen(&claim.submitted, &claim.evidence, trusted, &claim.expected(), now)
     }
 
     fn needs(&self) -> Option<EndorsementNeeded> {
@@ -62,10 +77,11 @@ impl Passed for Screened {
 }
 
 impl Passed for ScreenedBroker {
+    type Claim = Claim;
     type Proof = ListedBroker;
 
-    fn screen(policy: &TrustPolicy, claim: &Claim, now: UnixTime) -> Result<Self, AttestError> {
-        policy.screen_broker(&claim.submitted, &claim.evidence, &claim.expected(), now)
+    fn screen(domain: &Domain, claim: &Claim, now: UnixTime) -> Result<Self, AttestError> {
+        domain.trust.policy.screen_broker(&claim.submitted, &claim.evidence, &claim.expected(), now)
     }
 
     fn needs(&self) -> Option<EndorsementNeeded> {
@@ -77,6 +93,25 @@ impl Passed for ScreenedBroker {
     }
 }
 
+impl Passed for ScreenedStock {
+    type Claim = StockClaim;
+    type Proof = Attested;
+
+    fn screen(domain: &Domain, claim: &StockClaim, now: UnixTime) -> Result<Self, AttestError> {
+        let expected = StockExpected { policy_key: domain.policy.public_key(), window: claim.window };
+        let trusted = &domain.trust.policy.references;
+        screen_stock(&claim.submitted, &claim.evidence, trusted, &expected, now)
+    }
+
+    fn needs(&self) -> Option<EndorsementNeeded> {
+        Self::needs(self)
+    }
+
+    fn verify(self, endorsements: &Endorsements<'_>, now: UnixTime) -> Result<Attested, AttestError> {
+        Self::verify(self, endorsements, now)
+    }
+}
+
 impl Claim {
     fn expected(&self) -> Expected<'_> {
         Expected { binding: &self.binding, spki: &self.spki }
@@ -84,11 +119,11 @@ impl Claim {
 }
 
 /// Check all of this evidence that costs no signature. What doesn't pass makes no more work, here or elsewhere.
-pub struct Screen<S> {
+pub struct Screen<S: Passed> {
     /// Whose policy counts.
     pub domain: Arc<Domain>,
     /// The evidence.
-    pub claim: Arc<Claim>,
+    pub claim: Arc<S::Claim>,
     /// Now.
     pub now: UnixTime,
     /// As whose evidence.
@@ -101,7 +136,7 @@ impl<S: Passed> Message for Screen<S> {
 
 impl<S: Passed> Screen<S> {
     pub(super) fn run(&self) -> Result<S, Rejected> {
-        Ok(S::screen(&self.domain.trust.policy, &self.claim, self.now)?)
+        Ok(S::screen(&self.domain, &self.claim, self.now)?)
     }
 }
 

@@ -4,12 +4,13 @@
 mod elsewhere;
 mod evidence;
 mod rejected;
+mod stock;
 
 use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, SyncContext};
 use claviger_attest::{
-    AdmissionIssuer, Attested, Measurement, Peer, Principal, Renews, check_possession, sha256,
+    AdmissionIssuer, Attested, Identified, Measurement, Peer, Principal, Renews, check_possession, sha256,
 };
 use claviger_proto::key::PublicKey;
 use claviger_proto::key_service::Credentials;
@@ -23,8 +24,9 @@ use crate::domain::Domain;
 use crate::runtime::panics;
 
 pub use elsewhere::{Grant, Granted, Wanted};
-pub use evidence::{Claim, Endorsed, Passed, Screen, Verifier};
+pub use evidence::{Claim, Endorsed, Passed, Screen, StockClaim, Verifier};
 pub use rejected::Rejected;
+pub use stock::{AdmitStock, StockAdmitted, StockArtifact};
 
 /// Verify this evidence and, if it holds, admit the key that it was screened for.
 #[derive(Message)]
@@ -214,14 +216,21 @@ fn admit(verifier: &Verifier, admit: Admit) -> Result<Pending, Rejected> {
     if let ToCertify::New { key, proof, .. } = &admit.key {
         check_possession(key, &admit.binding, proof)?;
     }
-    let ticket = machine.spends();
-    let machine = match ticket {
-        Some(id) => machine.labelled(usable_ticket(&admit.domain, id, seconds(admit.now))?.label),
-        None => machine,
-    };
+    let (machine, ticket) = with_ticket(&admit.domain, machine, admit.now)?;
     let certificate = issuer.admit(&machine, admit.now)?;
     let admitted = Admitted { certificate, measurement: *machine.attested().measurement() };
     Ok(Pending { admitted, ticket })
+}
+
+/// The machine with what its launch ticket says of it, if it is one that can be spent.
+fn with_ticket(
+    domain: &Domain,
+    machine: Identified,
+    now: UnixTime,
+) -> Result<(Identified, Option<TicketId>), Rejected> {
+    let Some(id) = machine.spends() else { return Ok((machine, None)) };
+    let ticket = usable_ticket(domain, id, seconds(now))?;
+    Ok((machine.labelled(ticket.label), Some(id)))
 }
 
 /// Who renews, and whether a ticket of this domain made it the instance that it is.

@@ -38,6 +38,12 @@ pub enum Rejected {
         /// Why.
         fault: TicketFault,
     },
+    /// The domain allowed it, and does no longer.
+    #[error("stock evidence is not allowed in this domain")]
+    StockNotAllowed,
+    /// Stock evidence that was shown before.
+    #[error("this evidence was used before, and what answers no challenge is good once; make new evidence")]
+    Repeated,
     /// Tickets can't be read or written.
     #[error("the broker's store failed; nothing was changed; try again later")]
     Store(#[from] StoreError),
@@ -84,6 +90,9 @@ impl Rejected {
                 "if it is a broker of the domain's, add a [[broker]] with this measurement to the policy (key-admin policy \
                  apply)",
             ),
+            Self::Repeated => Some(
+                "a program that lost its answer makes new evidence; if none did, somebody replays what it saw on the network",
+            ),
             Self::HomeAdmits => {
                 Some("to have this broker admit, list it with may-issue = true in [[broker]], at home")
             }
@@ -95,9 +104,11 @@ impl Rejected {
 impl From<&Rejected> for Refusal {
     fn from(rejected: &Rejected) -> Self {
         let code = match rejected {
-            Rejected::NoIssuer | Rejected::HomeAdmits | Rejected::NotHome => ErrorCode::Refused,
+            Rejected::NoIssuer | Rejected::HomeAdmits | Rejected::NotHome | Rejected::StockNotAllowed => {
+                ErrorCode::Refused
+            }
             Rejected::Certificate(_) | Rejected::DomainGone => ErrorCode::CertificateRefused,
-            Rejected::Evidence(_) | Rejected::NoBroker(_) | Rejected::Ticket { .. } => {
+            Rejected::Evidence(_) | Rejected::NoBroker(_) | Rejected::Ticket { .. } | Rejected::Repeated => {
                 ErrorCode::AttestationRefused
             }
             Rejected::Principal(error) => error.code(),

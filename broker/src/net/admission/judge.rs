@@ -111,7 +111,7 @@ impl By<'_> {
 }
 
 /// Has the launch ticket spent that an admission is for, if it is for one; what is no good is reported.
-async fn redeem(
+pub(super) async fn redeem(
     answer: Result<Pending, Rejected>,
     domain: &Domain,
     facts: AuditFacts,

@@ -1,6 +1,7 @@
 //! A connection at admission: challenge, evidence, certificate; the first or the next.
 
 mod judge;
+mod stock;
 mod wants;
 
 use std::net::SocketAddr;
@@ -31,11 +32,16 @@ use judge::By;
 use wants::{Wants, wanted};
 
 /// Serves one connection: one admission.
-pub async fn serve(mut stream: TcpStream, source: SocketAddr, stock: Option<&DomainName>, shard: &Shard) {
+pub async fn serve(
+    mut stream: TcpStream,
+    source: SocketAddr,
+    stock_domain: Option<&DomainName>,
+    shard: &Shard,
+) {
     let limits = shard.live.limits();
     match timeout_at(Instant::now() + limits.hello, is_tls(&stream)).await {
         Ok(Ok(true)) => {}
-        Ok(Ok(false)) => return refuse_stock(&mut stream, source, stock, shard, &limits).await,
+        Ok(Ok(false)) => return stock::serve(&mut stream, source, stock_domain, shard, &limits).await,
         Ok(Err(_)) | Err(_) => return,
     }
     match handshake(stream, source, shard, Service::Admission).await {
@@ -60,29 +66,6 @@ async fn is_tls(stream: &TcpStream) -> std::io::Result<bool> {
             // A peek doesn't wait for more than there is.
             _ => tokio::time::sleep(Duration::from_millis(5)).await,
         }
-    }
-}
-
-/// Stock evidence carries no challenge and names no domain, so it is off until a domain allows it, and no
-/// domain can yet. The peer is told so in its own words.
-async fn refuse_stock(
-    stream: &mut TcpStream,
-    source: SocketAddr,
-    stock: Option<&DomainName>,
-    shard: &Shard,
-    limits: &Limits,
-) {
-    let read = read_frame(stream, bounds(shard, limits, limits.first_frame)).await;
-    tracing::info!(%source, domain = stock.map(DomainName::as_str), "stock evidence is refused: no domain allows it");
-    metrics::counter!("claviger_admissions_total", "result" => "stock-not-allowed").increment(1);
-    if read.is_err_and(|error| !matches!(error, ReadError::Frame(_))) {
-        return;
-    }
-    let refusal = Refusal::new(ErrorCode::Refused, "stock evidence is not allowed here");
-    let body = TrustResponse::Refused(refusal).encode_body(None);
-    if write_frame(stream, &body, limits.body).await.is_ok() {
-        drop(stream.shutdown().await);
-        linger(stream).await;
     }
 }
 

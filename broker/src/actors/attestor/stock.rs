@@ -1,0 +1,86 @@
+//! Stock programs: their evidence answers no challenge, so it is good once.
+
+use std::sync::Arc;
+
+use actix::{Handler, Message, SyncContext};
+use claviger_attest::{Measurement, ScreenedStock};
+use claviger_store::{AuditFacts, Command, Done, Once, StoreError};
+use rustls::pki_types::UnixTime;
+
+use super::{Admitted, Attestor, Endorsed, Pending, Rejected, Verifier, issuer, with_ticket};
+use crate::domain::{Domain, skew};
+use crate::runtime::panics;
+
+/// The most that `limits.stock_evidence_ms` can be, in seconds: as long evidence is remembered that was used.
+const LONGEST: i64 = 3_600;
+
+/// Verify this evidence of a stock program and, if it holds, give it what it asks for.
+#[derive(Message)]
+#[rtype(result = "Result<StockAdmitted, Rejected>")]
+pub struct AdmitStock {
+    /// Whose policy counts.
+    pub domain: Arc<Domain>,
+    /// What was submitted.
+    pub evidence: Endorsed<ScreenedStock>,
+    /// What it asks for.
+    pub wants: StockArtifact,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// What a stock program asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StockArtifact {
+    /// An admission certificate.
+    Certificate,
+    /// The domain's word that its key may attest.
+    PlatformRule,
+}
+
+/// What a stock program gets, once it is written down that its evidence is used up.
+pub struct StockAdmitted {
+    pending: Pending,
+    statement: [u8; 32],
+    until: i64,
+}
+
+impl StockAdmitted {
+    /// Uses up the evidence, durably and once; what came of it waits for its launch ticket, if it is for one. After a crash
+    /// in between the evidence is used up, and nobody has what came of it.
+    pub async fn use_up(self, domain: &Domain, audit: AuditFacts, now: i64) -> Result<Pending, Rejected> {
+        let Self { pending, statement, until } = self;
+        let once = Once { keys: Arc::clone(&domain.keys), what: statement, until, now, audit };
+        match domain.storage.commit(Command::Once(once)).await {
+            Ok(Done::Once(true)) => Ok(pending),
+            Ok(Done::Once(false)) => Err(Rejected::Repeated),
+            Ok(_) => Err(StoreError::Stopped.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Handler<AdmitStock> for Attestor {
+    type Result = Result<StockAdmitted, Rejected>;
+
+    fn handle(&mut self, admit: AdmitStock, _: &mut SyncContext<Self>) -> Self::Result {
+        panics::contain("attestor", || self::admit(&self.0, admit)).unwrap_or(Err(Rejected::Internal))
+    }
+}
+
+fn admit(verifier: &Verifier, admit: AdmitStock) -> Result<StockAdmitted, Rejected> {
+    let AdmitStock { domain, evidence, wants, now } = admit;
+    let issuer = issuer(&domain, now)?;
+    let statement = *evidence.screened.statement();
+    // Of the evidence alone, so that the same evidence has the same, whatever the limit and the clocks do meanwhile.
+    let until = evidence.screened.time().saturating_add(LONGEST).saturating_add(skew());
+    let attested = verifier.verify(evidence, now)?;
+    let machine = domain.trust.policy.identify(attested, None)?;
+    let (machine, ticket) = with_ticket(&domain, machine, now)?;
+    let measurement: Measurement = *machine.attested().measurement();
+    let artifact = match wants {
+        StockArtifact::Certificate => issuer.admit_stock(&machine, now)?,
+        StockArtifact::PlatformRule => issuer.platform_rule(&machine, now)?,
+    };
+    let pending = Pending { admitted: Admitted { certificate: artifact, measurement }, ticket };
+    Ok(StockAdmitted { pending, statement, until })
+}
