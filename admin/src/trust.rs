@@ -9,7 +9,7 @@ use claviger_attest::{EvidenceKind, Measurement};
 use claviger_client::cli::{Failure, Report, Table, clock};
 use claviger_proto::DomainName;
 use claviger_proto::admin::{AddReference, Reference};
-use claviger_proto::key::read_public;
+use claviger_proto::key::read_root;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -41,9 +41,9 @@ pub(crate) struct Add {
     /// A word for people and access rules; `deployment` may store under the preset `provisioned`
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
-    /// The platform's root: a public or private key (PEM or key_message), of which only the public half
-    /// is sent. Without it: for sev-snp, AMD's own roots; for simulated-enclave, every root that the domain names
-    /// for that kind already
+    /// The platform's root: a public or private key (PEM or key_message), or a certificate (PEM or DER), of which only the
+    /// public key is sent. Without it: for sev-snp, AMD's own roots; for the others, every root that the domain names for
+    /// that kind already
     #[arg(long, value_name = "FILE")]
     attest_root: Option<PathBuf>,
     /// Until when to trust it, in RFC 3339 (2027-03-31T00:00:00Z); without it, without an end, also where it had one
@@ -82,10 +82,9 @@ pub(crate) async fn run(context: &Context, command: &Trust) -> Result<(), Failur
 }
 
 async fn add(context: &Context, args: &Add) -> Result<(), Failure> {
-    let root = args
-        .attest_root
-        .as_deref()
-        .map(|path| keys::read_as(path, read_public, "give the platform's key as PEM or key_message"));
+    let root = args.attest_root.as_deref().map(|path| {
+        keys::read_as(path, read_root, "give the platform's key, or the certificate of its root")
+    });
     let root = root.transpose()?.map(|key| hex::encode(key.spki_der()));
     let request = AddReference {
         kind: args.which.kind.to_string(),

@@ -4,7 +4,9 @@
 
 mod common;
 
-use claviger_proto::key::{KeyKind, PrivateKey, PublicKey, read_certificate, read_private, read_public};
+use claviger_proto::key::{
+    KeyKind, PrivateKey, PublicKey, read_certificate, read_private, read_public, read_root,
+};
 use claviger_proto::{ParseError, Secret};
 use common::data;
 use der::asn1::OctetStringRef;
@@ -51,6 +53,24 @@ fn a_certificate_beside_the_key_comes_with_it() {
         assert_eq!(read_certificate(&file).unwrap(), der);
     }
     assert_eq!(read_certificate(&der).unwrap(), der);
+}
+
+#[test]
+fn a_root_is_a_key_or_the_key_of_a_certificate() {
+    let certificate = data("files/p384.certificate.pem");
+    let key = read_public(&data("files/p384.public.pem")).unwrap();
+    let forms = [
+        data("files/p384.public.pem"),
+        data("files/p384.pkcs8.pem"),
+        read_certificate(&certificate).unwrap(),
+        certificate,
+    ];
+    for file in forms {
+        assert_eq!(read_root(&file).unwrap(), key);
+    }
+    assert!(read_root(b"neither").is_err() && read_root(&[]).is_err());
+    let half = &data("files/p384.certificate.pem")[..200];
+    assert!(read_root(half).is_err());
 }
 
 #[test]

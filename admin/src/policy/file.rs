@@ -6,7 +6,7 @@ use claviger_attest::{PolicyFile, PolicyFileError, PolicyTable, TrustPolicy};
 use claviger_client::cli::certificates::MAX_FILE;
 use claviger_client::cli::{Failure, input};
 use claviger_proto::ErrorCode;
-use claviger_proto::key::read_public;
+use claviger_proto::key::read_root;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
@@ -26,7 +26,7 @@ pub(crate) fn load(path: &Path) -> Result<(PolicyFile, TrustPolicy), Failure> {
     })?;
     let lines = EntryLines::of(text);
     file.read_roots(|table, at, root| {
-        read_root(path, root).map_err(|why| refused(path, lines.get(table, at), &format!("a root {why}")))
+        root_of(path, root).map_err(|why| refused(path, lines.get(table, at), &format!("a root {why}")))
     })?;
     let policy = TrustPolicy::from_file(file.clone()).map_err(|PolicyFileError { entry, fault }| {
         refused(path, entry.and_then(|(table, at)| lines.get(table, at)), &fault.to_string())
@@ -34,16 +34,16 @@ pub(crate) fn load(path: &Path) -> Result<(PolicyFile, TrustPolicy), Failure> {
     Ok((file, policy))
 }
 
-/// A root is PEM, or the file of a key beside the policy's; of either only the public half is sent.
-fn read_root(policy: &Path, root: &str) -> Result<String, String> {
+/// A root is PEM, or the file of a key or certificate beside the policy's; of either only the public half is sent.
+fn root_of(policy: &Path, root: &str) -> Result<String, String> {
     if root.trim_start().starts_with(PEM) {
-        let key = read_public(root.as_bytes()).map_err(|error| format!("can't be used: {error}"))?;
+        let key = read_root(root.as_bytes()).map_err(|error| format!("can't be used: {error}"))?;
         return Ok(key.to_pem());
     }
     let path = policy.parent().unwrap_or(Path::new("")).join(root);
     let named = |why: &str| format!("is neither PEM nor a key file ({}): {why}", path.display());
     let bytes = input::read(&path, MAX_FILE).map_err(|failure| named(failure.message()))?;
-    let key = read_public(bytes.expose()).map_err(|error| named(&error.to_string()))?;
+    let key = read_root(bytes.expose()).map_err(|error| named(&error.to_string()))?;
     Ok(key.to_pem())
 }
 

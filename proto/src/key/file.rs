@@ -5,7 +5,7 @@ use der::{Decode as _, Header, Reader as _, SliceReader, Tag};
 use super::ec::EcPrivate;
 use super::pem::{self, Block};
 use super::rsa::RsaPrivate;
-use super::{KeyMessage, MessageKey, PrivateKey, PrivateNumbers, PublicKey, openssh};
+use super::{Certificate, KeyMessage, MessageKey, PrivateKey, PrivateNumbers, PublicKey, openssh};
 use crate::{ParseError, Secret};
 
 /// Reads a private key file: PEM (`PRIVATE KEY`, `RSA PRIVATE KEY`, `EC PRIVATE KEY`, `OPENSSH PRIVATE KEY`),
@@ -49,6 +49,15 @@ pub fn read_public(bytes: &[u8]) -> Result<PublicKey, ParseError> {
         (Some(key), _) | (None, Some(key)) => Ok(key),
         (None, None) => Err(ParseError::Key("the file holds no public key (a certificate isn't one)")),
     }
+}
+
+/// Reads the key of a root: as [`read_public`] does or, where the file has no key, the one of its certificate (PEM or
+/// DER). Only the key of that certificate counts; what else it says is nobody's word.
+pub fn read_root(bytes: &[u8]) -> Result<PublicKey, ParseError> {
+    read_public(bytes).or_else(|error| {
+        let certificate = read_certificate(bytes).and_then(|der| Certificate::from_der(&der));
+        certificate.map_err(|_| error)?.public_key()
+    })
 }
 
 /// Reads a certificate: PEM, DER, or the one in a `key_message` (field 7). Returns its DER, unparsed.

@@ -26,7 +26,7 @@ use spki::SubjectPublicKeyInfoRef;
 use zeroize::Zeroizing;
 
 pub use self::certificate::{Certificate, MAX_CERTIFICATE};
-pub use self::file::{read_certificate, read_private, read_public};
+pub use self::file::{read_certificate, read_private, read_public, read_root};
 pub use self::jwk::{Jwk, MAX_JWK};
 pub use self::key_message::{KeyMessage, MessageKey};
 pub use self::openssh::{MAX_OPENSSH, read_openssh, write_openssh};
