@@ -7,6 +7,7 @@ pub mod attestation;
 mod keys;
 mod names;
 pub mod snp;
+mod stock;
 mod storage;
 mod wire;
 
@@ -42,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("snp_certificates", snp::certificates),
     ("snp_evidence", snp::evidence),
     ("snp_report", snp::report),
+    ("stock_evidence", stock::evidence),
     ("trust_request", wire::trust_request),
     ("trust_response", wire::trust_response),
 ];
