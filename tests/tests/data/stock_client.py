@@ -73,25 +73,35 @@ def read(channel, length):
     return answer
 
 
-def main():
-    policy_key, policy_cert, port, measurement = sys.argv[1:]
+def identity(context, policy_key, policy_cert, measurement):
     key = serialization.load_pem_private_key(pathlib.Path(policy_key).read_bytes(), None)
     certificate = x509.load_pem_x509_certificate(pathlib.Path(policy_cert).read_bytes())
     with tempfile.NamedTemporaryFile() as own:
         own.write(issue(key, certificate, measurement))
         own.flush()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # A stock client checks the chain and no name.
-        context.check_hostname = False
-        context.load_verify_locations(policy_cert)
         context.load_cert_chain(own.name)
-        store = field(1, b"from-python") + field(2, b"store") + field(3, b"binary-blob")
-        answer = exchange(context, int(port), store + field(5, b"python's secret"))
-        assert field(3, b"succeeded") in answer, answer
-        answer = exchange(context, int(port), field(1, b"from-python") + field(2, b"retrieve"))
-        assert field(5, b"python's secret") in answer, answer
-        answer = exchange(context, int(port), field(1, b"missing") + field(2, b"retrieve"))
-        assert field(3, b"failed") in answer, answer
 
 
-main()
+def client_context(policy_cert):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # A stock client checks the chain and no name.
+    context.check_hostname = False
+    context.load_verify_locations(policy_cert)
+    return context
+
+
+def main():
+    policy_key, policy_cert, port, measurement = sys.argv[1:]
+    context = client_context(policy_cert)
+    identity(context, policy_key, policy_cert, measurement)
+    store = field(1, b"from-python") + field(2, b"store") + field(3, b"binary-blob")
+    answer = exchange(context, int(port), store + field(5, b"python's secret"))
+    assert field(3, b"succeeded") in answer, answer
+    answer = exchange(context, int(port), field(1, b"from-python") + field(2, b"retrieve"))
+    assert field(5, b"python's secret") in answer, answer
+    answer = exchange(context, int(port), field(1, b"missing") + field(2, b"retrieve"))
+    assert field(3, b"failed") in answer, answer
+
+
+if __name__ == "__main__":
+    main()
