@@ -10,8 +10,8 @@ use super::ItemError;
 use crate::identity::Identity;
 
 /// The two entries that make up the identity, after `<domain>-`.
-const KEY: &str = "private-auth-key";
-const CERTIFICATE: &str = "admission-certificate";
+pub(super) const KEY: &str = "private-auth-key";
+pub(super) const CERTIFICATE: &str = "admission-certificate";
 
 /// An open cryptstore. Holds secrets: no `Debug`, no `Clone`.
 pub struct Cryptstore {
@@ -269,11 +269,11 @@ impl Cryptstore {
 }
 
 /// The stock name of one of the two entries that make up the identity.
-fn tag_of(domain: &DomainName, role: &str) -> String {
+pub(super) fn tag_of(domain: &DomainName, role: &str) -> String {
     format!("{domain}-{role}")
 }
 
-fn reserved_anywhere(tag: &ResourceName) -> bool {
+pub(super) fn reserved_anywhere(tag: &ResourceName) -> bool {
     let folded = tag.as_str().to_ascii_lowercase().replace('_', "-");
     folded.split('/').any(|segment| [KEY, CERTIFICATE].iter().any(|role| segment.ends_with(role)))
 }
