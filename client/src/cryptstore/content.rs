@@ -243,6 +243,11 @@ impl Cryptstore {
         Ok(tags)
     }
 
+    /// Whether an entry's tag is of the machine's own identity.
+    pub fn is_own(&self, tag: &str) -> bool {
+        tag.parse::<ResourceName>().is_ok_and(|tag| self.own(&tag).is_err())
+    }
+
     /// Refuses the tags of a machine's own identity: nobody but the agent puts, deletes or exports those.
     pub(super) fn own(&self, tag: &ResourceName) -> Result<(), ItemError> {
         let reserved = match self.domain() {

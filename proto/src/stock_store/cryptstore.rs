@@ -58,11 +58,7 @@ pub(super) fn decode(plain: &[u8]) -> Result<Vec<StockItem>, ParseError> {
     Ok(items.collect())
 }
 
-fn entry(
-    message: CryptstoreEntry,
-    tag: &str,
-    seen: &mut BTreeSet<(String, Version)>,
-) -> Result<Entry, Flaw> {
+fn entry(message: CryptstoreEntry, tag: &str, seen: &mut BTreeSet<(String, Version)>) -> Result<Entry, Flaw> {
     if tag.is_empty() {
         return Err(Flaw::NoTag);
     }

@@ -136,7 +136,7 @@ mod tests {
     }
 
     fn known() -> Vec<Known> {
-        let sections = KNOWN.split('[').skip(1);
+        let sections = KNOWN.split("\n[").map(|section| section.trim_start_matches('['));
         let known = sections.map(|section| {
             let field = |name: &str| {
                 let line = section.lines().find_map(|line| line.strip_prefix(name)).unwrap();

@@ -151,8 +151,14 @@ fn item(entry: PolicyEntry) -> Result<Entry, Flaw> {
     let kind = if entry.kind == "key" { EntryType::KEY_MESSAGE } else { entry.kind.as_str() };
     let entry_type = kind.parse().map_err(Flaw::Content)?;
     let version = Some(Version::FIRST);
-    let item =
-        Entry { tag: name.to_string(), entry_type, version, entered: 0, exportable: false, blob: entry.value };
+    let item = Entry {
+        tag: name.to_string(),
+        entry_type,
+        version,
+        entered: 0,
+        exportable: false,
+        blob: entry.value,
+    };
     // As an entry it has the limits of one.
     Entry::decode(&item.encode()).map_err(Flaw::Content)
 }

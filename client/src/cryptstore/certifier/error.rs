@@ -153,8 +153,12 @@ impl CertifierError {
             Self::NotOne(_) | Self::Content(_) | Self::Key(_) => {
                 "give the file that cf_utility keeps (its --encrypted_cryptstore_filename or --policy_store_filename)"
             }
-            Self::OtherSeal => "name the seal of the enclave that the store belongs to; if it is, fetch the file again",
-            Self::OtherMeasurement { .. } => "give the measurement that cf_utility ran with (its --measurement_file)",
+            Self::OtherSeal => {
+                "name the seal of the enclave that the store belongs to; if it is, fetch the file again"
+            }
+            Self::OtherMeasurement { .. } => {
+                "give the measurement that cf_utility ran with (its --measurement_file)"
+            }
             Self::Algorithm { .. } => {
                 "have cf_utility write the store with aes-256-gcm or aes-256-cbc-hmac-sha256"
             }
@@ -170,7 +174,9 @@ impl CertifierError {
             Self::Certificate { .. } => {
                 "check --policy-cert and the clock; or leave --policy-cert out and enroll this machine"
             }
-            Self::Member { .. } => "leave --policy-cert out to import the other items, or name another --state-dir",
+            Self::Member { .. } => {
+                "leave --policy-cert out to import the other items, or name another --state-dir"
+            }
             Self::InTheClear { .. } => {
                 "leave it out, name another seal, or seal it for one recipient (export --to PUBLIC-KEY)"
             }

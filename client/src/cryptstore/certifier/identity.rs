@@ -42,6 +42,11 @@ impl Contents {
 }
 
 impl StockIdentity {
+    /// What its two parts are called.
+    pub fn tags(&self) -> [String; 2] {
+        [CERTIFICATE, KEY].map(|role| tag_of(&self.domain, role))
+    }
+
     fn check(&self, policy: &PolicyCertificate, now: UnixTime) -> Result<Identity, CertifierError> {
         let bad = |why| CertifierError::BadIdentity { domain: self.domain.to_string(), why };
         if self.policy.as_deref().is_some_and(|own| own != policy.der()) {
@@ -65,11 +70,7 @@ impl StockIdentity {
 }
 
 /// Finds the identities among the entries that are a machine's own. What doesn't become part of one is left out.
-pub(super) fn collect(
-    mut own: Vec<Entry>,
-    identities: &mut Vec<StockIdentity>,
-    left_out: &mut Vec<LeftOut>,
-) {
+pub(super) fn collect(mut own: Vec<Entry>, identities: &mut Vec<StockIdentity>, left_out: &mut Vec<LeftOut>) {
     let domains: BTreeSet<DomainName> = own.iter().filter_map(|entry| domain_of(&entry.tag)).collect();
     for domain in domains {
         let key = take_latest(&mut own, &tag_of(&domain, KEY));

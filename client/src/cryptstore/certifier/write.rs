@@ -76,21 +76,18 @@ impl Cryptstore {
         items: Vec<Entry>,
         now: i64,
     ) -> Result<Vec<(ResourceName, Version)>, ItemError> {
-        if let Some(identity) = identity {
-            match self.domain() {
-                None => self.set_identity(identity, now),
-                Some(domain) => {
-                    let own = self.identity();
-                    let same = own.is_some_and(|own| {
-                        own.domain() == identity.domain() && own.certificate() == identity.certificate()
-                    });
-                    if !same {
-                        return Err(CertifierError::Member { domain: domain.clone() }.into());
-                    }
-                }
-            }
+        let Some(identity) = identity else { return self.import(items) };
+        if let Some(domain) = self.domain() {
+            let same = self.identity().is_some_and(|own| own.certificate() == identity.certificate());
+            return if same && domain == identity.domain() {
+                self.import(items)
+            } else {
+                Err(CertifierError::Member { domain: domain.clone() }.into())
+            };
         }
-        self.import(items)
+        let taken = self.import(items)?;
+        self.set_identity(identity, now);
+        Ok(taken)
     }
 }
 
