@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::decode_exactly;
 use crate::entry::CryptstoreEntry;
 use crate::fields::{Fields, Sink};
+use crate::time_text::time_to_text;
 use crate::{Entry, ParseError, ResourceName, Version};
 
 /// An entry of a stock cryptstore. May be secret: no `Debug`, no `Clone`.
@@ -82,7 +83,24 @@ struct Entries<'a>(Vec<&'a Entry>);
 impl Fields for Entries<'_> {
     fn write(&self, out: &mut impl Sink) {
         for entry in &self.0 {
-            out.nested(1, *entry);
+            out.nested(1, &StockEntry(entry));
         }
+    }
+}
+
+/// An entry as the stock programs have it: one whose time isn't known has none.
+struct StockEntry<'a>(&'a Entry);
+
+impl Fields for StockEntry<'_> {
+    fn write(&self, out: &mut impl Sink) {
+        let Entry { tag, entry_type, version, entered, exportable, blob } = self.0;
+        out.text(1, tag);
+        out.text(2, entry_type.as_str());
+        out.int32(3, Version::to_wire(*version));
+        if *entered != 0 {
+            out.text(4, &time_to_text(*entered));
+        }
+        out.bytes(5, blob.expose());
+        out.bool(6, *exportable);
     }
 }

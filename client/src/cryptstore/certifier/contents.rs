@@ -1,5 +1,6 @@
 //! What a stock store opens to, sorted: items to be kept, identities, and what isn't taken.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use claviger_proto::stock_store::{Flaw, PolicyEntry, PolicyStore, ProtectedBlob, StockItem, StockStore};
@@ -28,6 +29,17 @@ pub struct LeftOut {
     pub tag: String,
     /// Why it isn't taken, as a phrase.
     pub why: String,
+}
+
+/// A tag of which stock programs use another version than is the latest: they give the first entry that they find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overtaken {
+    /// The tag.
+    pub tag: String,
+    /// What stock programs give.
+    pub given: Version,
+    /// What is the latest.
+    pub latest: Version,
 }
 
 /// An entry that can't be kept.
@@ -122,6 +134,18 @@ impl Contents {
         self.items.retain(|item| tags.contains(&item.tag));
         self.flawed.retain(|flawed| tags.contains(&flawed.tag));
         Ok(self)
+    }
+
+    /// The tags of which stock programs use another version than is the latest here.
+    pub fn overtaken(&self) -> Vec<Overtaken> {
+        let mut first: BTreeMap<&str, (Version, Version)> = BTreeMap::new();
+        for item in &self.items {
+            let version = item.version.unwrap_or(Version::FIRST);
+            let (_, latest) = first.entry(&item.tag).or_insert((version, version));
+            *latest = version.max(*latest);
+        }
+        let overtaken = first.into_iter().filter(|(_, (given, latest))| given != latest);
+        overtaken.map(|(tag, (given, latest))| Overtaken { tag: tag.to_owned(), given, latest }).collect()
     }
 
     /// Refuses a store with entries that can't be kept.

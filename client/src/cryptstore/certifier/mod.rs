@@ -35,7 +35,7 @@ mod identity;
 mod seal;
 mod write;
 
-pub use contents::{Contents, Flawed, LeftOut};
+pub use contents::{Contents, Flawed, LeftOut, Overtaken};
 pub use error::CertifierError;
 pub use identity::StockIdentity;
 pub use seal::Seal;

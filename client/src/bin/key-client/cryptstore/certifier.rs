@@ -5,7 +5,9 @@ use std::path::Path;
 use claviger_attest::PolicyCertificate;
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock, input};
 use claviger_client::cryptstore::ItemError;
-use claviger_client::cryptstore::certifier::{CertifierError, Contents, LeftOut, WrittenAlgorithm};
+use claviger_client::cryptstore::certifier::{
+    CertifierError, Contents, LeftOut, Overtaken, WrittenAlgorithm,
+};
 use claviger_client::{Error, Identity};
 use claviger_proto::stock_store::MAX_STOCK_FILE;
 use serde::Serialize;
@@ -59,6 +61,7 @@ struct Imported {
     /// The identity that this machine has from it.
     identity: Option<ImportedIdentity>,
     left_out: Vec<ImportedNot>,
+    overtaken: Vec<ImportedOvertaken>,
 }
 
 #[derive(Serialize)]
@@ -75,6 +78,20 @@ struct ImportedIdentity {
 struct ImportedNot {
     tag: String,
     why: String,
+}
+
+/// A tag of which stock programs used another version than is the latest here.
+#[derive(Serialize)]
+struct ImportedOvertaken {
+    tag: String,
+    stock_version: u32,
+    latest: u32,
+}
+
+impl From<Overtaken> for ImportedOvertaken {
+    fn from(Overtaken { tag, given, latest }: Overtaken) -> Self {
+        Self { tag, stock_version: given.get(), latest: latest.get() }
+    }
 }
 
 impl From<LeftOut> for ImportedNot {
@@ -98,6 +115,10 @@ impl Report for Imported {
             lines.push("imported nothing".to_owned());
         }
         lines.extend(self.left_out.iter().map(|left| format!("left out {}: {}", shown(&left.tag), left.why)));
+        lines.extend(self.overtaken.iter().map(|of| {
+            let ImportedOvertaken { tag, stock_version, latest } = of;
+            format!("note: of {tag} stock programs used version {stock_version}; here the latest is {latest}")
+        }));
         lines.join("\n")
     }
 }
@@ -129,6 +150,7 @@ pub(super) fn import(args: &ImportArgs, spec: &SealSpec, mode: OutputMode) -> Re
         let tag = load(&state)?.tag(tag).map_err(Error::from)?;
         rename(&mut contents.items, tag)?;
     }
+    let overtaken = contents.overtaken();
     let told = identity.as_ref().map(told).transpose().map_err(refused)?;
     let (items, now) = (contents.items, clock::now());
     let taken = update(&state, |cryptstore| cryptstore.import_certifier(identity.as_ref(), items, now))?;
@@ -136,6 +158,7 @@ pub(super) fn import(args: &ImportArgs, spec: &SealSpec, mode: OutputMode) -> Re
         items: taken.into_iter().map(ImportedItem::from).collect(),
         identity: told,
         left_out: left_out.into_iter().map(ImportedNot::from).collect(),
+        overtaken: overtaken.into_iter().map(ImportedOvertaken::from).collect(),
     })
 }
 

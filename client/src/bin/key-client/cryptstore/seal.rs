@@ -66,7 +66,12 @@ impl SealSpec {
             Self::Simulated(measurement) => Seal::simulated(*measurement),
             Self::SimulatedFile(path) => Seal::simulated(measurement(path)?),
             Self::SevDevice => {
-                let key = certifier_sev_key().map_err(Error::from)?;
+                let key = certifier_sev_key().map_err(|error| {
+                    Failure::from(Error::from(error)).with_next(
+                        "run this as root in the SEV-SNP guest that the store belongs to; or give the key in a file \
+                         (sev-enclave:derived-key=FILE)",
+                    )
+                })?;
                 let key = exactly::<{ Seal::DERIVED_KEY_SIZE }>(&key);
                 Seal::sev(
                     &*key
