@@ -33,6 +33,8 @@ mod contents;
 mod error;
 mod identity;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use contents::{Contents, Flawed, LeftOut, Overtaken};

@@ -71,9 +71,12 @@ impl Seal {
     pub(super) fn seal(&self, key: &SymmetricKey) -> Result<Vec<u8>, CertifierError> {
         let key_type = key.kind().as_str().to_owned();
         let secret = Secret::copy_from(key.bits());
-        let message = KeyMessage::new(NAME, MessageKey::Other { key_type, secret }).encode();
+        self.seal_message(&KeyMessage::new(NAME, MessageKey::Other { key_type, secret }).encode())
+    }
+
+    pub(super) fn seal_message(&self, message: &[u8]) -> Result<Vec<u8>, CertifierError> {
         let prefix = self.measurement.as_ref().map_or(&[][..], Measurement::as_bytes);
-        let plain = zeroize::Zeroizing::new([prefix, &message].concat());
+        let plain = zeroize::Zeroizing::new([prefix, message].concat());
         cipher::seal(&self.key, &plain).map_err(|_| CertifierError::Randomness)
     }
 }
