@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use claviger_attest::{PolicyCertificate, SigningKey};
-use claviger_proto::key::{Certificate, KeyMessage, MessageKey};
+use claviger_proto::key::{KeyMessage, MessageKey};
 use claviger_proto::stock_store::PolicyStore;
 use claviger_proto::{DomainName, Entry, ParseError, Secret};
 use rustls_pki_types::UnixTime;
@@ -11,6 +11,7 @@ use rustls_pki_types::UnixTime;
 use super::{CertifierError, Contents, LeftOut};
 use crate::cryptstore::content::{CERTIFICATE, KEY, tag_of};
 use crate::identity::Identity;
+use crate::tls;
 
 /// An identity as a store has it; nothing is checked yet. Holds a secret: no `Debug`, no `Clone`.
 pub struct StockIdentity {
@@ -55,11 +56,9 @@ impl StockIdentity {
         let message = KeyMessage::decode(self.key.expose()).map_err(|_| bad("its key can't be read"))?;
         let MessageKey::Private(key) = message.key else { return Err(bad("its key isn't a private key")) };
         SigningKey::from_private(&key).map_err(|_| bad("its private key can't sign"))?;
-        let certificate = Certificate::from_der(&self.certificate).and_then(|found| found.public_key());
-        let certified = certificate.map_err(|_| bad("its certificate can't be read"))?;
-        if key.public().ok() != Some(certified) {
-            return Err(bad("its certificate is for another key"));
-        }
+        // Which also finds a certificate that isn't one.
+        tls::certified(&self.certificate, key.pkcs8_der())
+            .map_err(|_| bad("its certificate isn't one for its key"))?;
         let domain = self.domain.clone();
         let identity = Identity::new(domain, policy.clone(), self.certificate.clone(), key);
         match identity.verify(now) {
