@@ -319,6 +319,19 @@ fn the_machine_s_own_identity_leaves_when_it_is_asked_for_and_stock_programs_can
     assert_eq!(there.certificate(), identity.certificate());
     assert_eq!(there.key().pkcs8_der(), private(identity.key().pkcs8_der()).pkcs8_der());
 
+    // The policy store says the same, and has a key for applications: its own, once there is one.
+    let policy_store = |cryptstore: &Cryptstore| {
+        let file = cryptstore.export_certifier_policy(&sealing_key(), WrittenAlgorithm::CbcHmacSha256);
+        Contents::open(&file.unwrap(), &sealing_key()).unwrap().sound().unwrap()
+    };
+    let mut here = here;
+    let contents = policy_store(&here);
+    let there = contents.identity(&domain.policy, UnixTime::now()).unwrap().unwrap();
+    assert_eq!(there.certificate(), identity.certificate());
+    assert_eq!(tags(&contents), [("app-symmetric-key".to_owned(), 1)]);
+    here.import_certifier(None, contents.items, 0).unwrap();
+    assert!(policy_store(&here).items[0].blob == here.get("app-symmetric-key", None).unwrap().blob);
+
     // Its tags aren't items, neither way.
     let own = [(tag("dom0-private-auth-key"), Which::Latest)];
     let refused = here.export_certifier(&own, false, &sealing_key(), WrittenAlgorithm::Gcm);

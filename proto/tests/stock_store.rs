@@ -168,6 +168,12 @@ fn a_policy_store_names_its_domain_and_holds_the_key() {
     assert_eq!(certifiers[0].domain, "dom0");
     assert_eq!(certifiers[0].policy_certificate, data("keys/policy_cert.der"));
     assert_eq!(certifiers[0].admission_certificate, data("keys/server_simulated.cert.der"));
+    // Written again it is the same, but for where the domain's services are.
+    let plain = data("store/policy_store_gcm_simulated.plain.policy_store_message.pb");
+    assert!(store.encode().as_slice() == plain);
+    let mut ours = policy_store();
+    ours.entries[4].value = certifiers[0].encode();
+    assert_eq!(ours.certifiers().unwrap(), certifiers);
 }
 
 #[test]

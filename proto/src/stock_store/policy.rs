@@ -1,9 +1,15 @@
 //! The policy store: what a stock program's trust manager remembers of itself and its domains.
 
-use zeroize::Zeroize as _;
+use prost::Message as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::decode_exactly;
+use crate::fields::{Fields, Sink};
+use crate::trust::PURPOSE_AUTHENTICATION;
 use crate::{ParseError, Secret};
+
+/// How many entries a stock policy store has room for.
+const MOST: i32 = 500;
 
 /// An opened policy store. Holds secrets: no `Debug`, no `Clone`.
 pub struct PolicyStore {
@@ -64,20 +70,65 @@ struct CertifiersWire {
     certifiers: Vec<CertifierWire>,
 }
 
-/// Where the domain's services are, whether it is certified, and its platform rule (3 to 7, 9 to 11) aren't needed.
+/// Where the domain's services are and its platform rule (3, 4, 9 to 11) aren't needed.
 #[derive(prost::Message)]
 struct CertifierWire {
     #[prost(string, optional, tag = "1")]
     domain_name: Option<String>,
     #[prost(bytes = "vec", optional, tag = "2")]
     domain_cert: Option<Vec<u8>>,
+    #[prost(string, optional, tag = "5")]
+    purpose: Option<String>,
+    #[prost(bool, optional, tag = "6")]
+    is_certified: Option<bool>,
+    #[prost(bool, optional, tag = "7")]
+    is_initialized: Option<bool>,
     #[prost(bytes = "vec", optional, tag = "8")]
     admissions_cert: Option<Vec<u8>>,
 }
 
+impl Certifier {
+    /// The value of an entry [`PolicyStore::CERTIFIERS`] with this domain, in which the machine is certified.
+    pub fn encode(&self) -> Secret {
+        let certifier = CertifierWire {
+            domain_name: Some(self.domain.clone()),
+            domain_cert: Some(self.policy_certificate.clone()),
+            purpose: Some(PURPOSE_AUTHENTICATION.to_owned()),
+            is_certified: Some(true),
+            is_initialized: Some(true),
+            admissions_cert: Some(self.admission_certificate.clone()),
+        };
+        Secret::new(CertifiersWire { certifiers: vec![certifier] }.encode_to_vec())
+    }
+}
+
+impl Fields for PolicyEntry {
+    fn write(&self, out: &mut impl Sink) {
+        out.text(1, &self.tag);
+        out.text(2, &self.kind);
+        out.bytes(3, self.value.expose());
+    }
+}
+
+impl Fields for PolicyStore {
+    fn write(&self, out: &mut impl Sink) {
+        out.int32(1, MOST);
+        for entry in &self.entries {
+            out.nested(2, entry);
+        }
+    }
+}
+
 impl PolicyStore {
+    /// Serializes as the stock programs do.
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        Fields::encode(self)
+    }
+
     /// Tag and type of the entry with the private key that all of a machine's admission certificates are for.
     pub const AUTH_KEY: (&str, &str) = ("auth-key", "key");
+    /// Tag and type of the entry with the key that stock applications use for their own data.
+    pub const APP_KEY: (&str, &str) = ("app-symmetric-key", "key");
     /// Tag and type of the entry with the domains.
     pub const CERTIFIERS: (&str, &str) = ("all-certifiers", "certifiers_message");
 
@@ -100,7 +151,7 @@ impl PolicyStore {
     /// The domains.
     pub fn certifiers(&self) -> Result<Vec<Certifier>, ParseError> {
         let Some(entry) = self.find(Self::CERTIFIERS) else { return Ok(Vec::new()) };
-        let wire = <CertifiersWire as prost::Message>::decode(entry.value.expose())
+        let wire = CertifiersWire::decode(entry.value.expose())
             .map_err(|_| ParseError::Message("certifiers_message"))?;
         let certifiers = wire.certifiers.into_iter().map(|certifier| Certifier {
             domain: certifier.domain_name.unwrap_or_default(),

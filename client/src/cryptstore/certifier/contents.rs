@@ -10,6 +10,10 @@ use super::identity::{self, StockIdentity};
 use super::{CertifierError, Seal, cipher};
 use crate::cryptstore::content::reserved_anywhere;
 
+/// Tags and types of a policy store's entries with what its program makes keys of.
+pub(super) const PUBLIC_ALGORITHM: (&str, &str) = ("public-key-algorithm", "string");
+pub(super) const SYMMETRIC_ALGORITHM: (&str, &str) = ("symmetric-key-algorithm", "string");
+
 /// The opened content of a stock store. Holds secrets: no `Debug`, no `Clone`.
 pub struct Contents {
     /// What can be kept, in the file's order; of a cryptstore with its versions.
@@ -105,7 +109,7 @@ impl Contents {
             if named == PolicyStore::AUTH_KEY || named == PolicyStore::CERTIFIERS {
                 continue;
             }
-            if let ("public-key-algorithm" | "symmetric-key-algorithm", _) = named {
+            if named == PUBLIC_ALGORITHM || named == SYMMETRIC_ALGORITHM {
                 let why = "a setting of the stock program".to_owned();
                 self.left_out.push(LeftOut { tag: entry.tag, why });
                 continue;

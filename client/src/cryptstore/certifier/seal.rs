@@ -67,22 +67,20 @@ impl Seal {
         }
     }
 
-    /// Seals a store's own key.
-    pub(super) fn seal(&self, key: &SymmetricKey) -> Result<Vec<u8>, CertifierError> {
-        let key_type = key.kind().as_str().to_owned();
-        let secret = Secret::copy_from(key.bits());
-        self.seal_message(&KeyMessage::new(NAME, MessageKey::Other { key_type, secret }).encode())
-    }
-
-    pub(super) fn seal_message(&self, message: &[u8]) -> Result<Vec<u8>, CertifierError> {
+    /// Seals a store's own key, a serialized `key_message`.
+    pub(super) fn seal(&self, message: &[u8]) -> Result<Vec<u8>, CertifierError> {
         let prefix = self.measurement.as_ref().map_or(&[][..], Measurement::as_bytes);
         let plain = zeroize::Zeroizing::new([prefix, message].concat());
         cipher::seal(&self.key, &plain).map_err(|_| CertifierError::Randomness)
     }
 }
 
-/// What the stock programs call a cryptstore's key.
-const NAME: &str = "cryptstore-sealing-key";
+/// A key as the stock programs keep it.
+pub(super) fn message(name: &str, key: &SymmetricKey) -> Secret {
+    let key_type = key.kind().as_str().to_owned();
+    let key = MessageKey::Other { key_type, secret: Secret::copy_from(key.bits()) };
+    Secret::copy_from(&KeyMessage::new(name, key).encode())
+}
 
 fn sealing_key(bits: Secret) -> SymmetricKey {
     SymmetricKey::new(SymmetricKind::Aes256CbcHmacSha256, bits).expect("sealing keys have 64 bytes")

@@ -51,7 +51,7 @@ fn store(seal: &Seal, key: &KeyMessage, content: &[u8]) -> Vec<u8> {
     let bits = claviger_proto::Secret::copy_from(&secret.expose()[..kind.size()]);
     let gcm = claviger_proto::key::SymmetricKey::new(kind, bits).unwrap();
     let data = cipher::seal(&gcm, content).unwrap();
-    ProtectedBlob { sealed_key: seal.seal_message(&key.encode()).unwrap(), data }.encode()
+    ProtectedBlob { sealed_key: seal.seal(&key.encode()).unwrap(), data }.encode()
 }
 
 fn key(key_type: &str, bits: usize) -> KeyMessage {

@@ -8,6 +8,7 @@ use claviger_client::cryptstore::ItemError;
 use claviger_client::cryptstore::certifier::{
     CertifierError, Contents, LeftOut, Overtaken, WrittenAlgorithm,
 };
+use claviger_client::files::write_private;
 use claviger_client::{Error, Identity};
 use claviger_proto::stock_store::MAX_STOCK_FILE;
 use serde::Serialize;
@@ -25,6 +26,8 @@ struct Exported {
     algorithm: &'static str,
     /// The file's path, or `-`.
     into: String,
+    /// The policy store's path.
+    policy_store: Option<String>,
 }
 
 impl Report for Exported {
@@ -34,6 +37,10 @@ impl Report for Exported {
         if let Some(domain) = &self.identity {
             text.push_str("\n  with this machine's identity in domain ");
             text.push_str(domain);
+        }
+        if let Some(path) = &self.policy_store {
+            text.push_str("\nwrote a policy store to ");
+            text.push_str(path);
         }
         text
     }
@@ -46,12 +53,17 @@ pub(super) fn export(args: &ExportArgs, spec: &SealSpec, mode: OutputMode) -> Re
     let algorithm = args.algorithm.unwrap_or(WrittenAlgorithm::Gcm);
     let file = cryptstore.export_certifier(&what, args.with_identity, &seal, algorithm);
     let file = file.map_err(Error::from)?;
+    if let Some(path) = &args.policy_store {
+        let store = cryptstore.export_certifier_policy(&seal, algorithm).map_err(Error::from)?;
+        write_private(path, &store)?;
+    }
     let domain = cryptstore.domain().filter(|_| args.with_identity);
     deliver(&args.out, &file, mode, |into| Exported {
         tags: what.iter().map(|(tag, _)| tag.to_string()).collect(),
         identity: domain.map(ToString::to_string),
         algorithm: algorithm.as_str(),
         into,
+        policy_store: args.policy_store.as_ref().map(|path| path.display().to_string()),
     })
 }
 

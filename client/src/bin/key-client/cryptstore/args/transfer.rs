@@ -38,8 +38,8 @@ The recipient makes a key and sends its public half; only who holds the private 
 For stock programs (cf_utility, cf_key_server, cf_key_client), the latest version of each item:
   key-client cryptstore export --all --format certifier --out encrypted_cryptstore.dom0 \\
       --seal simulated-enclave:cf_data/cf_utility.measurement --state-dir ./keys
-  key-client cryptstore export disk-key --format certifier --with-identity --seal sev-enclave:device \\
-      --out encrypted_cryptstore.dom0 --state-dir /var/lib/claviger")]
+  key-client cryptstore export disk-key --format certifier --seal sev-enclave:device --with-identity \\
+      --out encrypted_cryptstore.dom0 --policy-store policy_store.dom0 --state-dir /var/lib/claviger")]
 pub(crate) struct ExportArgs {
     /// The tags of the items
     #[arg(value_name = "TAG", required_unless_present = "all")]
@@ -67,6 +67,10 @@ pub(crate) struct ExportArgs {
     /// private key is there for everybody
     #[arg(long, requires = "seal")]
     pub(crate) with_identity: bool,
+    /// Beside a stock cryptstore: where to write a policy store with the same identity, in which stock programs look
+    /// whether they are certified
+    #[arg(long, value_name = "FILE", requires = "with_identity")]
+    pub(crate) policy_store: Option<PathBuf>,
 }
 
 #[derive(Args)]
