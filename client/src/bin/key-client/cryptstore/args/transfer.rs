@@ -61,11 +61,11 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "N", value_parser = version_or_latest)]
     pub(crate) version: Option<VersionArg>,
     /// Of a stock store: what it is encrypted with; without it, aes-256-gcm
-    #[arg(long, value_parser = algorithm(), requires = "seal", value_name = "ALGORITHM")]
+    #[arg(long, value_parser = algorithm(), conflicts_with = "to", value_name = "ALGORITHM")]
     pub(crate) algorithm: Option<WrittenAlgorithm>,
     /// Into a stock store: the machine's own identity too, which must be RSA. Under the seal of a simulated enclave its
     /// private key is there for everybody
-    #[arg(long, requires = "seal")]
+    #[arg(long, conflicts_with = "to")]
     pub(crate) with_identity: bool,
     /// Beside a stock cryptstore: where to write a policy store with the same identity, in which stock programs look
     /// whether they are certified
@@ -113,14 +113,14 @@ pub(crate) struct ImportArgs {
     #[arg(long = "as", value_name = "TAG")]
     pub(crate) rename: Option<String>,
     /// From a stock store: only the items under this tag; may be repeated
-    #[arg(long, value_name = "TAG", requires = "seal")]
+    #[arg(long, value_name = "TAG", conflicts_with_all = ["key", "key_item"])]
     pub(crate) tag: Vec<String>,
     /// From a stock store: leave out, and list, what can't be kept
-    #[arg(long, requires = "seal")]
+    #[arg(long, conflicts_with_all = ["key", "key_item"])]
     pub(crate) salvage: bool,
     /// From a stock store: take over the machine's identity in the domain of this policy certificate (PEM, DER or a
     /// key_message with one)
-    #[arg(long, value_name = "FILE", requires = "seal")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "key_item"])]
     pub(crate) policy_cert: Option<PathBuf>,
 }
 
