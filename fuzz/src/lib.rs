@@ -42,6 +42,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("snp_certificates", snp::certificates),
     ("snp_evidence", snp::evidence),
     ("snp_report", snp::report),
+    ("stock_content", storage::stock_content),
+    ("stock_file", storage::stock_file),
     ("trust_request", wire::trust_request),
     ("trust_response", wire::trust_response),
 ];
