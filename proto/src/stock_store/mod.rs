@@ -3,9 +3,9 @@
 //!
 //! | file | message | fields |
 //! |---|---|---|
-//! | both | `protected_blob_message` | encrypted_key 1 (a sealed `key_message`), encrypted_data 2 |
+//! | both | `protected_blob_message` | `encrypted_key` 1 (a sealed `key_message`), `encrypted_data` 2 |
 //! | a cryptstore, opened | `cryptstore` | entries 1 (`cryptstore_entry`), repeated |
-//! | a policy store, opened | `policy_store_message` | max_ents 1, entries 2 {tag 1, type 2, value 3}, repeated |
+//! | a policy store, opened | `policy_store_message` | `max_ents` 1, entries 2 {tag 1, type 2, value 3}, repeated |
 //!
 //! A message is taken only if its known fields are all of it: what isn't known would be lost on the way.
 

@@ -6,7 +6,7 @@ use claviger_attest::PolicyCertificate;
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock, input};
 use claviger_client::cryptstore::ItemError;
 use claviger_client::cryptstore::certifier::{
-    CertifierError, Contents, LeftOut, Overtaken, WrittenAlgorithm,
+    CertifierError, Contents, LeftOut, Overtaken, StockIdentity, WrittenAlgorithm,
 };
 use claviger_client::files::write_private;
 use claviger_client::{Error, Identity};
@@ -189,7 +189,7 @@ fn stay(contents: &Contents, taken: Option<&Identity>) -> Vec<LeftOut> {
     } else {
         "the machine's identity; --policy-cert takes it over"
     };
-    let left = others.flat_map(|other| other.tags()).map(|tag| LeftOut { tag, why: why.to_owned() });
+    let left = others.flat_map(StockIdentity::tags).map(|tag| LeftOut { tag, why: why.to_owned() });
     left.collect()
 }
 
