@@ -44,6 +44,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("snp_evidence", snp::evidence),
     ("snp_report", snp::report),
     ("stock_evidence", stock::evidence),
+    ("stock_content", storage::stock_content),
+    ("stock_file", storage::stock_file),
     ("trust_request", wire::trust_request),
     ("trust_response", wire::trust_response),
 ];

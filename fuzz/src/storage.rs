@@ -3,9 +3,12 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use claviger_client::cryptstore::{Cryptstore, SealedExport};
+use claviger_attest::Measurement;
+use claviger_client::cryptstore::certifier::{Contents, Seal, WrittenAlgorithm};
+use claviger_client::cryptstore::{Cryptstore, SealedExport, Which};
 use claviger_proto::Secret;
 use claviger_proto::key::{PrivateKey, read_private};
+use claviger_proto::stock_store::ProtectedBlob;
 use claviger_store::seal::{Aad, RecordKind, SealKey};
 use claviger_store::slot::{Share, Slots};
 
@@ -51,4 +54,44 @@ pub fn export(data: &[u8]) {
     let Ok(entries) = export.open(&KEY) else { return };
     let taken = Cryptstore::empty().import(entries);
     assert!(taken.is_ok_and(|items| !items.is_empty()), "only what a cryptstore holds is ever sealed");
+}
+
+/// A stock encrypted store: what is read is read again from what is written, and only what was sealed opens.
+pub fn stock_file(data: &[u8]) {
+    static SEAL: LazyLock<Seal> = LazyLock::new(|| {
+        let measurement = Measurement::from_bytes(include_bytes!("../data/cf_utility.measurement"));
+        Seal::simulated(measurement.expect("a measurement"))
+    });
+    if let Ok(blob) = ProtectedBlob::decode(data) {
+        assert_eq!(ProtectedBlob::decode(&blob.clone().encode()), Ok(blob));
+    }
+    if let Ok(contents) = Contents::open(data, &SEAL) {
+        taken(contents);
+    }
+}
+
+/// What a stock store opens to: what is sound is taken by a cryptstore, written, and opened as the same again.
+pub fn stock_content(data: &[u8]) {
+    if let Ok(contents) = Contents::read(data) {
+        taken(contents);
+    }
+}
+
+fn taken(contents: Contents) {
+    let contents = contents.salvaged();
+    assert!(contents.identities.iter().all(|identity| identity.tags().iter().all(|tag| !tag.is_empty())));
+    let mut cryptstore = Cryptstore::empty();
+    let kept = cryptstore.import_certifier(None, contents.items, 0).expect("what is sound is taken");
+    let what: Vec<_> = kept.into_iter().map(|(tag, version)| (tag, Which::Version(version))).collect();
+    let seal = Seal::key(&[9; 64]);
+    // The one thing that is taken and not written is too much at once.
+    let Ok(file) = cryptstore.export_certifier(&what, false, &seal, WrittenAlgorithm::CbcHmacSha256) else {
+        return;
+    };
+    let again = Contents::open(&file, &seal).expect("its own store").sound().ok().expect("sound");
+    assert_eq!(again.items.len(), what.len());
+    for item in again.items {
+        let kept = cryptstore.get(&item.tag, item.version).expect("the item");
+        assert!(item.encode() == kept.encode());
+    }
 }

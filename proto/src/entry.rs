@@ -69,13 +69,13 @@ pub struct Entry {
 /// The stock `cryptstore_entry`, to be read. Private: it carries a secret, which [`Entry`] takes over.
 #[derive(prost::Message)]
 #[prost(skip_debug)]
-struct CryptstoreEntry {
+pub(crate) struct CryptstoreEntry {
     #[prost(string, optional, tag = "1")]
-    tag: Option<String>,
+    pub(crate) tag: Option<String>,
     #[prost(string, optional, tag = "2")]
     entry_type: Option<String>,
     #[prost(int32, optional, tag = "3")]
-    version: Option<i32>,
+    pub(crate) version: Option<i32>,
     #[prost(string, optional, tag = "4")]
     time_entered: Option<String>,
     #[prost(bytes = "vec", optional, tag = "5")]
@@ -110,8 +110,11 @@ impl Entry {
     /// Reads a stock `cryptstore_entry`. An unset `exportable` is false, an unset or unreadable time is 0, as
     /// stock stores have them; no type, no blob, or too large a blob is an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, ParseError> {
-        let mut message =
-            CryptstoreEntry::decode(bytes).map_err(|_| ParseError::Message("cryptstore_entry"))?;
+        let message = CryptstoreEntry::decode(bytes).map_err(|_| ParseError::Message("cryptstore_entry"))?;
+        Self::from_wire(message)
+    }
+
+    pub(crate) fn from_wire(mut message: CryptstoreEntry) -> Result<Self, ParseError> {
         let blob = Secret::new(message.blob.take().unwrap_or_default());
         check_size(&blob)?;
         let time = message.time_entered.as_deref().unwrap_or_default();

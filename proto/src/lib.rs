@@ -18,6 +18,7 @@ pub mod limits;
 mod lv;
 pub mod name;
 pub mod secret;
+pub mod stock_store;
 pub mod time_text;
 pub mod trust;
 pub mod version;

@@ -10,8 +10,8 @@ use super::ItemError;
 use crate::identity::Identity;
 
 /// The two entries that make up the identity, after `<domain>-`.
-const KEY: &str = "private-auth-key";
-const CERTIFICATE: &str = "admission-certificate";
+pub(super) const KEY: &str = "private-auth-key";
+pub(super) const CERTIFICATE: &str = "admission-certificate";
 
 /// An open cryptstore. Holds secrets: no `Debug`, no `Clone`.
 pub struct Cryptstore {
@@ -243,6 +243,11 @@ impl Cryptstore {
         Ok(tags)
     }
 
+    /// Whether an entry's tag is of the machine's own identity.
+    pub fn is_own(&self, tag: &str) -> bool {
+        tag.parse::<ResourceName>().is_ok_and(|tag| self.own(&tag).is_err())
+    }
+
     /// Refuses the tags of a machine's own identity: nobody but the agent puts, deletes or exports those.
     pub(super) fn own(&self, tag: &ResourceName) -> Result<(), ItemError> {
         let reserved = match self.domain() {
@@ -269,11 +274,11 @@ impl Cryptstore {
 }
 
 /// The stock name of one of the two entries that make up the identity.
-fn tag_of(domain: &DomainName, role: &str) -> String {
+pub(super) fn tag_of(domain: &DomainName, role: &str) -> String {
     format!("{domain}-{role}")
 }
 
-fn reserved_anywhere(tag: &ResourceName) -> bool {
+pub(super) fn reserved_anywhere(tag: &ResourceName) -> bool {
     let folded = tag.as_str().to_ascii_lowercase().replace('_', "-");
     folded.split('/').any(|segment| [KEY, CERTIFICATE].iter().any(|role| segment.ends_with(role)))
 }

@@ -3,6 +3,7 @@
 use claviger_proto::{ErrorCode, ParseError, Version};
 
 use super::ExportError;
+use super::certifier::CertifierError;
 
 /// Why a cryptstore doesn't give or take an item.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,9 @@ pub enum ItemError {
     /// A sealed export can't be made, or opened.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// A stock store isn't opened, taken, or written.
+    #[error(transparent)]
+    Certifier(#[from] CertifierError),
 }
 
 fn item(tag: &str, version: Option<Version>) -> String {
@@ -93,6 +97,7 @@ impl ItemError {
             Self::NoPublicKey { .. } => ErrorCode::Refused.as_str(),
             Self::Randomness => "system",
             Self::Export(error) => error.code(),
+            Self::Certifier(error) => error.code(),
         }
     }
 
@@ -104,6 +109,7 @@ impl ItemError {
             Self::Taken { .. } | Self::NotNext { .. } | Self::NoVersionLeft { .. } => 5,
             Self::Randomness => 1,
             Self::Export(error) => error.exit_status(),
+            Self::Certifier(error) => error.exit_status(),
         }
     }
 
@@ -125,6 +131,7 @@ impl ItemError {
             Self::NoPublicKey { .. } => "name an item with a key pair, a public key or a certificate".into(),
             Self::Randomness => "try again".into(),
             Self::Export(error) => error.next().into(),
+            Self::Certifier(error) => error.next().into(),
         }
     }
 }

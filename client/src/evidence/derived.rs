@@ -123,7 +123,20 @@ fn by_processor(from: &DerivedFrom) -> Result<Secret, EvidenceError> {
     fields.set_svn(true);
     fields.set_tcb_version(true);
     // The chip's own root, which no host chooses.
-    let request = KeyRequest::new(false, fields, from.vmpl, from.guest_svn, from.tcb, None);
+    ask_processor(KeyRequest::new(false, fields, from.vmpl, from.guest_svn, from.tcb, None))
+}
+
+/// The key that stock programs (Certifier Framework) have the processor of an SEV-SNP guest derive for their seal: from
+/// the chip's own root, its measurement and its policy, and nothing else.
+pub fn certifier_sev_key() -> Result<Secret, EvidenceError> {
+    let mut fields = GuestFieldSelect::default();
+    fields.set_guest_policy(true);
+    fields.set_measurement(true);
+    let key = ask_processor(KeyRequest::new(false, fields, 0, 0, 0, None));
+    key.map_err(|cause| KeyPlatform::SevSnp.no_key(cause))
+}
+
+fn ask_processor(request: KeyRequest) -> Result<Secret, EvidenceError> {
     let mut device = Firmware::open().map_err(sev_snp::Fault::NoDevice)?;
     let key = device.get_derived_key(Some(REQUEST_VERSION), request);
     let key = zeroize::Zeroizing::new(key.map_err(|error| sev_snp::Fault::Device(error.to_string()))?);

@@ -14,7 +14,7 @@ use claviger_proto::trust::EvidencePackage;
 use rustls_pki_types::UnixTime;
 
 use crate::files::FileError;
-pub use derived::{KeyPlatform, NotAKeyPlatform, SIMULATED_ROOT};
+pub use derived::{KeyPlatform, NotAKeyPlatform, SIMULATED_ROOT, certifier_sev_key};
 pub use sev_snp::SevSnp;
 pub use simulated_enclave::SimulatedEnclave;
 

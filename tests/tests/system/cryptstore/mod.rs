@@ -4,6 +4,7 @@ mod durability;
 mod items;
 mod passphrases;
 mod refusals;
+mod stock;
 mod transfer;
 
 use std::fs;

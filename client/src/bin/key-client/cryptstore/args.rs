@@ -2,6 +2,8 @@
 
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
 
+mod transfer;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -12,6 +14,8 @@ use claviger_proto::{EntryType, Version};
 use claviger_store::SlotSpec;
 
 use crate::args::{VersionArg, version, version_or_latest};
+
+pub(crate) use transfer::{ExportArgs, ImportArgs, StoreFormat};
 
 #[derive(Subcommand)]
 pub(crate) enum CryptstoreCommand {
@@ -27,9 +31,9 @@ pub(crate) enum CryptstoreCommand {
     Delete(DeleteArgs),
     /// Make a new key and put it
     Generate(GenerateArgs),
-    /// Seal items, exportable or not, for one recipient
+    /// Seal items for one recipient, or write them as a stock encrypted cryptstore
     Export(ExportArgs),
-    /// Open a sealed export and keep its items
+    /// Open a sealed export or a stock encrypted store, and keep its items
     Import(ImportArgs),
     /// Show what is known of an item without its secret, or its public key
     Print(PrintArgs),
@@ -164,61 +168,6 @@ pub(crate) struct GenerateArgs {
     /// It leaves only sealed for a recipient
     #[arg(long)]
     pub(crate) not_exportable: bool,
-}
-
-#[derive(Args)]
-#[command(after_help = "\
-The recipient makes a key and sends its public half; only who holds the private half opens the export:
-  there$ key-client cryptstore generate exchange --kind p256 --not-exportable --state-dir ./keys
-  there$ key-client cryptstore print exchange --public --state-dir ./keys > exchange.pem
-  here$  key-client cryptstore export backup/key --to exchange.pem --out backup.sealed --state-dir ./keys
-  there$ key-client cryptstore import --in backup.sealed --key-item exchange --state-dir ./keys")]
-pub(crate) struct ExportArgs {
-    /// The tags of the items
-    #[arg(value_name = "TAG", required = true)]
-    pub(crate) tags: Vec<String>,
-    #[command(flatten)]
-    pub(crate) at: StateArgs,
-    /// The recipient's P-256 or P-384 public key: a file with it, PEM or key_message
-    #[arg(long, value_name = "FILE")]
-    pub(crate) to: PathBuf,
-    /// Where to write the export
-    #[arg(long, value_name = "FILE|-")]
-    pub(crate) out: PathBuf,
-    /// Which version of a single tag; without it, the latest of each
-    #[arg(long, value_name = "N", value_parser = version_or_latest)]
-    pub(crate) version: Option<VersionArg>,
-}
-
-#[derive(Args)]
-#[command(after_help = "\
-An export says who can open it, not who made it: take one only from where you trust.
-
-Examples:
-  key-client cryptstore import --in backup.sealed --key-item exchange --state-dir ./keys
-  key-client cryptstore import --in backup.sealed --key recipient.pem --as restored/key --state-dir ./keys")]
-pub(crate) struct ImportArgs {
-    #[command(flatten)]
-    pub(crate) at: StateArgs,
-    /// The export, or - for standard input
-    #[arg(long = "in", value_name = "FILE|-")]
-    pub(crate) input: PathBuf,
-    #[command(flatten)]
-    pub(crate) key: ImportKey,
-    /// The tag to keep a single item under; without it, each under its own
-    #[arg(long = "as", value_name = "TAG")]
-    pub(crate) rename: Option<String>,
-}
-
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct ImportKey {
-    /// The recipient's private key: a file with it, PEM or key_message
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: Option<PathBuf>,
-    /// The recipient's private key: an item of this cryptstore, in whichever of its versions fits
-    #[arg(long, value_name = "TAG")]
-    pub(crate) key_item: Option<String>,
 }
 
 #[derive(Args)]

@@ -1,7 +1,9 @@
 //! `key-client cryptstore …`: the machine's own cryptstore, without a broker.
 
 mod args;
+mod certifier;
 mod items;
+mod seal;
 mod show;
 mod transfer;
 

@@ -1,58 +1,110 @@
 //! `export`, `import`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use claviger_client::Error;
 use claviger_client::cli::certificates::MAX_FILE;
 use claviger_client::cli::{Failure, OutputMode, Report, input};
-use claviger_client::cryptstore::{ExportError, ItemError, MAX_EXPORT, Recipient, SealedExport, Which};
+use claviger_client::cryptstore::{
+    Cryptstore, ExportError, ItemError, MAX_EXPORT, Recipient, SealedExport, Which,
+};
 use claviger_client::files::write_private;
 use claviger_proto::key::{read_private, read_public};
-use claviger_proto::{Entry, ErrorCode, ParseError, ResourceName};
+use claviger_proto::{Entry, ErrorCode, ParseError, ResourceName, Version};
 use serde::Serialize;
 
-use super::args::{ExportArgs, ImportArgs};
-use super::{load, update};
+use super::args::{ExportArgs, ImportArgs, StoreFormat};
+use super::seal::SealSpec;
+use super::{certifier, load, update};
 use crate::out;
 
 #[derive(Serialize)]
-struct Exported<'a> {
+struct Exported {
     tags: Vec<String>,
     /// SHA-256 of the recipient's public key, hex.
     recipient: String,
     /// The file's path, or `-`.
-    into: &'a str,
+    into: String,
 }
 
-impl Report for Exported<'_> {
+impl Report for Exported {
     fn text(&self) -> String {
         format!("sealed {} to {}\n  for the key {}", self.tags.join(", "), self.into, self.recipient)
     }
 }
 
-pub(super) fn export(args: &ExportArgs, mode: OutputMode) -> Result<(), Failure> {
-    let recipient = read_recipient(&args.to)?;
-    let cryptstore = load(&args.at.open()?)?;
+/// What was named, or everything.
+pub(super) fn what(
+    cryptstore: &Cryptstore,
+    args: &ExportArgs,
+) -> Result<Vec<(ResourceName, Which)>, Failure> {
     let version = args.version.and_then(|version| version.0);
-    if version.is_some() && args.tags.len() > 1 {
+    let tags = if args.all { all(cryptstore) } else { args.tags.clone() };
+    if version.is_some() && (args.all || tags.len() > 1) {
         let message = "--version is for a single tag; each tag has versions of its own";
         return Err(Failure::new("usage", 2, message, "export them one by one, or leave --version out"));
     }
     let what: Result<Vec<_>, ItemError> =
-        args.tags.iter().map(|tag| Ok((cryptstore.tag(tag)?, Which::of(version)))).collect();
-    let what = what.map_err(Error::from)?;
+        tags.iter().map(|tag| Ok((cryptstore.tag(tag)?, Which::of(version)))).collect();
+    let mut what = what.map_err(Error::from)?;
+    let mut seen = BTreeSet::new();
+    what.retain(|(tag, _)| seen.insert(tag.clone()));
+    Ok(what)
+}
+
+/// Every tag but those of the machine's own identity.
+fn all(cryptstore: &Cryptstore) -> Vec<String> {
+    let tags: BTreeSet<_> = cryptstore.entries().map(|entry| entry.tag.clone()).collect();
+    tags.into_iter().filter(|tag| !cryptstore.is_own(tag)).collect()
+}
+
+/// Writes an export where it is to go, and tells of it.
+pub(super) fn deliver<R: Report>(
+    out: &Path,
+    file: &[u8],
+    mode: OutputMode,
+    report: impl FnOnce(String) -> R,
+) -> Result<(), Failure> {
+    if out == Path::new("-") {
+        out::to_stdout(file)?;
+        return if mode == OutputMode::Json { mode.tell_aside(&report("-".to_owned())) } else { Ok(()) };
+    }
+    write_private(out, file)?;
+    mode.tell(&report(out.display().to_string()))
+}
+
+/// The form and what it is sealed with have to go together.
+fn check_form(form: StoreFormat, seal: Option<&SealSpec>, other: &str) -> Result<(), Failure> {
+    let (message, next) = match (form, seal) {
+        (StoreFormat::Sealed, None) | (StoreFormat::Certifier, Some(_)) => return Ok(()),
+        (StoreFormat::Sealed, Some(_)) => ("--seal is for stock stores".to_owned(), "add --format certifier"),
+        (StoreFormat::Certifier, None) => {
+            (format!("a stock store is under an enclave's seal, not {other}"), "give --seal KIND:WHERE")
+        }
+    };
+    Err(Failure::new("usage", 2, message, next))
+}
+
+pub(super) fn export(args: &ExportArgs, mode: OutputMode) -> Result<(), Failure> {
+    check_form(args.format, args.under.seal.as_ref(), "--to")?;
+    match (&args.under.seal, &args.under.to) {
+        (Some(seal), _) => certifier::export(args, seal, mode),
+        // The command line has one of the two.
+        (None, to) => sealed_for(args, to.as_deref().unwrap_or(Path::new("-")), mode),
+    }
+}
+
+fn sealed_for(args: &ExportArgs, to: &Path, mode: OutputMode) -> Result<(), Failure> {
+    let recipient = read_recipient(to)?;
+    let cryptstore = load(&args.at.open()?)?;
+    let what = what(&cryptstore, args)?;
     let sealed = cryptstore.export(&what, &recipient).map_err(Error::from)?;
-    let report = |into| Exported {
+    deliver(&args.out, &sealed, mode, |into| Exported {
         tags: what.iter().map(|(tag, _)| tag.to_string()).collect(),
         recipient: hex::encode(recipient.fingerprint()),
         into,
-    };
-    if args.out == Path::new("-") {
-        out::to_stdout(&sealed)?;
-        return if mode == OutputMode::Json { mode.tell_aside(&report("-")) } else { Ok(()) };
-    }
-    write_private(&args.out, &sealed)?;
-    mode.tell(&report(&args.out.to_string_lossy()))
+    })
 }
 
 fn read_recipient(path: &Path) -> Result<Recipient, Failure> {
@@ -71,19 +123,38 @@ struct Imported {
 }
 
 #[derive(Serialize)]
-struct ImportedItem {
+pub(super) struct ImportedItem {
     tag: String,
     version: u32,
 }
 
+impl ImportedItem {
+    pub(super) fn line(&self) -> String {
+        format!("imported {} version {}", self.tag, self.version)
+    }
+}
+
+impl From<(ResourceName, Version)> for ImportedItem {
+    fn from((tag, version): (ResourceName, Version)) -> Self {
+        Self { tag: tag.into(), version: version.get() }
+    }
+}
+
 impl Report for Imported {
     fn text(&self) -> String {
-        let lines = self.items.iter().map(|item| format!("imported {} version {}", item.tag, item.version));
-        lines.collect::<Vec<_>>().join("\n")
+        self.items.iter().map(ImportedItem::line).collect::<Vec<_>>().join("\n")
     }
 }
 
 pub(super) fn import(args: &ImportArgs, mode: OutputMode) -> Result<(), Failure> {
+    check_form(args.format, args.key.seal.as_ref(), "--key or --key-item")?;
+    match &args.key.seal {
+        Some(seal) => certifier::import(args, seal, mode),
+        None => open_export(args, mode),
+    }
+}
+
+fn open_export(args: &ImportArgs, mode: OutputMode) -> Result<(), Failure> {
     let file = input::read(&args.input, MAX_EXPORT)?;
     let export = SealedExport::parse(file.expose()).map_err(|error| refused(&args.input, error))?;
     let state = args.at.open()?;
@@ -105,9 +176,7 @@ pub(super) fn import(args: &ImportArgs, mode: OutputMode) -> Result<(), Failure>
     }
     drop(cryptstore);
     let taken = update(&state, |cryptstore| cryptstore.import(entries))?;
-    let items =
-        taken.into_iter().map(|(tag, version)| ImportedItem { tag: tag.into(), version: version.get() });
-    mode.tell(&Imported { items: items.collect() })
+    mode.tell(&Imported { items: taken.into_iter().map(ImportedItem::from).collect() })
 }
 
 fn refused(path: &Path, error: ExportError) -> Failure {
@@ -116,9 +185,9 @@ fn refused(path: &Path, error: ExportError) -> Failure {
     Failure::new(error.code(), failure.exit_status(), message, failure.next())
 }
 
-fn rename(entries: &mut [Entry], tag: ResourceName) -> Result<(), Failure> {
+pub(super) fn rename(entries: &mut [Entry], tag: ResourceName) -> Result<(), Failure> {
     let [entry] = entries else {
-        let message = format!("the export has {} items; --as is for a single one", entries.len());
+        let message = format!("there are {} items; --as is for a single one", entries.len());
         return Err(Failure::coded(ErrorCode::Refused, message, "leave --as out"));
     };
     entry.tag = tag.into();
