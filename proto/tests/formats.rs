@@ -316,12 +316,16 @@ fn t20_a_certificate_is_one_and_nothing_else() {
     }
     assert!(Certificate::from_der(&[der.as_slice(), &[0]].concat()).is_err());
     assert!(Certificate::from_der(&[0x30, 3, 2, 1, 1]).is_err());
-    let sized = |bytes: usize| Certificate::from_der(&with_extension(&der, bytes));
+    let sized = |bytes: usize| Certificate::from_der(&with_extension(&der, &[6, 3, 0x2a, 3, 4], bytes));
     assert!(sized(60 << 10).is_ok() && sized(64 << 10).is_err());
+    // 2.25.<128 bits>, as our admission certificates have; and what is no identifier.
+    let arc = [&[6, 20, 0x69, 0x83], &[0xff; 17][..], &[0x7f]].concat();
+    assert!(Certificate::from_der(&with_extension(&der, &arc, 8)).is_ok());
+    assert!(Certificate::from_der(&with_extension(&der, &[4, 3, 0x2a, 3, 4], 8)).is_err());
 }
 
-/// The certificate with one extension of this size in the place of its own.
-fn with_extension(certificate: &[u8], size: usize) -> Vec<u8> {
+/// The certificate with one extension of this identifier and size in the place of its own.
+fn with_extension(certificate: &[u8], id: &[u8], size: usize) -> Vec<u8> {
     let wrap = |tag: u8, parts: &[Vec<u8>]| {
         let body = parts.concat();
         let length = u32::try_from(body.len()).unwrap().to_be_bytes();
@@ -346,7 +350,7 @@ fn with_extension(certificate: &[u8], size: usize) -> Vec<u8> {
     let whole = parts(certificate);
     let mut inner = parts(&whole[0]);
     inner.pop();
-    let extension = wrap(0x30, &[wrap(6, &[vec![0x2a, 3, 4]]), wrap(4, &[vec![7; size]])]);
+    let extension = wrap(0x30, &[id.to_vec(), wrap(4, &[vec![7; size]])]);
     inner.push(wrap(0xa3, &[wrap(0x30, &[extension])]));
     wrap(0x30, &[wrap(0x30, &inner), whole[1].clone(), whole[2].clone()])
 }

@@ -142,6 +142,9 @@ fn a_cryptstore_is_there_before_its_machine_enrols_and_afterwards() {
     for line in ["get early --out -", "get late --out -", "get fleet/late --out -"] {
         assert_eq!(own(line).run_text().code(), Some(0), "{line}");
     }
+    let own_certificate = own("print fleet-admission-certificate").run().ok();
+    let subject = text(&own_certificate["certificate"]["subject"]);
+    assert!(subject.contains(&format!("O=Measured-{}", machine.measurement)), "{own_certificate}");
     // The machine's own key never leaves.
     own("get fleet-private-auth-key --out -").run().failed(3).is("not-exportable");
     own("delete fleet-private-auth-key --all").run().failed(3).is("reserved-name");
