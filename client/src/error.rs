@@ -11,6 +11,7 @@ use claviger_proto::key_service::Refusal;
 use claviger_proto::{DomainName, ParseError};
 
 use crate::address::Address;
+use crate::certifier::CertifierError;
 use crate::cryptstore::ItemError;
 use crate::evidence::EvidenceError;
 use crate::state::StateError;
@@ -190,6 +191,9 @@ pub enum Error {
     /// Making a key or the temporary certificate failed; on a healthy machine it doesn't.
     #[error("a new key can't be made: {0}")]
     NewKey(#[from] IssueError),
+    /// A stock server on the other end, and what is particular to it.
+    #[error(transparent)]
+    Certifier(#[from] CertifierError),
     /// The clock can't be read, so no certificate's dates can be judged.
     #[error("the system's clock can't be read")]
     NoClock,
@@ -232,6 +236,9 @@ pub enum ProtocolFault {
     /// The server speaks TLS, but not our protocol.
     #[error("it doesn't speak claviger/1")]
     Alpn,
+    /// The server speaks TLS and a protocol that wasn't asked for.
+    #[error("it isn't a Certifier key server: it chose a protocol that wasn't asked for")]
+    Unasked,
     /// Admission ended with a certificate that can't be used.
     #[error("the admission certificate that it sent can't be used: {0}")]
     Certificate(CertificateError),

@@ -6,6 +6,7 @@
 //! | `slots.json` | the root key, sealed in a key slot |
 //! | `slot.key` | the key of the default slot: whoever reads it and the rest reads the secrets |
 //! | `evidence` | where this machine's evidence came from when it enrolled, as `--evidence` takes it; no secret |
+//! | `peer` | there where the requests go to a stock server: its fingerprints, sealed like the cryptstore |
 //!
 //! The directory is 0700 and its files are 0600. A write replaces `cryptstore` whole (a new file beside it is
 //! written, synced and renamed over it, then the directory is synced), so readers need no lock, and a crash or a full
@@ -14,6 +15,7 @@
 
 mod error;
 mod lock;
+mod peer;
 
 use std::fmt;
 use std::fs;

@@ -125,22 +125,25 @@ impl SimulatedPlatform {
         user_data: Option<&[u8]>,
         now: UnixTime,
     ) -> Result<EvidencePackage, KeyError> {
+        let mut said = said(spki, now)?;
+        said.binding = Some(binding.to_vec());
+        said.evidence_data = user_data.map(<[u8]>::to_vec);
+        self.package(&said, now)
+    }
+
+    /// Makes evidence as the stock programs do: for the key with this SPKI, and bound to no channel.
+    pub fn stock_evidence(&self, spki: &[u8], now: UnixTime) -> Result<EvidencePackage, KeyError> {
+        self.package(&said(spki, now)?, now)
+    }
+
+    fn package(&self, said: &UserData, now: UnixTime) -> Result<EvidencePackage, KeyError> {
         let now = seconds(now);
-        let enclave_key = PublicKey::from_spki_der(spki).map_err(|_| KeyError::Unsupported)?;
-        let user_data = UserData {
-            enclave_type: Some(KIND.as_str().to_owned()),
-            time: Some(time_to_text(now)),
-            enclave_key: Some(public_message("auth-key", &enclave_key)),
-            policy_key: None,
-            binding: Some(binding.to_vec()),
-            evidence_data: user_data.map(<[u8]>::to_vec),
-        };
         let info = ReportInfo {
             enclave_type: Some(KIND.as_str().to_owned()),
             measurement: Some(self.measurement.as_bytes().to_vec()),
             not_before: Some(time_to_text(earlier(now))),
             not_after: Some(time_to_text(now.saturating_add(REPORT_SECONDS))),
-            user_data: Some(user_data.encode_to_vec()),
+            user_data: Some(said.encode_to_vec()),
         };
         let report = self.sign_report(&info)?;
         let item = |kind: &str, serialized| EvidenceItem { evidence_type: kind.to_owned(), serialized };
@@ -165,6 +168,17 @@ impl SimulatedPlatform {
             signature: Some(signature),
         })
     }
+}
+
+/// What an enclave says of its key, as the stock programs have it say.
+fn said(spki: &[u8], now: UnixTime) -> Result<UserData, KeyError> {
+    let enclave_key = PublicKey::from_spki_der(spki).map_err(|_| KeyError::Unsupported)?;
+    Ok(UserData {
+        enclave_type: Some(KIND.as_str().to_owned()),
+        time: Some(time_to_text(seconds(now))),
+        enclave_key: Some(public_message("auth-key", &enclave_key)),
+        ..UserData::default()
+    })
 }
 
 fn endorse(platform_key: &SigningKey, attest_key: &PublicKey, now: i64) -> Result<Vec<u8>, KeyError> {
