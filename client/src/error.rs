@@ -236,9 +236,6 @@ pub enum ProtocolFault {
     /// The server speaks TLS, but not our protocol.
     #[error("it doesn't speak claviger/1")]
     Alpn,
-    /// The server speaks TLS and a protocol that wasn't asked for.
-    #[error("it isn't a Certifier key server: it chose a protocol that wasn't asked for")]
-    Unasked,
     /// Admission ended with a certificate that can't be used.
     #[error("the admission certificate that it sent can't be used: {0}")]
     Certificate(CertificateError),

@@ -62,13 +62,9 @@ impl Wire {
             .await
             .map_err(|_| late(Phase::Handshake))?
             .map_err(|error| classify(address, session, Phase::Handshake, error))?;
-        let fault = match (session.dialect, stream.get_ref().1.alpn_protocol()) {
-            (Dialect::Ours, Some(claviger_proto::ALPN)) | (Dialect::Stock, None) => None,
-            (Dialect::Ours, _) => Some(ProtocolFault::Alpn),
-            (Dialect::Stock, Some(_)) => Some(ProtocolFault::Unasked),
-        };
-        if let Some(fault) = fault {
-            return Err(Error::Protocol { address: address.clone(), fault });
+        let chosen = stream.get_ref().1.alpn_protocol();
+        if session.dialect == Dialect::Ours && chosen != Some(claviger_proto::ALPN) {
+            return Err(Error::Protocol { address: address.clone(), fault: ProtocolFault::Alpn });
         }
         let (address, session) = (address.clone(), session.clone());
         Ok(Self { stream, address, timeouts, session, body: Vec::new() })

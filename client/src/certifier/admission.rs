@@ -60,9 +60,10 @@ async fn admit(
     options: &Options,
 ) -> Result<Admitted, Error> {
     if !matches!(key.algorithm(), KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096) {
-        return Err(
-            CertifierError::Lacks { what: "certificates for keys other than RSA, which end it" }.into()
-        );
+        return Err(CertifierError::Lacks {
+            what: "certificate for a key other than RSA (its admission ends over one)",
+        }
+        .into());
     }
     let now = options.time.current_time().ok_or(Error::NoClock)?;
     let (submitted, evidence) = stock_evidence(enrollment.collector, key.public(), now).await?;

@@ -14,7 +14,7 @@ pub enum CertifierError {
     )]
     NoPin,
     /// The caller's fault: a stock server has no such request.
-    #[error("a Certifier server does no such thing: {what}")]
+    #[error("a Certifier server has no {what}")]
     Lacks {
         /// What it lacks.
         what: &'static str,
@@ -118,7 +118,7 @@ impl CertifierError {
                     .into()
             }
             Self::Lacks { .. } => {
-                "it stores and retrieves, and nothing else; for the rest take a Claviger broker in its place".into()
+                "leave it out, or have a Claviger broker in the server's place".into()
             }
             Self::NotAdmitted { .. } => {
                 "check that its policy has this machine's measurement and its platform's key or root, as \

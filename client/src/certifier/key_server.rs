@@ -72,7 +72,10 @@ impl KeyServer {
         let Store { name, version, entry_type, exportable, blob, options } = store;
         self.check_name(&name)?;
         if options != PutOptions::default() {
-            return Err(CertifierError::Lacks { what: "conditions and expiry of a version" }.into());
+            return Err(CertifierError::Lacks {
+                what: "conditions (--if-latest) and no expiry (--expires-in)",
+            }
+            .into());
         }
         let now = self.time.current_time().ok_or(Error::NoClock)?;
         let entered = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);

@@ -101,7 +101,9 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
     let admitted = match &peer {
         Peer::Claviger => enroll(&args.admission, &enrollment, &options).await?,
         Peer::Certifier(_) if !args.brokers.broker_measurement.is_empty() => {
-            return Err(lacks("--broker-measurement, for its certificate says no role"));
+            return Err(lacks(
+                "role in its certificate, and no measurement that could be demanded of it (--broker-measurement)",
+            ));
         }
         Peer::Certifier(_) => certify(&args.admission, &enrollment, &options).await?,
     };

@@ -94,7 +94,7 @@ async fn service(args: &TraceArgs) -> Result<Trace, Failure> {
     let identity = state.identity().map_err(Error::from)?;
     if state.peer(identity.policy()).map_err(Error::from)? != Peer::Claviger {
         let next = "key-client peer look shows a Certifier server's certificate";
-        return Err(lacks("a trace").with_next(next));
+        return Err(lacks("protocol that a trace goes through").with_next(next));
     }
     let name = args.name.as_ref().map(|name| ResourceName::parse_in(identity.domain(), name));
     let name = name.transpose().map_err(Error::from)?;

@@ -77,7 +77,9 @@ impl At {
     ) -> Result<Option<KeyServer>, Failure> {
         let Peer::Certifier(pinned) = self.peer.of(state, identity)? else { return Ok(None) };
         if !self.brokers.broker_measurement.is_empty() {
-            return Err(lacks("--broker-measurement, for its certificate says no role"));
+            return Err(lacks(
+                "role in its certificate, and no measurement that could be demanded of it (--broker-measurement)",
+            ));
         }
         if self.proof.evidence.is_some() || self.proof.credentials.is_some() {
             return Err(lacks("proofs on a channel (--evidence, --credentials)"));
@@ -99,7 +101,7 @@ impl At {
     /// A channel of this identity, which answers challenges.
     pub(crate) async fn connect(&self, state: &StateDir, identity: &Identity) -> Result<Channel, Failure> {
         if self.peer.of(state, identity)? != Peer::Claviger {
-            return Err(lacks("this request"));
+            return Err(lacks("request but store and retrieve"));
         }
         let collector = self.proof.evidence.clone().or_else(|| state.evidence());
         let prover = Prover::new(identity, collector, self.proof.principal()?)?;
