@@ -12,6 +12,9 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use super::sev_snp::Fault;
 use super::{Collector, EvidenceError, SevSnp};
 
+/// How a certificate in DER begins: a SEQUENCE.
+const DER: u8 = 0x30;
+
 const SEV_ENCLAVE: &str = "sev-enclave";
 
 /// The stock `sev_attestation_message`.
@@ -65,21 +68,29 @@ async fn sev(source: &SevSnp, key: &PublicKey, now: UnixTime) -> Result<Evidence
 /// ARK, ASK and the chip's certificate, in DER. Stock admission looks for none itself.
 fn chain(table: &[u8]) -> Result<Vec<EvidenceItem>, &'static str> {
     let table = if table.is_empty() { Vec::new() } else { read_certificate_table(table)? };
-    let of = |wanted: &[TableEntry], lacks| {
-        let found = table.iter().find(|(entry, bytes)| wanted.contains(entry) && !bytes.is_empty());
-        let (_, bytes) = found.ok_or(lacks)?;
-        if bytes.first() == Some(&0x30) {
-            return Ok(item("cert", bytes.to_vec()));
-        }
-        let der =
-            CertificateDer::from_pem_slice(bytes).map_err(|_| "a certificate is neither DER nor PEM")?;
-        Ok(item("cert", der.to_vec()))
-    };
     Ok(vec![
-        of(&[TableEntry::Ark], "the ARK's certificate isn't with it")?,
-        of(&[TableEntry::Ask], "the ASK's certificate isn't with it")?,
-        of(&[TableEntry::Vcek, TableEntry::Vlek], "the chip's own certificate isn't with it")?,
+        certificate(&table, &[TableEntry::Ark], "the ARK's certificate isn't with it")?,
+        certificate(&table, &[TableEntry::Ask], "the ASK's certificate isn't with it")?,
+        certificate(
+            &table,
+            &[TableEntry::Vcek, TableEntry::Vlek],
+            "the chip's own certificate isn't with it",
+        )?,
     ])
+}
+
+fn certificate(
+    table: &[(TableEntry, &[u8])],
+    wanted: &[TableEntry],
+    lacks: &'static str,
+) -> Result<EvidenceItem, &'static str> {
+    let found = table.iter().find(|(entry, bytes)| wanted.contains(entry) && !bytes.is_empty());
+    let (_, bytes) = found.ok_or(lacks)?;
+    if bytes.first() == Some(&DER) {
+        return Ok(item("cert", bytes.to_vec()));
+    }
+    let der = CertificateDer::from_pem_slice(bytes).map_err(|_| "a certificate is neither DER nor PEM")?;
+    Ok(item("cert", der.to_vec()))
 }
 
 fn item(kind: &str, serialized: Vec<u8>) -> EvidenceItem {

@@ -186,7 +186,7 @@ impl StateDir {
     fn sweep(&self) {
         let Ok(listed) = fs::read_dir(&self.path) else { return };
         for file in listed.flatten() {
-            if files::is_temporary_of(&file.file_name(), CRYPTSTORE) {
+            if [CRYPTSTORE, peer::PEER].iter().any(|name| files::is_temporary_of(&file.file_name(), name)) {
                 // It is in nobody's way; the next writer tries again.
                 let _ = fs::remove_file(file.path());
             }

@@ -15,7 +15,7 @@ use super::{Keys, PURPOSE, StateDir, StateError, StateLock};
 use crate::certifier::{Fingerprint, Peer};
 use crate::files::{self, FileError};
 
-const PEER: &str = "peer";
+pub(super) const PEER: &str = "peer";
 /// What is written and read, first byte of the file.
 const FORMAT: u8 = 1;
 /// Most fingerprints that are kept: a server has one, and the next.
