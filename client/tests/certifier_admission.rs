@@ -217,13 +217,14 @@ async fn a_refusal_says_that_the_service_gives_no_reason() {
     assert_eq!((error.code(), error.exit_status()), ("attestation-refused", 6));
 }
 
+type Answer = Box<dyn Fn(&[u8]) -> Reply + Send>;
+
 #[tokio::test]
 async fn a_certificate_that_isn_t_this_machine_s_in_this_domain_is_not_kept() {
     let (domain, other) = (Domain::new("fleet"), Domain::new("fleet"));
     let brokers = domain.leaf(Role::Broker).certificate;
     let agents = domain.leaf(Role::Agent).certificate;
     let (expired, early, foreign) = (domain.clone(), domain.clone(), other);
-    type Answer = Box<dyn Fn(&[u8]) -> Reply + Send>;
     let wrong: [(Answer, &str); 6] = [
         (Box::new(move |_| admitted(agents.clone())), "names another key"),
         (Box::new(move |_| admitted(brokers.clone())), "isn't meant for this use"),

@@ -99,7 +99,7 @@ async fn captured_answers_are_read_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_taken_for_the_server_and_nothing_is_sent_to_them() {
+async fn t37_nobody_but_the_pinned_server_is_talked_to_and_nothing_is_sent_to_them() {
     let (domain, other) = (Domain::new("fleet"), Domain::new("fleet"));
     let (expired, early) = (leaf(&domain, (-3, -1)), leaf(&domain, (1, 3)));
     let (good, foreign) = (leaf(&domain, VALID), leaf(&other, VALID));

@@ -133,8 +133,7 @@ impl CertifierError {
             Self::OtherVersion { .. } => {
                 "ask without --version: it has one version of a name to give, whichever is asked for".into()
             }
-            Self::Hidden { there, .. } => replace_next(*there),
-            Self::NotNext { there, .. } => replace_next(*there),
+            Self::Hidden { there, .. } | Self::NotNext { there, .. } => replace_next(*there),
             Self::NotFirst { .. } => "leave out --version, or give --version 1".into(),
             Self::NotKept { .. } => {
                 "somebody else may have stored it at the same time, or it has an older entry of the name that isn't \

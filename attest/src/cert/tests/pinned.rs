@@ -35,7 +35,7 @@ fn a_stock_certificate_serves_where_it_is_pinned_and_nowhere_else() {
 }
 
 #[test]
-fn a_pin_stands_in_for_the_role_and_for_nothing_else() {
+fn t37_a_pin_stands_in_for_the_role_and_for_nothing_else() {
     assert_eq!(of_pinned(&stock().sign_by(&new_key())), Err(CertificateError::Foreign));
     assert_eq!(of_pinned(WORLD.policy.der()), Err(CertificateError::Authority));
     let client = Fake::plain().with_usage(&[template::CLIENT_AUTH]).sign();

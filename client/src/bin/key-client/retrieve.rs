@@ -10,7 +10,7 @@ use claviger_proto::key_service::Retrieve;
 use claviger_proto::{Entry, ResourceName, Version};
 use serde::Serialize;
 
-use crate::args::RetrieveArgs;
+use crate::args::{RetrieveArgs, resource_name};
 use crate::out;
 
 #[derive(Serialize)]
@@ -41,7 +41,7 @@ pub(crate) async fn run(args: &RetrieveArgs, mode: OutputMode) -> Result<(), Fai
     let state = args.at.state.open()?;
     let identity = state.identity().map_err(Error::from)?;
     let certifier = args.at.certifier(&state, &identity)?;
-    let name = args.at.name(&identity, &args.name, certifier.is_some())?;
+    let name = resource_name(&identity, &args.name, certifier.as_ref())?;
     let tag = match &args.into_cryptstore {
         Some(tag) => ResourceName::parse_in(identity.domain(), tag).map_err(Error::from)?,
         None => name.clone(),

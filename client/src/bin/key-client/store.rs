@@ -6,7 +6,7 @@ use claviger_proto::Version;
 use claviger_proto::key_service::Store;
 use serde::Serialize;
 
-use crate::args::StoreArgs;
+use crate::args::{StoreArgs, resource_name};
 
 #[derive(Serialize)]
 struct Stored<'a> {
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: &StoreArgs, mode: OutputMode) -> Result<(), Failur
     let state = args.at.state.open()?;
     let identity = state.identity().map_err(Error::from)?;
     let certifier = args.at.certifier(&state, &identity)?;
-    let name = args.at.name(&identity, &args.name, certifier.is_some())?;
+    let name = resource_name(&identity, &args.name, certifier.as_ref())?;
     let read = formats::read(&args.input, args.format, args.entry_type.clone(), name.as_str())?;
     let store = Store {
         name: name.clone(),

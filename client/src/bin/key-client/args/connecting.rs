@@ -87,17 +87,6 @@ impl At {
         Ok(Some(KeyServer::new(&self.broker, identity, &pinned, &self.brokers.options())?))
     }
 
-    /// A resource's name: in the identity's domain, or as it is, for a Certifier server keeps names byte for byte.
-    pub(crate) fn name(
-        &self,
-        identity: &Identity,
-        text: &str,
-        certifier: bool,
-    ) -> Result<ResourceName, Failure> {
-        let name = if certifier { text.parse() } else { ResourceName::parse_in(identity.domain(), text) };
-        Ok(name.map_err(Error::from)?)
-    }
-
     /// A channel of this identity, which answers challenges.
     pub(crate) async fn connect(&self, state: &StateDir, identity: &Identity) -> Result<Channel, Failure> {
         if self.peer.of(state, identity)? != Peer::Claviger {
@@ -107,6 +96,16 @@ impl At {
         let prover = Prover::new(identity, collector, self.proof.principal()?)?;
         Ok(Channel::connect(&self.broker, identity, &self.brokers.options()).await?.proving(prover))
     }
+}
+
+/// A resource's name: in the identity's domain, or as it is, for a Certifier server keeps names byte for byte.
+pub(crate) fn resource_name(
+    identity: &Identity,
+    text: &str,
+    server: Option<&KeyServer>,
+) -> Result<ResourceName, Failure> {
+    let name = if server.is_some() { text.parse() } else { ResourceName::parse_in(identity.domain(), text) };
+    Ok(name.map_err(Error::from)?)
 }
 
 impl ProofArgs {

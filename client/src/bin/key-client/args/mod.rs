@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 use claviger_proto::Version;
 
-pub(crate) use connecting::{At, BrokersArgs, ProofArgs};
+pub(crate) use connecting::{At, BrokersArgs, ProofArgs, resource_name};
 pub(crate) use entries::{RetrieveArgs, StoreArgs};
 pub(crate) use membership::{EnrollArgs, RenewArgs, StatusArgs};
 pub(crate) use peer::{LookArgs, PeerArgs, PeerCommand, PeerStateArgs, PinArgs, lacks};
