@@ -225,6 +225,27 @@ async fn a_store_that_readers_don_t_see_is_told() {
 }
 
 #[tokio::test]
+async fn a_store_that_somebody_else_s_is_in_front_of_is_told() {
+    let domain = Domain::new("fleet");
+    let leaf = leaf(&domain, VALID);
+    for (there, version) in [(entry("disk", 1, b"theirs"), None), (entry("disk", 2, b"mine"), Some(1))] {
+        // Missing at the first look; stored, as it says; and then it is another's.
+        let (mut looks, failed) = (0, data("retrieve_missing.response.frame"));
+        let (address, _) = key_server(&leaf, move |body| {
+            if is_store(body) {
+                return Reply::Bytes(data("stock_store.response.frame"));
+            }
+            looks += 1;
+            if looks == 1 { Reply::Bytes(failed.clone()) } else { framed(&response(&there)) }
+        })
+        .await;
+        let server = server(&domain, &address, &[pin(&leaf)], &patient());
+        let mine = Store { version: version.and_then(Version::new), ..store("disk", b"mine".to_vec()) };
+        assert_eq!(certifier(server.store(mine).await).code(), "not-kept");
+    }
+}
+
+#[tokio::test]
 async fn what_a_stock_server_would_do_wrong_is_refused_before_it_is_sent() {
     let (server, asked) = serving(Vec::new()).await;
     for reserved in ["fleet-private-auth-key", "fleet-admission-certificate", "a/FLEET_private_auth_key"] {

@@ -97,7 +97,7 @@ impl KeyServer {
             return Ok(None);
         }
         match self.first(&name, entry.version).await {
-            Ok(kept) if is_same(&kept, &entry) => Ok(kept.version),
+            Ok(kept) if is_same(&kept, &entry) && at(&kept, entry.version) => Ok(kept.version),
             Ok(_) | Err(Error::Certifier(CertifierError::Failed { .. })) => {
                 Err(CertifierError::NotKept { name: name.to_string() }.into())
             }
@@ -160,6 +160,10 @@ fn place(name: &ResourceName, there: Option<&Entry>, entry: &Entry) -> Result<Pl
         Some(asked) if Some(asked) == number.next() => Ok(Place::At(Some(asked))),
         Some(asked) => Err(CertifierError::NotNext { name: text, there: number, asked }),
     }
+}
+
+fn at(kept: &Entry, asked: Option<Version>) -> bool {
+    asked.is_none() || kept.version == asked
 }
 
 fn is_same(kept: &Entry, entry: &Entry) -> bool {
