@@ -121,6 +121,8 @@ fn a_machine_is_certified_stores_and_retrieves() {
     ));
     assert_eq!(renewed.ok()["previous_fingerprint"], enrolled["certificate_fingerprint"]);
     model.ask("retrieve disk --out got").ok();
+    let nobody = model.client("retrieve disk --broker 127.0.0.1:1 --state-dir state --out got");
+    nobody.failed(8).is("unreachable").says(&["that the Certifier server runs"]);
     let told = fs::read_to_string(model.path("stderr")).unwrap();
     // The handshake that a look leaves is all that the server finds wrong.
     assert!(!told.contains("AssertionError") && !told.contains("Traceback"), "{told}");

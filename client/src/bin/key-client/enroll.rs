@@ -9,7 +9,7 @@ use claviger_client::{Admitted, Enrollment, Error, enroll};
 use claviger_proto::DomainName;
 use serde::Serialize;
 
-use crate::args::{EnrollArgs, lacks};
+use crate::args::{EnrollArgs, from_certifier, lacks};
 
 #[derive(Serialize)]
 struct Enrolled {
@@ -105,7 +105,9 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
                 "role in its certificate, and no measurement that could be demanded of it (--broker-measurement)",
             ));
         }
-        Peer::Certifier(_) => certify(&args.admission, &enrollment, &options).await?,
+        Peer::Certifier(_) => {
+            certify(&args.admission, &enrollment, &options).await.map_err(from_certifier)?
+        }
     };
     match &new_slot {
         Some(slot) => lock.create_with_identity(Some(slot), &admitted.identity, clock::now()),

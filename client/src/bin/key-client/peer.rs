@@ -5,7 +5,7 @@ use claviger_client::cli::{Failure, OutputMode, Report, clock};
 use claviger_client::{Error, Options};
 use serde::Serialize;
 
-use crate::args::{LookArgs, PeerCommand, PeerStateArgs, PinArgs};
+use crate::args::{LookArgs, PeerCommand, PeerStateArgs, PinArgs, from_certifier};
 
 #[derive(Serialize)]
 struct Told {
@@ -120,7 +120,7 @@ async fn look_at(args: &LookArgs, mode: OutputMode) -> Result<(), Failure> {
     let state = args.state.open()?;
     let identity = state.identity().map_err(Error::from)?;
     let peer = state.peer(identity.policy()).map_err(Error::from)?;
-    let seen = look(&args.broker, &identity, &Options::default()).await?;
+    let seen = look(&args.broker, &identity, &Options::default()).await.map_err(from_certifier)?;
     let pinned = matches!(peer, Peer::Certifier(pinned) if pinned.contains(&seen.fingerprint));
     mode.tell(&Looked::new(&seen, pinned))?;
     seen.fault.map_or(Ok(()), |fault| {

@@ -7,7 +7,7 @@ use claviger_client::{Error, Identity, Renewal, RenewedKey, due_from, renew};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
-use crate::args::RenewArgs;
+use crate::args::{RenewArgs, from_certifier};
 
 #[derive(Serialize)]
 struct Told {
@@ -79,7 +79,9 @@ pub(crate) async fn run(args: &RenewArgs, mode: OutputMode) -> Result<(), Failur
     let options = args.brokers.options();
     let new = match args.peer.of(&state, &old)? {
         Peer::Claviger => renew(&args.admission, &renewal, &options).await?.identity,
-        Peer::Certifier(_) => recertify(&args.admission, &renewal, &options).await?.identity,
+        Peer::Certifier(_) => {
+            recertify(&args.admission, &renewal, &options).await.map_err(from_certifier)?.identity
+        }
     };
     let lock = state.lock().map_err(Error::from)?;
     lock.renew_identity(&old, &new, clock::now()).map_err(Error::from)?;

@@ -10,7 +10,7 @@ use claviger_proto::key_service::Retrieve;
 use claviger_proto::{Entry, ResourceName, Version};
 use serde::Serialize;
 
-use crate::args::{RetrieveArgs, resource_name};
+use crate::args::{RetrieveArgs, from_certifier, resource_name};
 use crate::out;
 
 #[derive(Serialize)]
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &RetrieveArgs, mode: OutputMode) -> Result<(), Fai
     let version = args.version.and_then(|version| version.0);
     let retrieve = Retrieve { name: name.clone(), version };
     let entry = match certifier {
-        Some(server) => server.retrieve(retrieve).await?,
+        Some(server) => server.retrieve(retrieve).await.map_err(from_certifier)?,
         None => args.at.connect(&state, &identity).await?.retrieve(retrieve).await?,
     };
     let entry_type = entry.entry_type.clone();

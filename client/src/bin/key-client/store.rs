@@ -6,7 +6,7 @@ use claviger_proto::Version;
 use claviger_proto::key_service::Store;
 use serde::Serialize;
 
-use crate::args::{StoreArgs, resource_name};
+use crate::args::{StoreArgs, from_certifier, resource_name};
 
 #[derive(Serialize)]
 struct Stored<'a> {
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &StoreArgs, mode: OutputMode) -> Result<(), Failur
         options: args.options.options(),
     };
     let version = match certifier {
-        Some(server) => server.store(store).await?,
+        Some(server) => server.store(store).await.map_err(from_certifier)?,
         None => Some(args.at.connect(&state, &identity).await?.store(store).await?),
     };
     mode.tell(&Stored { name: name.as_str(), version: version.map(Version::get) })

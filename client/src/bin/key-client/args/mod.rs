@@ -15,7 +15,7 @@ use claviger_proto::Version;
 pub(crate) use connecting::{At, BrokersArgs, ProofArgs, resource_name};
 pub(crate) use entries::{RetrieveArgs, StoreArgs};
 pub(crate) use membership::{EnrollArgs, RenewArgs, StatusArgs};
-pub(crate) use peer::{LookArgs, PeerArgs, PeerCommand, PeerStateArgs, PinArgs, lacks};
+pub(crate) use peer::{LookArgs, PeerArgs, PeerCommand, PeerStateArgs, PinArgs, from_certifier, lacks};
 pub(crate) use trace::TraceArgs;
 
 use crate::cryptstore::CryptstoreCommand;

@@ -72,6 +72,17 @@ pub(crate) fn lacks(what: &'static str) -> Failure {
     Error::from(CertifierError::Lacks { what }).into()
 }
 
+/// The failure of a call to a Certifier server, which no broker's operator can mend.
+pub(crate) fn from_certifier(error: Error) -> Failure {
+    let failure = Failure::from(&error);
+    match error {
+        Error::Unreachable { .. } | Error::Timeout { .. } | Error::Closed { .. } => failure.with_next(
+            "check the address, and that the Certifier server runs and isn't held up: it serves one client at a time",
+        ),
+        _ => failure,
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum PeerCommand {
     /// Have this machine's requests go to a Certifier key server, and accept it by these fingerprints alone
