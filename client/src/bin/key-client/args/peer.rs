@@ -73,6 +73,7 @@ pub(crate) fn lacks(what: &'static str) -> Failure {
 }
 
 /// The failure of a call to a Certifier server, which no broker's operator can mend.
+#[expect(clippy::needless_pass_by_value, reason = "an error ends here")]
 pub(crate) fn from_certifier(error: Error) -> Failure {
     let failure = Failure::from(&error);
     match error {
