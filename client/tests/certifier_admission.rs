@@ -16,7 +16,7 @@ use claviger_client::{
     Address, Admitted, Collector, Enrollment, Error, LaunchTicket, Options, Phase, ProtocolFault, Renewal,
     RenewedKey,
 };
-use claviger_proto::evidence::{ReportInfo, SignedReport, UserData};
+use claviger_proto::evidence::{ReportInfo, SevAttestation, SignedReport, UserData};
 use claviger_proto::key::{KeyMessage, MessageKey};
 use claviger_proto::trust::{EvidencePackage, TrustRequest, TrustResponse};
 use prost::Message as _;
@@ -142,15 +142,6 @@ fn snp_platform() -> tempfile::TempDir {
     dir
 }
 
-/// The stock `sev_attestation_message`.
-#[derive(prost::Message)]
-struct SevAttestation {
-    #[prost(bytes = "vec", tag = "1")]
-    what_was_said: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    reported_attestation: Vec<u8>,
-}
-
 #[tokio::test]
 async fn a_report_says_the_hash_of_what_was_said_and_comes_with_its_chain() {
     let (dir, domain) = (snp_platform(), Domain::new("fleet"));
@@ -164,11 +155,11 @@ async fn a_report_says_the_hash_of_what_was_said_and_comes_with_its_chain() {
         let sent: Vec<_> = package.items[..3].iter().map(|item| item.serialized.as_slice()).collect();
         assert_eq!(sent, chain.each_ref().map(Vec::as_slice));
         let attestation = SevAttestation::decode(package.items[3].serialized.as_slice()).unwrap();
-        let report = &attestation.reported_attestation;
+        let (said, report) = (attestation.what_was_said.unwrap(), attestation.report.unwrap());
         assert_eq!(report.len(), SNP_REPORT_LEN);
-        assert_eq!(report[0x50..0x80], sha384(&attestation.what_was_said));
+        assert_eq!(report[0x50..0x80], sha384(&said));
         assert_eq!(report[0x80..0x90], [0; 16]);
-        admitted(certificate(&issuing, &key_said(&attestation.what_was_said, "sev-enclave"), VALID))
+        admitted(certificate(&issuing, &key_said(&said, "sev-enclave"), VALID))
     })
     .await;
     let evidence = format!("sev-snp:simulated={}", dir.path().display());

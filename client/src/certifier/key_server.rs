@@ -80,7 +80,7 @@ impl KeyServer {
         let now = self.time.current_time().ok_or(Error::NoClock)?;
         let entered = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let mut entry = Entry { tag: name.to_string(), entry_type, version, entered, exportable, blob };
-        let there = match self.first(&name, version).await {
+        let there = match self.first(&name, None).await {
             Ok(there) => Some(there),
             Err(Error::Certifier(CertifierError::Failed { .. })) => None,
             Err(error) => return Err(error),

@@ -1,7 +1,7 @@
 //! Evidence as the stock programs make it: bound to a key and to no channel, which is all that their admission takes.
 
 use claviger_attest::{TableEntry, read_certificate_table, sha384};
-use claviger_proto::evidence::UserData;
+use claviger_proto::evidence::{ITEM_CERTIFICATE, ITEM_SEV_ATTESTATION, SevAttestation, UserData};
 use claviger_proto::key::{KeyMessage, MessageKey, PublicKey};
 use claviger_proto::time_text::time_to_text;
 use claviger_proto::trust::{EvidenceItem, EvidencePackage};
@@ -16,17 +16,6 @@ use super::{Collector, EvidenceError, SevSnp};
 const DER: u8 = 0x30;
 
 const SEV_ENCLAVE: &str = "sev-enclave";
-
-/// The stock `sev_attestation_message`.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-struct SevAttestation {
-    /// A serialized [`UserData`].
-    #[prost(bytes = "vec", optional, tag = "1")]
-    what_was_said: Option<Vec<u8>>,
-    /// A report whose first 48 bytes of report data are SHA-384 of that, and the rest zero.
-    #[prost(bytes = "vec", optional, tag = "2")]
-    reported_attestation: Option<Vec<u8>>,
-}
 
 /// The stock name of the evidence, and the evidence, that `key` lives in this machine.
 pub(crate) async fn stock_evidence(
@@ -56,8 +45,8 @@ async fn sev(source: &SevSnp, key: &PublicKey, now: UnixTime) -> Result<Evidence
     asked[..48].copy_from_slice(&sha384(&said));
     let (report, table) = source.report(&asked).await?;
     let mut items = chain(&table).map_err(|what| Fault::Chain { place: source.to_string(), what })?;
-    let attestation = SevAttestation { what_was_said: Some(said), reported_attestation: Some(report) };
-    items.push(item("sev-attestation", attestation.encode_to_vec()));
+    let attestation = SevAttestation { what_was_said: Some(said), report: Some(report) };
+    items.push(item(ITEM_SEV_ATTESTATION, attestation.encode_to_vec()));
     Ok(EvidencePackage {
         prover_type: "vse-verifier".to_owned(),
         enclave_type: SEV_ENCLAVE.to_owned(),
@@ -87,10 +76,10 @@ fn certificate(
     let found = table.iter().find(|(entry, bytes)| wanted.contains(entry) && !bytes.is_empty());
     let (_, bytes) = found.ok_or(lacks)?;
     if bytes.first() == Some(&DER) {
-        return Ok(item("cert", bytes.to_vec()));
+        return Ok(item(ITEM_CERTIFICATE, bytes.to_vec()));
     }
     let der = CertificateDer::from_pem_slice(bytes).map_err(|_| "a certificate is neither DER nor PEM")?;
-    Ok(item("cert", der.to_vec()))
+    Ok(item(ITEM_CERTIFICATE, der.to_vec()))
 }
 
 fn item(kind: &str, serialized: Vec<u8>) -> EvidenceItem {

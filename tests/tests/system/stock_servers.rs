@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use claviger_tests::broker::Broker;
+use claviger_tests::fleet::Fleet;
 use claviger_tests::programs::{self, Run, directory, workspace};
 use claviger_tests::tools;
 
@@ -191,6 +193,37 @@ fn a_machine_that_the_service_doesn_t_trust_gets_nothing() {
     fs::copy(model.path("policy_cert_file.fleet"), other.path("policy_cert_file.fleet")).unwrap();
     other.enroll("").failed(1).is("protocol").says(&["isn't signed by this domain's policy key"]);
     assert!(!other.path("state").exists());
+}
+
+/// A broker of ours that allows stock programs is to the agent what a stock server is, but for its mistakes.
+#[test]
+fn a_broker_that_allows_stock_programs_stands_in_for_both_servers() {
+    let broker = Broker::start();
+    let fleet = Fleet::generate(broker.dir(), "dom1", "--algorithm rsa-2048 --format certifier");
+    fleet.create_on(&broker, "members").ok();
+    fleet.allow_all_stock(&broker);
+    let machine = fleet.machine("vm");
+    fleet.trust(&broker, &machine, "vm");
+    fleet.enroll(&broker, &machine).args("--peer certifier").run().ok();
+    let at = |line: &str| {
+        let call = programs::command("key-client").args(line).current_dir(broker.dir());
+        call.with("--broker", broker.listen.to_string()).with("--state-dir", &machine.state).run()
+    };
+    let looked = at("peer look").ok();
+    let pin = looked["fingerprint"].as_str().unwrap().to_owned();
+    programs::command("key-client").args("peer pin").arg(pin).with("--state-dir", &machine.state).run().ok();
+    broker.file("one", [1; 64]);
+    broker.file("two", [2; 64]);
+    assert_eq!(at("store disk --in one").ok()["version"], 1);
+    assert_eq!(at("store disk --in two --version 2").ok()["version"], 2);
+    at("retrieve disk --out got").ok();
+    assert_eq!(fs::read(broker.dir().join("got")).unwrap(), [2; 64]);
+    // Which a stock server has lost by now.
+    at("retrieve disk --version 1 --out got").ok();
+    assert_eq!(fs::read(broker.dir().join("got")).unwrap(), [1; 64]);
+    // The same certificate serves in our dialect.
+    assert_eq!(at("versions disk --peer claviger").ok()["versions"].as_array().unwrap().len(), 2);
+    fleet.verify_audit(&broker);
 }
 
 /// The page's commands, with the model in the place of the servers, and of `cf_utility` on the server's machine.
