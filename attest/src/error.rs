@@ -233,6 +233,12 @@ pub enum CertificateError {
     /// The broker runs something else than what is asked for, or its certificate doesn't say what.
     #[error("the broker's certificate names no measurement that is asked for here")]
     BrokerMeasurement,
+    /// A server that is known by its certificate shows another one.
+    #[error("its certificate isn't one that is pinned here; its fingerprint is {}", hex::encode(found))]
+    NotPinned {
+        /// SHA-256 of what it shows.
+        found: [u8; 32],
+    },
 }
 
 impl CertificateError {

@@ -10,6 +10,7 @@ use claviger_proto::limits::MAX_ADMISSION_FRAME;
 use claviger_proto::trust::{EvidencePackage, NONCE, TrustRequest, TrustResponse};
 use rustls_pki_types::UnixTime;
 
+use crate::address::Address;
 use crate::error::{Error, Phase, ProtocolFault};
 use crate::evidence::Collector;
 use crate::tls;
@@ -127,17 +128,18 @@ pub(crate) fn request(purpose: &str, collector: &Collector, evidence: EvidencePa
 
 /// What the broker sent is worth keeping only if it works: ours, under our domain's policy, valid now.
 pub(crate) fn check(
-    wire: &Wire,
+    admission: &Address,
     domain: &DomainName,
     policy: &PolicyCertificate,
     certificate: &[u8],
     key: &SigningKey,
     now: UnixTime,
 ) -> Result<Peer, Error> {
+    let wrong = |fault| Error::Protocol { address: admission.clone(), fault };
     let peer = verify_agent(policy, domain, certificate, now)
-        .map_err(|fault| wire.fault(ProtocolFault::Certificate(fault)))?;
+        .map_err(|fault| wrong(ProtocolFault::Certificate(fault)))?;
     match tls::certified(certificate, key.pkcs8_der()) {
         Ok(_) => Ok(peer),
-        Err(_) => Err(wire.fault(ProtocolFault::OtherKey)),
+        Err(_) => Err(wrong(ProtocolFault::OtherKey)),
     }
 }

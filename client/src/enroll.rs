@@ -60,7 +60,7 @@ pub async fn enroll(
     let evidence = collect(&mut wire, enrollment.collector, key.public(), &binding, said, now).await?;
     let request = request(PURPOSE_AUTHENTICATION, enrollment.collector, evidence);
     let certificate = submit(&mut wire, &request).await?;
-    let peer = check(&wire, enrollment.domain, enrollment.policy, &certificate, &key, now)?;
+    let peer = check(admission, enrollment.domain, enrollment.policy, &certificate, &key, now)?;
     let (domain, policy) = (enrollment.domain.clone(), enrollment.policy.clone());
     let identity = Identity::new(domain, policy, certificate, key.to_private()?);
     Ok(Admitted { identity: identity.with_brokers(options.measurements.clone()), peer })

@@ -11,6 +11,7 @@ use claviger_proto::key_service::Refusal;
 use claviger_proto::{DomainName, ParseError};
 
 use crate::address::Address;
+use crate::certifier::CertifierError;
 use crate::cryptstore::ItemError;
 use crate::evidence::EvidenceError;
 use crate::state::StateError;
@@ -190,6 +191,9 @@ pub enum Error {
     /// Making a key or the temporary certificate failed; on a healthy machine it doesn't.
     #[error("a new key can't be made: {0}")]
     NewKey(#[from] IssueError),
+    /// A stock server on the other end, and what is particular to it.
+    #[error(transparent)]
+    Certifier(#[from] CertifierError),
     /// The clock can't be read, so no certificate's dates can be judged.
     #[error("the system's clock can't be read")]
     NoClock,

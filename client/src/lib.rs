@@ -19,6 +19,7 @@
 //! - [`pull()`]: how a broker elsewhere gets a domain from its home.
 //! - [`Channel`]: the mutually authenticated channel, many requests on one connection.
 //! - [`trace`]: what is negotiated, verified and decided on the way to a broker, step by step.
+//! - [`certifier`]: stock Certifier programs in the broker's place.
 //! - [`cryptstore`]: what a machine keeps: its identity, retrieved secrets, keys of its own.
 //! - [`state`]: the directory in which it lies sealed.
 //! - [`endorsements`]: certificates of chips' keys, for who verifies evidence.
@@ -28,6 +29,7 @@
 
 mod address;
 mod admission;
+pub mod certifier;
 mod channel;
 pub mod cli;
 pub mod cryptstore;

@@ -63,7 +63,7 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     let proof = prove_possession(&key, &binding)?;
     request.new_key = Some(KeyToCertify { spki: key.public().spki_der().to_vec(), proof });
     let certificate = submit(&mut wire, &request).await?;
-    let peer = check(&wire, &domain, &policy, &certificate, &key, now)?;
+    let peer = check(admission, &domain, &policy, &certificate, &key, now)?;
     let identity = Identity::new(domain, policy, certificate, key.to_private()?).with_brokers(brokers);
     Ok(Admitted { identity, peer })
 }

@@ -1,12 +1,16 @@
 //! TLS as this agent speaks it: 1.3 only, mutual, and nobody but the domain's broker on the other end.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use claviger_attest::{BrokerMeasurements, CertificateError, PolicyCertificate, verify_agent, verify_broker};
+use claviger_attest::{
+    BrokerMeasurements, CertificateError, PolicyCertificate, verify_agent, verify_broker, verify_pinned,
+};
 use claviger_proto::DomainName;
+use claviger_proto::key_service::Dialect;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
@@ -15,6 +19,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
 
+use crate::certifier::Fingerprint;
 use crate::error::Error;
 
 /// The policy that a channel is under: whose broker is accepted on the other end.
@@ -22,7 +27,7 @@ use crate::error::Error;
 pub(crate) struct Trust {
     pub(crate) domain: DomainName,
     pub(crate) policy: PolicyCertificate,
-    pub(crate) measurements: BrokerMeasurements,
+    accepted: Accepted,
     /// Where to note what the other end shows, for who explains a handshake.
     pub(crate) seen: Option<Seen>,
 }
@@ -33,9 +38,50 @@ impl Trust {
         policy: &PolicyCertificate,
         measurements: &BrokerMeasurements,
     ) -> Self {
-        let (domain, policy, measurements) = (domain.clone(), policy.clone(), measurements.clone());
-        Self { domain, policy, measurements, seen: None }
+        let accepted = Accepted::Brokers(measurements.clone());
+        Self { domain: domain.clone(), policy: policy.clone(), accepted, seen: None }
     }
+
+    /// For stock servers, known by fingerprint.
+    pub(crate) fn pinned<'a>(
+        domain: &DomainName,
+        policy: &PolicyCertificate,
+        pinned: impl IntoIterator<Item = &'a Fingerprint>,
+    ) -> Self {
+        let accepted = Accepted::Pinned(pinned.into_iter().map(|fingerprint| fingerprint.0).collect());
+        Self { domain: domain.clone(), policy: policy.clone(), accepted, seen: None }
+    }
+
+    /// Whether no server can be the right one.
+    pub(crate) fn accepts_nobody(&self) -> bool {
+        matches!(&self.accepted, Accepted::Pinned(pinned) if pinned.is_empty())
+    }
+
+    /// The protocol that is spoken with whom this accepts.
+    fn dialect(&self) -> Dialect {
+        match self.accepted {
+            Accepted::Brokers(_) => Dialect::Ours,
+            Accepted::Pinned(_) => Dialect::Stock,
+        }
+    }
+
+    fn verify(&self, leaf: &[u8], now: UnixTime) -> Result<(), CertificateError> {
+        match &self.accepted {
+            Accepted::Brokers(measurements) => {
+                verify_broker(&self.policy, &self.domain, leaf, measurements, now).map(drop)
+            }
+            Accepted::Pinned(pinned) => verify_pinned(&self.policy, pinned, leaf, now),
+        }
+    }
+}
+
+/// Who will do on the other end, under the policy.
+#[derive(Clone)]
+enum Accepted {
+    /// A broker by its role, which runs one of these.
+    Brokers(BrokerMeasurements),
+    /// A stock server, by SHA-256 of its certificate.
+    Pinned(BTreeSet<[u8; 32]>),
 }
 
 /// The other end's leaf, and when it came; whether it was accepted or not.
@@ -54,6 +100,7 @@ pub(crate) struct Session {
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) server_name: ServerName<'static>,
     pub(crate) domain: DomainName,
+    pub(crate) dialect: Dialect,
     own: Own,
     asked: Asked,
 }
@@ -123,12 +170,12 @@ impl Session {
         time: &Arc<dyn TimeProvider>,
         own: Own,
     ) -> Result<Self, Error> {
-        let domain = trust.domain.clone();
+        let (domain, dialect) = (trust.domain.clone(), trust.dialect());
         let server_name = ServerName::try_from(domain.as_str().to_owned())
             .expect("the grammar of domain names is within that of DNS labels");
         let asked = Asked::default();
         let config = Arc::new(config(trust, leaf, key, time, &asked)?);
-        Ok(Self { config, server_name, domain, own, asked })
+        Ok(Self { config, server_name, domain, dialect, own, asked })
     }
 
     /// Whether this is an enrolment's.
@@ -162,6 +209,7 @@ fn config(
     let unusable = |source| Error::Key { source };
     let certified = certified(leaf, key).map_err(unusable)?;
     let provider = Arc::new(provider());
+    let dialect = trust.dialect();
     let verifier = Arc::new(BrokerVerifier { trust, provider: provider.clone() });
     let mut config = ClientConfig::builder_with_details(provider, time.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -169,8 +217,13 @@ fn config(
         .dangerous() // rustls's word for "not the web's certificates": ours are stricter, see BrokerVerifier
         .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(Arc::new(Shown { certificate: certified.into(), asked: asked.clone() }));
-    config.alpn_protocols = vec![claviger_proto::ALPN.to_vec()];
-    // A resumed session would skip the certificates, and the binding of evidence wants full handshakes.
+    match dialect {
+        Dialect::Ours => config.alpn_protocols = vec![claviger_proto::ALPN.to_vec()],
+        // A stock server knows neither; it serves one domain.
+        Dialect::Stock => config.enable_sni = false,
+    }
+    // A resumed session would skip the certificates, and the binding of evidence wants full handshakes; a
+    // stock server hands out tickets that it then ends the connection over.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -215,13 +268,12 @@ impl ServerCertVerifier for BrokerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Trust { domain, policy, measurements, seen } = &self.trust;
-        if let Some(Seen(seen)) = seen {
+        if let Some(Seen(seen)) = &self.trust.seen {
             // One handshake to a trace; were there more, the first would be the one to explain.
             let _ = seen.set((leaf.to_vec(), Instant::now()));
         }
-        match verify_broker(policy, domain, leaf, measurements, now) {
-            Ok(_peer) => Ok(ServerCertVerified::assertion()),
+        match self.trust.verify(leaf, now) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(fault) => Err(rustls::CertificateError::Other(OtherError(Arc::new(fault))).into()),
         }
     }

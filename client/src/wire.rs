@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use claviger_proto::frame;
+use claviger_proto::key_service::Dialect;
 use rustls::{AlertDescription, CertificateError as TlsCertificateError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -61,7 +62,8 @@ impl Wire {
             .await
             .map_err(|_| late(Phase::Handshake))?
             .map_err(|error| classify(address, session, Phase::Handshake, error))?;
-        if stream.get_ref().1.alpn_protocol() != Some(claviger_proto::ALPN) {
+        let chosen = stream.get_ref().1.alpn_protocol();
+        if session.dialect == Dialect::Ours && chosen != Some(claviger_proto::ALPN) {
             return Err(Error::Protocol { address: address.clone(), fault: ProtocolFault::Alpn });
         }
         let (address, session) = (address.clone(), session.clone());
@@ -119,7 +121,11 @@ impl Wire {
     }
 
     async fn send_and_receive(&mut self, message: &[u8], limit: usize) -> Result<(), Error> {
-        if let Err(error) = write_frame(&mut self.stream, message).await {
+        let written = match self.session.dialect {
+            Dialect::Ours => write_frame(&mut self.stream, message).await,
+            Dialect::Stock => write_stock_frame(&mut self.stream, message).await,
+        };
+        if let Err(error) = written {
             // A broker that refuses our certificate says so while we are already writing: prefer its alert.
             let mut byte = [0; 1];
             return Err(match timeout(ALERT_WAIT, self.stream.read(&mut byte)).await {
@@ -150,7 +156,7 @@ impl Wire {
     }
 }
 
-async fn tcp(address: &Address) -> Result<TcpStream, Error> {
+pub(crate) async fn tcp(address: &Address) -> Result<TcpStream, Error> {
     let failed = |source| Error::Unreachable { address: address.clone(), source };
     let stream = TcpStream::connect(address.as_str()).await.map_err(failed)?;
     // A request is one small write; waiting to join it with the next would only delay it.
@@ -174,6 +180,13 @@ async fn write_frame(stream: &mut TlsStream<TcpStream>, body: &[u8]) -> io::Resu
         }
         sent += written;
     }
+    stream.flush().await
+}
+
+/// Writes header and body each in a record of its own: a stock reader takes the first record for the header.
+async fn write_stock_frame(stream: &mut TlsStream<TcpStream>, body: &[u8]) -> io::Result<()> {
+    stream.write_all(&frame::header(body.len())).await?;
+    stream.write_all(body).await?;
     stream.flush().await
 }
 

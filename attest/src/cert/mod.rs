@@ -20,7 +20,7 @@ pub use issue::{
     ADMISSION_DAYS, AdmissionIssuer, BROKER_DAYS, BrokerIssuer, CLOCK_SKEW, Issuer, self_signed_agent,
     self_signed_policy,
 };
-pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker};
+pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker, verify_pinned};
 pub use policy::PolicyCertificate;
 pub use principal::{Principal, Principals, TrustedPrincipal, sign_as_principal};
 pub use principal_name::PrincipalName;

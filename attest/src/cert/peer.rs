@@ -151,6 +151,24 @@ pub fn verify_broker(
     Ok(peer(domain, Role::Broker, measurement, leaf, &view, extension))
 }
 
+/// Verifies the leaf of a stock server, which says neither role nor domain: one of the certificates that are
+/// `pinned` (by SHA-256), and as the domain's policy key signed it, within its dates.
+pub fn verify_pinned(
+    policy: &PolicyCertificate,
+    pinned: &BTreeSet<[u8; 32]>,
+    leaf: &[u8],
+    now: UnixTime,
+) -> Result<(), CertificateError> {
+    let found = array(digest(&SHA256, leaf).as_ref());
+    if !pinned.contains(&found) {
+        return Err(CertificateError::NotPinned { found });
+    }
+    let leaf_der = CertificateDer::from(leaf);
+    let (view, _) = verify_chain(policy, leaf, &leaf_der, now, KeyUsage::server_auth())?;
+    // Whoever pins it has taken it as it is: stock certificates may sign others, by their own word.
+    check_key_usage(&view, false)
+}
+
 // The chain is policy certificate → leaf, without anything between: there is nothing to build. The policy
 // certificate itself can't be the leaf: it is always a CA's, and webpki takes no CA for an end entity.
 fn verify_chain<'a>(

@@ -30,6 +30,7 @@ impl Error {
             Self::Evidence(error) => error.code(),
             Self::State(error) => error.code(),
             Self::Key { .. } | Self::NewKey(_) => "key",
+            Self::Certifier(error) => error.code(),
             Self::NoClock => "system",
         }
     }
@@ -58,6 +59,7 @@ impl Error {
             Self::Input(error) => ErrorCode::from(*error).exit_status(),
             Self::Evidence(error) => error.exit_status(),
             Self::State(error) => error.exit_status(),
+            Self::Certifier(error) => error.exit_status(),
         }
     }
 
@@ -78,6 +80,11 @@ impl Error {
             Self::BrokerRefused { reason: BrokerFault::Certificate(CertificateError::BrokerMeasurement), .. } => {
                 "compare --broker-measurement, or what this machine keeps of it since it enrolled, with the domain's [[broker]] \
                  tables; a home broker names no measurement, so the option is for brokers elsewhere alone"
+                    .into()
+            }
+            Self::BrokerRefused { reason: BrokerFault::Certificate(CertificateError::NotPinned { .. }), .. } => {
+                "find the fingerprint out on the server's machine; if it is this one, pin it (key-client peer pin \
+                 FINGERPRINT); if it isn't, someone else is answering there"
                     .into()
             }
             Self::BrokerRefused { .. } => {
@@ -113,6 +120,7 @@ impl Error {
             Self::Input(_) => "correct it and try again; nothing was sent".into(),
             Self::Evidence(error) => error.next(),
             Self::State(error) => error.next(),
+            Self::Certifier(error) => error.next(),
             Self::NewKey(_) | Self::NoClock => "check the system and try again".into(),
             Self::Key { .. } => "enroll this machine again (key-client enroll --replace)".into(),
         }

@@ -3,6 +3,7 @@
 mod derived;
 pub mod sev_snp;
 pub mod simulated_enclave;
+mod stock;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::files::FileError;
 pub use derived::{KeyPlatform, NotAKeyPlatform, SIMULATED_ROOT, certifier_sev_key};
 pub use sev_snp::SevSnp;
 pub use simulated_enclave::SimulatedEnclave;
+pub(crate) use stock::stock_evidence;
 
 /// Where evidence comes from. As text: `simulated-enclave:DIR`, `sev-snp:device`, `sev-snp:tsm[=PATH]`, `sev-snp:DIR`,
 /// `sev-snp:simulated=DIR`.

@@ -64,15 +64,26 @@ impl SimulatedEnclave {
         user_data: Option<&[u8]>,
         now: UnixTime,
     ) -> Result<EvidencePackage, EvidenceError> {
+        let made = self.platform()?.evidence_with(key.spki_der(), binding, user_data, now);
+        made.map_err(|error| self.fault(Fault::Key(error)))
+    }
+
+    /// The same as the stock programs do, bound to no channel.
+    pub(super) fn collect_stock(
+        &self,
+        key: &PublicKey,
+        now: UnixTime,
+    ) -> Result<EvidencePackage, EvidenceError> {
+        let made = self.platform()?.stock_evidence(key.spki_der(), now);
+        made.map_err(|error| self.fault(Fault::Key(error)))
+    }
+
+    fn platform(&self) -> Result<SimulatedPlatform, EvidenceError> {
         let attest_key = read(&self.path.join(ATTEST_KEY))?;
         let endorsement = read(&self.path.join(ENDORSEMENT))?;
         let measurement = read(&self.measurement()?)?;
         SimulatedPlatform::from_files(attest_key.expose(), measurement.expose(), endorsement.expose())
-            .map_err(Fault::Files)
-            .and_then(|platform| {
-                platform.evidence_with(key.spki_der(), binding, user_data, now).map_err(Fault::Key)
-            })
-            .map_err(|fault| self.fault(fault))
+            .map_err(|error| self.fault(Fault::Files(error)))
     }
 
     /// What it says that it runs.

@@ -21,7 +21,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The right to write to a state directory; it ends when this is dropped, or with the process.
 pub struct StateLock {
-    state: StateDir,
+    pub(super) state: StateDir,
     /// Whether this lock made the directory, and so takes an empty one away again.
     made: bool,
     _directory: File,

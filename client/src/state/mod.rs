@@ -6,6 +6,7 @@
 //! | `slots.json` | the root key, sealed in a key slot |
 //! | `slot.key` | the key of the default slot: whoever reads it and the rest reads the secrets |
 //! | `evidence` | where this machine's evidence came from when it enrolled, as `--evidence` takes it; no secret |
+//! | `peer` | there where the requests go to a stock server: its fingerprints, sealed like the cryptstore |
 //!
 //! The directory is 0700 and its files are 0600. A write replaces `cryptstore` whole (a new file beside it is
 //! written, synced and renamed over it, then the directory is synced), so readers need no lock, and a crash or a full
@@ -14,6 +15,7 @@
 
 mod error;
 mod lock;
+mod peer;
 
 use std::fmt;
 use std::fs;
@@ -184,7 +186,7 @@ impl StateDir {
     fn sweep(&self) {
         let Ok(listed) = fs::read_dir(&self.path) else { return };
         for file in listed.flatten() {
-            if files::is_temporary_of(&file.file_name(), CRYPTSTORE) {
+            if [CRYPTSTORE, peer::PEER].iter().any(|name| files::is_temporary_of(&file.file_name(), name)) {
                 // It is in nobody's way; the next writer tries again.
                 let _ = fs::remove_file(file.path());
             }

@@ -5,6 +5,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod messages;
+pub(crate) mod stock;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(crate) struct Leaf {
     pub(crate) key: Vec<u8>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Domain {
     pub(crate) name: DomainName,
     pub(crate) policy: PolicyCertificate,

@@ -15,7 +15,9 @@ pub use info::{NameInfo, State, VersionInfo};
 pub use request::{
     Generate, Latest, List, PageSize, PutOptions, Request, Retrieve, Rotate, Store, Target, Versions, Which,
 };
-pub use request_wire::{Asked, Decoded, Echo, decode_request, encode_challenge_request};
+pub use request_wire::{
+    Asked, Decoded, Echo, decode_request, encode_challenge_request, encode_stock_retrieve, encode_stock_store,
+};
 
 /// Which dialect a channel speaks; its ALPN says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,9 @@
 //! Requests on the wire: written by clients, read and validated by the broker.
 
+mod stock;
+
+pub use stock::{encode_stock_retrieve, encode_stock_store};
+
 use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 

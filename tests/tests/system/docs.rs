@@ -21,11 +21,16 @@ const LONGEST: Duration = Duration::from_mins(2);
 
 /// The script that a page's `console` blocks are.
 fn script(page: &str) -> String {
+    commands(page, "```console")
+}
+
+/// The commands in the blocks that begin so. What isn't `console` alone is run by a test of its own, which says with what.
+pub(crate) fn commands(page: &str, begin: &str) -> String {
     let mut script = String::new();
     let (mut inside, mut goes_on) = (false, false);
     for line in page.lines() {
         match line.trim_start() {
-            fence if fence.starts_with("```") => inside = !inside && fence == "```console",
+            fence if fence.starts_with("```") => inside = !inside && fence == begin,
             _ if !inside => {}
             text => {
                 let command = if goes_on { Some(line) } else { text.strip_prefix("$ ") };

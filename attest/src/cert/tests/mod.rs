@@ -4,6 +4,7 @@
 mod extension;
 mod issue;
 mod peer;
+mod pinned;
 mod policy;
 
 use std::sync::LazyLock;

@@ -32,6 +32,10 @@ const ENDORSEMENT_SECONDS: i64 = 5 * 365 * 86_400;
 /// A report is made to be shown at once; an hour, in seconds, forgives a clock and serves nobody who keeps it.
 const REPORT_SECONDS: i64 = 3_600;
 
+/// Of a report for stock admission, in seconds: it reads no more of a date than the year, so the end has to lie in another
+/// year than now. A leap year, as stock reports have a year.
+const STOCK_REPORT_SECONDS: i64 = 366 * 86_400;
+
 /// A simulated platform. No `Debug`, no `Clone`: it holds private keys.
 pub struct SimulatedPlatform {
     attest_key: SigningKey,
@@ -125,22 +129,25 @@ impl SimulatedPlatform {
         user_data: Option<&[u8]>,
         now: UnixTime,
     ) -> Result<EvidencePackage, KeyError> {
+        let mut said = said(spki, now)?;
+        said.binding = Some(binding.to_vec());
+        said.evidence_data = user_data.map(<[u8]>::to_vec);
+        self.package(&said, REPORT_SECONDS, now)
+    }
+
+    /// Makes evidence as the stock programs do: for the key with this SPKI, and bound to no channel.
+    pub fn stock_evidence(&self, spki: &[u8], now: UnixTime) -> Result<EvidencePackage, KeyError> {
+        self.package(&said(spki, now)?, STOCK_REPORT_SECONDS, now)
+    }
+
+    fn package(&self, said: &UserData, lasts: i64, now: UnixTime) -> Result<EvidencePackage, KeyError> {
         let now = seconds(now);
-        let enclave_key = PublicKey::from_spki_der(spki).map_err(|_| KeyError::Unsupported)?;
-        let user_data = UserData {
-            enclave_type: Some(KIND.as_str().to_owned()),
-            time: Some(time_to_text(now)),
-            enclave_key: Some(public_message("auth-key", &enclave_key)),
-            policy_key: None,
-            binding: Some(binding.to_vec()),
-            evidence_data: user_data.map(<[u8]>::to_vec),
-        };
         let info = ReportInfo {
             enclave_type: Some(KIND.as_str().to_owned()),
             measurement: Some(self.measurement.as_bytes().to_vec()),
             not_before: Some(time_to_text(earlier(now))),
-            not_after: Some(time_to_text(now.saturating_add(REPORT_SECONDS))),
-            user_data: Some(user_data.encode_to_vec()),
+            not_after: Some(time_to_text(now.saturating_add(lasts))),
+            user_data: Some(said.encode_to_vec()),
         };
         let report = self.sign_report(&info)?;
         let item = |kind: &str, serialized| EvidenceItem { evidence_type: kind.to_owned(), serialized };
@@ -165,6 +172,17 @@ impl SimulatedPlatform {
             signature: Some(signature),
         })
     }
+}
+
+/// What an enclave says of its key, as the stock programs have it say.
+fn said(spki: &[u8], now: UnixTime) -> Result<UserData, KeyError> {
+    let enclave_key = PublicKey::from_spki_der(spki).map_err(|_| KeyError::Unsupported)?;
+    Ok(UserData {
+        enclave_type: Some(KIND.as_str().to_owned()),
+        time: Some(time_to_text(seconds(now))),
+        enclave_key: Some(public_message("auth-key", &enclave_key)),
+        ..UserData::default()
+    })
 }
 
 fn endorse(platform_key: &SigningKey, attest_key: &PublicKey, now: i64) -> Result<Vec<u8>, KeyError> {

@@ -1,6 +1,7 @@
 //! `key-client enroll`
 
-use claviger_attest::BrokerMeasurements;
+use claviger_attest::{BrokerMeasurements, KeyAlgorithm};
+use claviger_client::certifier::{Peer, certify};
 use claviger_client::cli::slot::check_alone;
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock};
 use claviger_client::state::{StateDir, StateError};
@@ -8,7 +9,7 @@ use claviger_client::{Admitted, Enrollment, Error, enroll};
 use claviger_proto::DomainName;
 use serde::Serialize;
 
-use crate::args::EnrollArgs;
+use crate::args::{EnrollArgs, from_certifier, lacks};
 
 #[derive(Serialize)]
 struct Enrolled {
@@ -80,23 +81,40 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
     }
     let new_slot = args.state.new_slot(args.key_slot.as_ref())?;
     let ticket = args.ticket.read()?;
+    // An enrolment says anew who is on the other end.
+    let peer = args.peer.resolve(Peer::Claviger)?;
     let enrollment = Enrollment {
         domain: &args.domain,
         policy: &policy,
         collector: &args.evidence,
         ticket: ticket.as_ref(),
-        algorithm: args.key,
+        algorithm: args.key.unwrap_or(if peer == Peer::Claviger {
+            KeyAlgorithm::P256
+        } else {
+            KeyAlgorithm::Rsa2048
+        }),
     };
     let mut options = args.brokers.options();
     if options.measurements == BrokerMeasurements::Any {
         options.measurements = remembered(&state, &args.domain)?;
     }
-    let admitted = enroll(&args.admission, &enrollment, &options).await?;
+    let admitted = match &peer {
+        Peer::Claviger => enroll(&args.admission, &enrollment, &options).await?,
+        Peer::Certifier(_) if !args.brokers.broker_measurement.is_empty() => {
+            return Err(lacks(
+                "role in its certificate, and no measurement that could be demanded of it (--broker-measurement)",
+            ));
+        }
+        Peer::Certifier(_) => {
+            certify(&args.admission, &enrollment, &options).await.map_err(from_certifier)?
+        }
+    };
     match &new_slot {
         Some(slot) => lock.create_with_identity(Some(slot), &admitted.identity, clock::now()),
         None => lock.put_identity(&admitted.identity, clock::now()),
     }
     .map_err(Error::from)?;
+    lock.remember_peer(&peer, &policy).map_err(Error::from)?;
     lock.remember_evidence(&args.evidence).map_err(Error::from)?;
     mode.tell(&Enrolled::new(&admitted))
 }

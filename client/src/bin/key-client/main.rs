@@ -4,6 +4,7 @@ mod args;
 mod cryptstore;
 mod enroll;
 mod out;
+mod peer;
 mod renew;
 mod requests;
 mod retrieve;
@@ -36,6 +37,7 @@ fn run(command: Command, mode: OutputMode) -> Result<(), Failure> {
             Command::Enroll(args) => enroll::run(&args, mode).await,
             Command::Renew(args) => renew::run(&args, mode).await,
             Command::Status(args) => status::run(&args, mode),
+            Command::Peer(command) => peer::run(&command, mode).await,
             Command::Trace(args) => trace::run(&args, mode).await,
             Command::Store(args) => store::run(&args, mode).await,
             Command::Retrieve(args) => retrieve::run(&args, mode).await,

@@ -1,12 +1,13 @@
 //! `key-client renew`
 
 use claviger_attest::{CertificateFacts, SigningKey};
+use claviger_client::certifier::{Peer, recertify};
 use claviger_client::cli::{Failure, OutputMode, Report, clock};
 use claviger_client::{Error, Identity, Renewal, RenewedKey, due_from, renew};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
-use crate::args::RenewArgs;
+use crate::args::{RenewArgs, from_certifier};
 
 #[derive(Serialize)]
 struct Told {
@@ -75,7 +76,13 @@ pub(crate) async fn run(args: &RenewArgs, mode: OutputMode) -> Result<(), Failur
     };
     let ticket = args.ticket.read()?;
     let renewal = Renewal { identity: &old, collector: &args.evidence, ticket: ticket.as_ref(), key };
-    let new = renew(&args.admission, &renewal, &args.brokers.options()).await?.identity;
+    let options = args.brokers.options();
+    let new = match args.peer.of(&state, &old)? {
+        Peer::Claviger => renew(&args.admission, &renewal, &options).await?.identity,
+        Peer::Certifier(_) => {
+            recertify(&args.admission, &renewal, &options).await.map_err(from_certifier)?.identity
+        }
+    };
     let lock = state.lock().map_err(Error::from)?;
     lock.renew_identity(&old, &new, clock::now()).map_err(Error::from)?;
     lock.remember_evidence(&args.evidence).map_err(Error::from)?;

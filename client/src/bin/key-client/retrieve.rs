@@ -10,7 +10,7 @@ use claviger_proto::key_service::Retrieve;
 use claviger_proto::{Entry, ResourceName, Version};
 use serde::Serialize;
 
-use crate::args::RetrieveArgs;
+use crate::args::{RetrieveArgs, from_certifier, resource_name};
 use crate::out;
 
 #[derive(Serialize)]
@@ -40,15 +40,18 @@ impl Report for Retrieved<'_> {
 pub(crate) async fn run(args: &RetrieveArgs, mode: OutputMode) -> Result<(), Failure> {
     let state = args.at.state.open()?;
     let identity = state.identity().map_err(Error::from)?;
-    let name = ResourceName::parse_in(identity.domain(), &args.name).map_err(Error::from)?;
+    let certifier = args.at.certifier(&state, &identity)?;
+    let name = resource_name(&identity, &args.name, certifier.as_ref())?;
     let tag = match &args.into_cryptstore {
         Some(tag) => ResourceName::parse_in(identity.domain(), tag).map_err(Error::from)?,
         None => name.clone(),
     };
     let version = args.version.and_then(|version| version.0);
-    let mut channel = args.at.connect(&state, &identity).await?;
-    let entry = channel.retrieve(Retrieve { name: name.clone(), version }).await?;
-    drop(channel);
+    let retrieve = Retrieve { name: name.clone(), version };
+    let entry = match certifier {
+        Some(server) => server.retrieve(retrieve).await.map_err(from_certifier)?,
+        None => args.at.connect(&state, &identity).await?.retrieve(retrieve).await?,
+    };
     let entry_type = entry.entry_type.clone();
     let number = entry.version.map_or(0, Version::get);
     let report = |into, tag| Retrieved {

@@ -1,13 +1,14 @@
 //! `key-client trace`
 
 use claviger_attest::BrokerMeasurements;
+use claviger_client::certifier::Peer;
 use claviger_client::cli::{Failure, OutputMode, Report, StateArgs, certificates};
 use claviger_client::trace::{Outcome, Step, Trace, trace_admission, trace_service};
 use claviger_client::{Error, Prover};
 use claviger_proto::ResourceName;
 use serde::{Serialize, Serializer};
 
-use crate::args::TraceArgs;
+use crate::args::{TraceArgs, lacks};
 
 #[derive(Serialize)]
 struct Told {
@@ -89,7 +90,12 @@ async fn service(args: &TraceArgs) -> Result<Trace, Failure> {
     let (Some(broker), Some(state)) = (&args.broker, state(args)) else {
         return Err(usage("a key service is asked as who this machine is", "give --state-dir"));
     };
-    let identity = state.open()?.identity().map_err(Error::from)?;
+    let state = state.open()?;
+    let identity = state.identity().map_err(Error::from)?;
+    if state.peer(identity.policy()).map_err(Error::from)? != Peer::Claviger {
+        let next = "key-client peer look shows a Certifier server's certificate";
+        return Err(lacks("protocol that a trace goes through").with_next(next));
+    }
     let name = args.name.as_ref().map(|name| ResourceName::parse_in(identity.domain(), name));
     let name = name.transpose().map_err(Error::from)?;
     let (collector, principal) = (args.proof.evidence.clone(), args.proof.principal()?);

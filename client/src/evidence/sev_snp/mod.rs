@@ -63,16 +63,21 @@ impl SevSnp {
         binding: &[u8; 64],
         user_data: Option<&[u8]>,
     ) -> Result<EvidencePackage, EvidenceError> {
-        let asked = snp_report_data(binding, user_data);
-        let collected = match self {
-            Self::Device => device::collect(&asked),
-            Self::Tsm(path) => tsm::collect(path, &asked),
-            Self::Files(dir) => files::collect(dir, &asked).await,
-            Self::Simulated(dir) => simulated::collect(dir, &asked),
+        let (report, certificates) = self.report(&snp_report_data(binding, user_data)).await?;
+        let certificates = Some(certificates.as_slice()).filter(|table| !table.is_empty());
+        Ok(snp_package(&report, certificates, user_data))
+    }
+
+    /// A report that says this, and the certificate table, empty where there is none.
+    pub(super) async fn report(&self, asked: &[u8; 64]) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+        let Collected { report, certificates } = match self {
+            Self::Device => device::collect(asked),
+            Self::Tsm(path) => tsm::collect(path, asked),
+            Self::Files(dir) => files::collect(dir, asked).await,
+            Self::Simulated(dir) => simulated::collect(dir, asked),
         }?;
-        check(&collected.report, &asked).map_err(|what| Fault::Report { place: self.to_string(), what })?;
-        let certificates = Some(collected.certificates.as_slice()).filter(|table| !table.is_empty());
-        Ok(snp_package(&collected.report, certificates, user_data))
+        check(&report, asked).map_err(|what| Fault::Report { place: self.to_string(), what })?;
+        Ok((report, certificates))
     }
 }
 
@@ -166,6 +171,14 @@ pub enum Fault {
         /// What is wrong.
         what: &'static str,
     },
+    /// The certificates aren't with the report, and stock admission looks for none.
+    #[error("the report from sev-snp:{place} makes no stock evidence: {what}")]
+    Chain {
+        /// From where.
+        place: String,
+        /// What lacks, or is wrong.
+        what: &'static str,
+    },
     /// A simulated platform whose files aren't those of one.
     #[error("the simulated platform's {} can't be used: {what}", path.display())]
     Simulated {
@@ -211,6 +224,10 @@ impl Fault {
             }
             Self::Certificates { .. } => {
                 "put there vcek or vlek, ask or asvk, and ark, each .der or .pem; or none, and the broker looks for them"
+            }
+            Self::Chain { .. } => {
+                "have the host hand over its certificate table; or take sev-snp:DIR, with vcek.der, ask.der and ark.der in \
+                 DIR"
             }
             Self::Simulated { .. } => "make a platform with: key-admin simulated init DIR --kind sev-snp",
             Self::Late { .. } => {

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use claviger_attest::{BrokerMeasurements, Measurement};
+use claviger_client::certifier::{KeyServer, Peer};
 use claviger_client::cli::certificates::MAX_FILE;
 use claviger_client::cli::{Failure, StateArgs};
 use claviger_client::files::read_bounded;
 use claviger_client::state::StateDir;
-use claviger_client::{Address, Channel, Collector, Identity, Options, PrincipalKey, Prover};
-use claviger_proto::ErrorCode;
+use claviger_client::{Address, Channel, Collector, Error, Identity, Options, PrincipalKey, Prover};
 use claviger_proto::key::{read_certificates, read_private};
+use claviger_proto::{ErrorCode, ResourceName};
+
+use super::{PeerArgs, lacks};
 
 /// Which brokers will do.
 #[derive(Args)]
@@ -45,6 +48,8 @@ pub(crate) struct At {
     pub(crate) brokers: BrokersArgs,
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
 }
 
 /// What a machine can prove on a channel that is open.
@@ -64,12 +69,43 @@ pub(crate) struct ProofArgs {
 }
 
 impl At {
+    /// The Certifier key server that requests go to; `None` where they go to a broker.
+    pub(crate) fn certifier(
+        &self,
+        state: &StateDir,
+        identity: &Identity,
+    ) -> Result<Option<KeyServer>, Failure> {
+        let Peer::Certifier(pinned) = self.peer.of(state, identity)? else { return Ok(None) };
+        if !self.brokers.broker_measurement.is_empty() {
+            return Err(lacks(
+                "role in its certificate, and no measurement that could be demanded of it (--broker-measurement)",
+            ));
+        }
+        if self.proof.evidence.is_some() || self.proof.credentials.is_some() {
+            return Err(lacks("proofs on a channel (--evidence, --credentials)"));
+        }
+        Ok(Some(KeyServer::new(&self.broker, identity, &pinned, &self.brokers.options())?))
+    }
+
     /// A channel of this identity, which answers challenges.
     pub(crate) async fn connect(&self, state: &StateDir, identity: &Identity) -> Result<Channel, Failure> {
+        if self.peer.of(state, identity)? != Peer::Claviger {
+            return Err(lacks("request but store and retrieve"));
+        }
         let collector = self.proof.evidence.clone().or_else(|| state.evidence());
         let prover = Prover::new(identity, collector, self.proof.principal()?)?;
         Ok(Channel::connect(&self.broker, identity, &self.brokers.options()).await?.proving(prover))
     }
+}
+
+/// A resource's name: in the identity's domain, or as it is, for a Certifier server keeps names byte for byte.
+pub(crate) fn resource_name(
+    identity: &Identity,
+    text: &str,
+    server: Option<&KeyServer>,
+) -> Result<ResourceName, Failure> {
+    let name = if server.is_some() { text.parse() } else { ResourceName::parse_in(identity.domain(), text) };
+    Ok(name.map_err(Error::from)?)
 }
 
 impl ProofArgs {

@@ -9,13 +9,15 @@ use claviger_client::{Address, Collector, LaunchTicket};
 use claviger_proto::DomainName;
 use claviger_store::SlotSpec;
 
-use super::BrokersArgs;
+use super::{BrokersArgs, PeerArgs};
 
 #[derive(Args)]
 #[command(after_help = "\
-Example:
+Examples:
   key-client enroll --domain fleet --policy-cert policy-cert.pem --admission 10.0.0.7:8123 \\
       --evidence simulated-enclave:/etc/claviger/simulated --state-dir /var/lib/claviger
+  key-client enroll --peer certifier --domain fleet --policy-cert policy_cert_file.fleet \\
+      --admission 10.0.0.9:8123 --evidence simulated-enclave:cf_data --state-dir /var/lib/claviger
 
 A report that is made elsewhere is asked for by this command, too, since it counts only on this command's own channel: with
 --evidence sev-snp:DIR it writes DIR/report-data.bin (64 bytes), waits until DIR/report.bin is the report that says
@@ -44,9 +46,12 @@ pub(crate) struct EnrollArgs {
     /// Take a derived key as the only slot: on another image or another chip the cryptstore is lost
     #[arg(long, requires = "key_slot")]
     pub(crate) no_recovery: bool,
-    /// The kind of the machine's new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096
-    #[arg(long, value_name = "ALGORITHM", default_value = "p256")]
-    pub(crate) key: KeyAlgorithm,
+    /// The kind of the machine's new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096; without it, p256, and
+    /// for a Certifier service rsa-2048
+    #[arg(long, value_name = "ALGORITHM")]
+    pub(crate) key: Option<KeyAlgorithm>,
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
     #[command(flatten)]
     pub(crate) brokers: BrokersArgs,
     #[command(flatten)]
@@ -79,6 +84,8 @@ pub(crate) struct RenewArgs {
     /// The kind of the new key: p256, p384, ed25519, rsa-2048, rsa-3072 or rsa-4096; without it, that of the old one
     #[arg(long, value_name = "ALGORITHM", conflicts_with = "keep_key")]
     pub(crate) key: Option<KeyAlgorithm>,
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
     #[command(flatten)]
     pub(crate) brokers: BrokersArgs,
     #[command(flatten)]

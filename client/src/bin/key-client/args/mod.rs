@@ -5,15 +5,17 @@
 mod connecting;
 mod entries;
 mod membership;
+mod peer;
 mod trace;
 
 use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 use claviger_proto::Version;
 
-pub(crate) use connecting::{At, BrokersArgs, ProofArgs};
+pub(crate) use connecting::{At, BrokersArgs, ProofArgs, resource_name};
 pub(crate) use entries::{RetrieveArgs, StoreArgs};
 pub(crate) use membership::{EnrollArgs, RenewArgs, StatusArgs};
+pub(crate) use peer::{LookArgs, PeerArgs, PeerCommand, PeerStateArgs, PinArgs, from_certifier, lacks};
 pub(crate) use trace::TraceArgs;
 
 use crate::cryptstore::CryptstoreCommand;
@@ -47,6 +49,9 @@ pub(crate) enum Command {
     Renew(RenewArgs),
     /// Say who this machine is and until when, without the network
     Status(StatusArgs),
+    /// Who this machine's requests go to, where that is a stock Certifier key server: pin, show, forget, look
+    #[command(subcommand)]
+    Peer(PeerCommand),
     /// Connect, and say step by step what was negotiated, verified and decided
     Trace(TraceArgs),
     /// Put a new version of a resource
