@@ -6,7 +6,6 @@
 mod endorsement;
 mod platform;
 mod report;
-pub(crate) mod signature;
 
 pub use platform::SimulatedPlatform;
 
@@ -24,6 +23,7 @@ use crate::error::AttestError;
 use crate::instance::MachineClaims;
 use crate::reference::ReferenceValues;
 use crate::stock::StockExpected;
+use crate::signature;
 
 pub(super) const SUBMITTED_TYPE: &str = "vse-attestation-package";
 

@@ -33,15 +33,15 @@ fn scheme(kind: KeyKind) -> Option<Scheme> {
 /// A message with the algorithm and signature that came with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Signed {
-    pub(super) part: &'static str,
-    pub(super) message: Vec<u8>,
-    pub(super) algorithm: String,
-    pub(super) signature: Vec<u8>,
+    pub(crate) part: &'static str,
+    pub(crate) message: Vec<u8>,
+    pub(crate) algorithm: String,
+    pub(crate) signature: Vec<u8>,
 }
 
 impl Signed {
     /// Verifies under `key`, with the one algorithm that belongs to it, which must be the one named.
-    pub(super) fn verify(&self, key: &PublicKey) -> Result<(), AttestError> {
+    pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), AttestError> {
         let scheme = scheme(key.kind())
             .filter(|scheme| scheme.name == self.algorithm)
             .ok_or(AttestError::Statement { part: self.part, why: "its algorithm is its key's" })?;
