@@ -22,6 +22,31 @@ pub enum StockKind {
     SevEnclave,
 }
 
+impl StockKind {
+    const ALL: [Self; 2] = [Self::SimulatedEnclave, Self::SevEnclave];
+
+    /// Its `enclave_type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SimulatedEnclave => "simulated-enclave",
+            Self::SevEnclave => "sev-enclave",
+        }
+    }
+
+    /// The `submitted_evidence_type` that goes with it.
+    pub fn submitted_evidence_type(self) -> &'static str {
+        match self {
+            Self::SimulatedEnclave => "vse-attestation-package",
+            Self::SevEnclave => "sev-platform-package",
+        }
+    }
+
+    /// The kind that was submitted as this.
+    pub fn of_submitted(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.submitted_evidence_type() == name)
+    }
+}
+
 /// What stock evidence proves, if its signers are trusted. Only [`StockFacts::read`] makes it.
 #[derive(Clone, Debug)]
 pub struct StockFacts {
