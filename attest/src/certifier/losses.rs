@@ -62,7 +62,7 @@ fn of_roots(values: &[&ReferenceValue]) -> Vec<Loss> {
         let Some(first) = of_kind.next() else { continue };
         let same = |other: &&&ReferenceValue| {
             let held = |a: &ReferenceValue, b: &ReferenceValue| a.roots().iter().all(|root| b.has_root(root));
-            first.roots().is_empty() == other.roots().is_empty() && held(first, other) && held(other, first)
+            held(first, other) && held(other, first)
         };
         if !of_kind.all(|value| same(&value)) {
             losses.push(Loss::wider(format!(
