@@ -112,7 +112,7 @@ async fn policy(context: &Context, args: &Export) -> Result<TrustPolicy, Failure
 fn refused(error: &ExportError) -> Failure {
     let next = match error {
         ExportError::Wider(_) => "change the policy, export one --kind, or say --wider if that is meant",
-        ExportError::Key => "give an rsa-2048 policy key; a domain with another one keeps ours",
+        ExportError::Key => "only a domain with an RSA policy key has a stock policy; others keep ours",
         ExportError::Nothing => "look at the policy: key-admin policy show",
         _ => "correct it and try again",
     };

@@ -153,9 +153,7 @@ pub enum ImportError {
 #[non_exhaustive]
 pub enum ExportError {
     /// A key that stock verifiers don't take.
-    #[error(
-        "stock simpleserver verifies claims under RSA keys with SHA-256 only, and this policy key isn't an rsa-2048"
-    )]
+    #[error("stock simpleserver verifies claims under RSA keys only, and this policy key isn't one")]
     Key,
     /// The key isn't the certificate's.
     #[error("the policy key isn't the one that the policy certificate is about")]

@@ -8,7 +8,7 @@ use claviger_proto::evidence::{
     CLAIM_FORMAT, Claim, Clause, ENTITY_KEY, Entity as Wire, SignedClaim, VERB_SAYS,
     VERB_TRUSTED_FOR_ATTESTATION,
 };
-use claviger_proto::key::{KeyKind, KeyMessage, MessageKey, PublicKey};
+use claviger_proto::key::{KeyMessage, MessageKey, PublicKey};
 use claviger_proto::time_text::time_to_text;
 use prost::Message as _;
 use rustls_pki_types::UnixTime;
@@ -24,7 +24,7 @@ use crate::key::SigningKey;
 use crate::kind::EvidenceKind;
 use crate::kind::sev_snp::SnpProduct;
 use crate::reference::{MilanRule, ReferenceValue, TrustPolicy};
-use crate::signature;
+use crate::signature::{STOCK_RSA, is_rsa};
 
 /// The names under which stock tools know keys.
 const POLICY_KEY: &str = "policyKey";
@@ -70,7 +70,7 @@ pub fn export(
     certificate: &PolicyCertificate,
     terms: &ExportTerms,
 ) -> Result<Export, ExportError> {
-    if key.public().kind() != KeyKind::Rsa2048 {
+    if !is_rsa(key.public().kind()) {
         return Err(ExportError::Key);
     }
     if key.public() != certificate.public_key() {
@@ -198,11 +198,12 @@ fn sign_all(
             clause: Some(clause(&public, claim).encode_to_vec()),
         }
         .encode_to_vec();
-        let (algorithm, signature) = signature::sign(key, &message)?;
+        // With an RSA key that is SHA-256, whatever its size.
+        let signature = key.sign(&message)?;
         let signed = SignedClaim {
             claim: Some(message),
             signing_key: Some(public.clone()),
-            signing_algorithm: Some(algorithm),
+            signing_algorithm: Some(STOCK_RSA.to_owned()),
             signature: Some(signature),
         };
         blocks.push(signed.encode_to_vec());

@@ -91,6 +91,30 @@ fn a_claim_is_signed_by_the_policy_key() {
 }
 
 #[test]
+fn a_larger_rsa_key_signs_as_stock_tools_do() {
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOW.unsigned_abs()));
+    let key = SigningKey::generate(KeyAlgorithm::Rsa3072).unwrap();
+    let certificate = self_signed_policy(&key, &"dom0".parse().unwrap(), now, 10).unwrap();
+    let signed = |algorithm: &str| {
+        let mut draft = Draft::of(MEASUREMENT);
+        let message = public_message("policyKey", &key);
+        draft.clause.subject.as_mut().unwrap().key = Some(message.clone());
+        draft.claim.clause = Some(draft.clause.encode_to_vec());
+        let claim = draft.claim.encode_to_vec();
+        draft.outer.signing_key = Some(message);
+        draft.outer.signing_algorithm = Some(algorithm.to_owned());
+        draft.outer.signature = Some(key.sign(&claim).unwrap());
+        draft.outer.claim = Some(claim);
+        StockPolicy::read(&write_sequence(vec![draft.outer.encode_to_vec()]), &certificate, NOW)
+    };
+    assert!(signed("rsa-2048-sha256-pkcs-sign").is_ok());
+    // Which is another hash.
+    let claim = |fault| StockPolicyError::Claim { number: 1, fault };
+    assert_eq!(signed("rsa-3072-sha384-pkcs-sign").unwrap_err(), claim(ClaimFault::Signature));
+    assert_eq!(signed("rsa-4096-sha384-pkcs-sign").unwrap_err(), claim(ClaimFault::Algorithm));
+}
+
+#[test]
 fn the_policy_certificate_has_dates_too_and_is_the_domain_s() {
     let (before, after) = (1_700_000_000, 2_000_000_000);
     for now in [before, after] {

@@ -2,6 +2,7 @@
 
 use claviger_tests::broker::Broker;
 use claviger_tests::fleet::Fleet;
+use claviger_tests::programs::command;
 
 #[test]
 fn what_is_exported_is_put_in_force_again_and_admits_the_same_machine() {
@@ -51,4 +52,28 @@ fn what_is_exported_is_put_in_force_again_and_admits_the_same_machine() {
     let wider = broker.dir().join("wider.bin");
     export(&wider).run().failed(3).is("refused").says(&["instance.demand", "--wider"]);
     assert_eq!(broker.admin("policy show --domain fleet").run().ok()["revision"], 3);
+}
+
+#[test]
+fn a_machine_enrols_by_a_trust_anchors_file_and_never_by_another_domain_s_anchor() {
+    let broker = Broker::start();
+    let mut fleet = Fleet::create(&broker, "fleet", "members");
+    let other = Fleet::generate(broker.dir(), "other", "");
+    let machine = fleet.machine("vm");
+    fleet.trust(&broker, &machine, "web");
+    let join = |certificates: &[&std::path::Path], name: &str| {
+        let out = broker.dir().join(name);
+        let line = certificates
+            .iter()
+            .fold(command("key-admin").args("policy-key anchors"), |line, it| line.arg(it));
+        line.with("--out", &out).run().ok();
+        out
+    };
+    let both = join(&[&other.policy_cert, &fleet.policy_cert], "both.bin");
+    let doubled = Fleet::generate(&broker.dir().join(&other.name), "fleet", "");
+    let ambiguous = join(&[&doubled.policy_cert, &fleet.policy_cert], "ambiguous.bin");
+    fleet.policy_cert = ambiguous;
+    fleet.enroll(&broker, &machine).run().failed(3).is("refused").says(&["several of domain fleet"]);
+    fleet.policy_cert = both;
+    fleet.enroll(&broker, &machine).run().ok();
 }
