@@ -2,7 +2,7 @@
 
 use claviger_tests::broker::Broker;
 use claviger_tests::fleet::Fleet;
-use claviger_tests::programs::command;
+use claviger_tests::programs::{Call, command};
 
 #[test]
 fn what_is_exported_is_put_in_force_again_and_admits_the_same_machine() {
@@ -63,9 +63,7 @@ fn a_machine_enrols_by_a_trust_anchors_file_and_never_by_another_domain_s_anchor
     fleet.trust(&broker, &machine, "web");
     let join = |certificates: &[&std::path::Path], name: &str| {
         let out = broker.dir().join(name);
-        let line = certificates
-            .iter()
-            .fold(command("key-admin").args("policy-key anchors"), |line, it| line.arg(it));
+        let line = certificates.iter().fold(command("key-admin").args("policy-key anchors"), Call::arg);
         line.with("--out", &out).run().ok();
         out
     };
