@@ -118,25 +118,26 @@ pub enum ClaimFault {
 pub enum ImportError {
     /// A measurement that nobody may vouch for.
     #[error(
-        "measurement {0} is trusted, and no root of its kind is (a key named ARK… is a root of sev-snp, any other of \
-         simulated-enclave), so that nobody could be admitted with it: add the key's claim, or leave the measurement's out"
+        "measurement {0} is trusted, and no root of its kind is (a key named ARK… is a root of simulated-sev, AMD's \
+         of sev-snp, any other of simulated-enclave), so that nobody could be admitted with it: add the key's claim, or leave the measurement's out"
     )]
     NoRoot(Measurement),
     /// A root without anything to vouch for.
     #[error(
-        "{0} is trusted for attestation, and no measurement of its kind is (a key named ARK… is a root of sev-snp, of 48 \
-         bytes; any other of simulated-enclave, of 32), so that nobody could be admitted by it: add a measurement's claim, \
+        "{0} is trusted for attestation, and no measurement of its kind is (AMD's keys, and any named ARK…, are \
+         roots of measurements of 48 bytes; any other of those of 32), so that nobody could be admitted by it: add a measurement's claim, \
          or leave the key's out"
     )]
     IdleRoot(String),
     /// AMD's roots together with others.
     #[error(
-        "it names AMD's own roots and {0}; ours takes either AMD's or named ones: leave one of the claims out"
+        "it names AMD's own roots and {0}; a measurement of ours is of a real platform or of a \
+         simulated one: leave one of the claims out"
     )]
     MixedRoots(String),
     /// SEV-SNP machines without a claim about their platforms.
     #[error(
-        "it trusts sev-snp measurements, and says nothing of platforms, so that stock verifiers admit none of them: add a \
+        "it trusts measurements of 48 bytes, and says nothing of platforms, so that stock verifiers admit none of them: add a \
          claim that a platform has-trusted-platform-property, or leave the measurements out"
     )]
     NoPlatform,

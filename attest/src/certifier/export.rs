@@ -16,7 +16,7 @@ use rustls_pki_types::UnixTime;
 use super::demands::properties;
 use super::error::ExportError;
 use super::import::amd_root;
-use super::losses::losses;
+use super::losses::{EXPORTED, losses};
 use super::property::Property;
 use super::statement::{Entity, NamedKey, Quality, Statement};
 use crate::cert::PolicyCertificate;
@@ -107,14 +107,14 @@ fn of_kind(policy: &TrustPolicy, kind: Option<EvidenceKind>) -> (TrustPolicy, Ve
 }
 
 fn claims(policy: &TrustPolicy, terms: &ExportTerms, warnings: &mut Vec<String>) -> Vec<Said> {
-    let mut said = Vec::new();
-    for kind in EvidenceKind::ALL {
-        let current = |value: &&ReferenceValue| value.kind() == *kind && !value.is_expired(terms.now);
+    let (mut said, mut platform): (Vec<Said>, bool) = (Vec::new(), false);
+    for kind in EXPORTED {
+        let current = |value: &&ReferenceValue| value.kind() == kind && !value.is_expired(terms.now);
         let values: Vec<_> = policy.references.iter().filter(current).collect();
         if values.is_empty() {
             continue;
         }
-        let roots = roots(policy, *kind, &values, warnings);
+        let roots = roots(policy, kind, &values, warnings);
         if roots.is_empty() {
             warnings.push(format!("no {kind} machine is admitted, so its measurements are left out"));
             continue;
@@ -133,13 +133,14 @@ fn claims(policy: &TrustPolicy, terms: &ExportTerms, warnings: &mut Vec<String>)
                 said.push(Said { entity, quality: Quality::Trusted, not_after });
             }
         }
-        if *kind == EvidenceKind::SevSnp {
-            said.push(Said {
-                entity: Entity::Platform(properties(policy.references.snp())),
-                quality: Quality::TrustedPlatformProperty,
-                not_after: terms.not_after,
-            });
-        }
+        platform |= kind != EvidenceKind::SimulatedEnclave;
+    }
+    if platform {
+        said.push(Said {
+            entity: Entity::Platform(properties(policy.references.snp())),
+            quality: Quality::TrustedPlatformProperty,
+            not_after: terms.not_after,
+        });
     }
     if said.iter().any(|claim| claim.not_after < terms.not_after) {
         warnings.push("of a claim's end, stock verifiers look only at the year".to_owned());
@@ -155,7 +156,7 @@ fn roots(
     warnings: &mut Vec<String>,
 ) -> Vec<NamedKey> {
     let mut roots: Vec<NamedKey> = Vec::new();
-    let name = if kind == EvidenceKind::SevSnp { SNP_ROOT } else { PLATFORM_KEY };
+    let name = if kind == EvidenceKind::SimulatedEnclave { PLATFORM_KEY } else { SNP_ROOT };
     for root in values.iter().flat_map(|value| value.roots()) {
         let root = NamedKey::new(name, root.clone());
         if !roots.contains(&root) {

@@ -61,8 +61,9 @@ impl StockPolicy {
     /// is the stricter one, which is a warning.
     pub fn import(&self) -> Result<Imported, ImportError> {
         let sorted = self.sort();
-        let (simulated, snp) =
-            (sorted.values(EvidenceKind::SimulatedEnclave)?, sorted.values(EvidenceKind::SevSnp)?);
+        sorted.check_mixed()?;
+        let simulated = sorted.values(EvidenceKind::SimulatedEnclave)?;
+        let snp = sorted.values(sorted.snp_kind())?;
         sorted.check_idle(!simulated.is_empty(), !snp.is_empty())?;
         let mut warnings = sorted.warnings(!snp.is_empty());
         let mut requirements = SnpRequirements::default();
@@ -85,7 +86,7 @@ impl StockPolicy {
         // As a file has to be, so that what is written can be read.
         let policy = TrustPolicy::from_file(policy.to_file())
             .map_err(|error| ImportError::Policy(error.to_string()))?;
-        Ok(Imported { understood: self.understood(&became), policy, warnings })
+        Ok(Imported { understood: self.understood(&sorted, &became), policy, warnings })
     }
 
     fn sort(&self) -> Sorted<'_> {
@@ -102,12 +103,12 @@ impl StockPolicy {
         sorted
     }
 
-    fn understood(&self, became: &[Became]) -> Vec<Understood> {
+    fn understood(&self, sorted: &Sorted<'_>, became: &[Became]) -> Vec<Understood> {
         let claims = self.claims().iter().zip(self.statements()).enumerate();
         let told = claims.map(|(at, (claim, statement))| Understood {
             claim: at + 1,
             says: statement.to_string(),
-            becomes: becomes(claim, became),
+            becomes: becomes(claim, sorted, became),
             not_after: claim.not_after,
         });
         told.collect()
@@ -128,19 +129,12 @@ pub(in crate::certifier) fn amd_root(product: SnpProduct) -> Option<PublicKey> {
     Certificate::from_der(amd_certificates(product).0).and_then(|ark| ark.public_key()).ok()
 }
 
-fn kind_of(measurement: &Measurement) -> EvidenceKind {
-    if measurement.as_bytes().len() == EvidenceKind::SevSnp.measurement_bytes() {
-        EvidenceKind::SevSnp
-    } else {
-        EvidenceKind::SimulatedEnclave
-    }
-}
-
 impl Root {
     fn kind(&self) -> EvidenceKind {
         match self {
             Self::Simulated => EvidenceKind::SimulatedEnclave,
-            Self::Amd(_) | Self::Snp => EvidenceKind::SevSnp,
+            Self::Amd(_) => EvidenceKind::SevSnp,
+            Self::Snp => EvidenceKind::SimulatedSev,
         }
     }
 }
@@ -150,16 +144,16 @@ impl Sorted<'_> {
     /// the first of the claims behind it ends.
     fn values(&self, kind: EvidenceKind) -> Result<Vec<ReferenceValue>, ImportError> {
         let roots: Vec<_> = self.roots.iter().filter(|(_, root, _)| root.kind() == kind).collect();
-        let named: Vec<_> = roots.iter().filter(|(_, root, _)| !matches!(root, Root::Amd(_))).collect();
-        if let (Some((key, _, _)), true) = (named.first(), named.len() < roots.len()) {
-            return Err(ImportError::MixedRoots(key.to_string()));
-        }
-        let keys: Vec<PublicKey> = named.iter().map(|(key, _, _)| key.key().clone()).collect();
+        let named = roots.iter().filter(|(_, root, _)| !matches!(root, Root::Amd(_)));
+        let keys: Vec<PublicKey> = named.map(|(key, _, _)| key.key().clone()).collect();
         let shared = roots.iter().map(|(_, _, claim)| claim.not_after);
-        let platform =
-            self.platform.filter(|_| kind == EvidenceKind::SevSnp).map(|(_, claim)| claim.not_after);
+        let platform = self
+            .platform
+            .filter(|_| kind != EvidenceKind::SimulatedEnclave)
+            .map(|(_, claim)| claim.not_after);
         let shared = shared.chain(platform).min();
-        let measurements = self.measurements.iter().filter(|(measurement, _)| kind_of(measurement) == kind);
+        let measurements =
+            self.measurements.iter().filter(|(measurement, _)| self.kind_of(measurement) == kind);
         let value = |(measurement, claim): &(Measurement, &PolicyClaim)| {
             // An empty list of roots would mean AMD's own.
             let shared = shared.filter(|_| !roots.is_empty()).ok_or(ImportError::NoRoot(*measurement))?;
@@ -172,8 +166,33 @@ impl Sorted<'_> {
         measurements.map(value).collect()
     }
 
+    /// Of which kind measurements of 48 bytes are: AMD's roots lead to real platforms, any other to simulated ones.
+    fn snp_kind(&self) -> EvidenceKind {
+        let amd = self.roots.iter().any(|(_, root, _)| matches!(root, Root::Amd(_)));
+        if amd { EvidenceKind::SevSnp } else { EvidenceKind::SimulatedSev }
+    }
+
+    fn kind_of(&self, measurement: &Measurement) -> EvidenceKind {
+        let simulated = EvidenceKind::SimulatedEnclave;
+        if measurement.as_bytes().len() == simulated.measurement_bytes() {
+            simulated
+        } else {
+            self.snp_kind()
+        }
+    }
+
+    fn check_mixed(&self) -> Result<(), ImportError> {
+        let named = self.roots.iter().find(|(_, root, _)| *root == Root::Snp);
+        match named {
+            Some((key, _, _)) if self.snp_kind() == EvidenceKind::SevSnp => {
+                Err(ImportError::MixedRoots(key.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_idle(&self, simulated: bool, snp: bool) -> Result<(), ImportError> {
-        let idle = |root: &Root| if root.kind() == EvidenceKind::SevSnp { !snp } else { !simulated };
+        let idle = |root: &Root| if *root == Root::Simulated { !simulated } else { !snp };
         match self.roots.iter().find(|(_, root, _)| idle(root)) {
             Some((key, _, _)) => Err(ImportError::IdleRoot(key.to_string())),
             None => Ok(()),
@@ -191,6 +210,13 @@ impl Sorted<'_> {
         if ends.iter().any(|end| Some(end) != ends.first()) {
             warnings.push(
                 "the roots' claims end at different times, and each measurement ends with the first of them"
+                    .to_owned(),
+            );
+        }
+        if snp && self.snp_kind() == EvidenceKind::SimulatedSev {
+            warnings.push(
+                "of a simulated-sev platform, whose keys are files, a broker refuses debugging and migration, and looks at no \
+                 other demand"
                     .to_owned(),
             );
         }
@@ -212,15 +238,15 @@ impl Sorted<'_> {
 }
 
 /// What a claim became, in words.
-fn becomes(claim: &PolicyClaim, became: &[Became]) -> String {
+fn becomes(claim: &PolicyClaim, sorted: &Sorted<'_>, became: &[Became]) -> String {
     match &claim.entity {
         Entity::Key(key) => match root_of(key) {
             Root::Simulated => "a root of the simulated-enclave measurements".to_owned(),
-            Root::Snp => "a root of the sev-snp measurements, in the place of AMD's".to_owned(),
+            Root::Snp => "a root of the simulated-sev measurements".to_owned(),
             Root::Amd(product) => format!("AMD's own root: sev-snp.products has {product}"),
         },
         Entity::Measurement(measurement) => {
-            format!("a trusted measurement of kind {}", kind_of(measurement).as_str())
+            format!("a trusted measurement of kind {}", sorted.kind_of(measurement))
         }
         Entity::Platform(_) => {
             let words: Vec<_> = became.iter().map(|became| became.words.as_str()).collect();

@@ -176,7 +176,7 @@ pub fn policy_statements(
             named.chain(amd).map(|root| Statement::Is(Entity::Key(root), Quality::TrustedForAttestation)),
         );
     }
-    if kind == EvidenceKind::SevSnp && !said.is_empty() {
+    if kind != EvidenceKind::SimulatedEnclave && !said.is_empty() {
         let properties = properties(policy.references.snp());
         said.push(Statement::Is(Entity::Platform(properties), Quality::TrustedPlatformProperty));
     }

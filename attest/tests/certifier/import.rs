@@ -61,7 +61,7 @@ fn the_captured_policy_becomes_one_of_ours() {
         Entity::Key(key) => key.key().clone(),
         other => panic!("{other}"),
     };
-    assert_eq!((simulated.kind(), snp.kind()), (EvidenceKind::SimulatedEnclave, EvidenceKind::SevSnp));
+    assert_eq!((simulated.kind(), snp.kind()), (EvidenceKind::SimulatedEnclave, EvidenceKind::SimulatedSev));
     assert_eq!((simulated.roots(), snp.roots()), ([key(0)].as_slice(), [key(2)].as_slice()));
     assert_eq!(simulated.expires(), Some(claims.claims()[0].not_after));
     let guest = policy.references.snp().guest_policy;
@@ -75,8 +75,9 @@ fn the_captured_policy_becomes_one_of_ours() {
         SnpTcb { fmc: 0x15, bootloader: 0x81, microcode: 0x30, ..SnpTcb::default() }
     );
     assert!(imported.warnings.iter().any(|warning| warning.contains("tcb-version: = 3458764513820573973")));
+    assert!(imported.warnings.iter().any(|warning| warning.contains("simulated-sev")));
     assert_eq!(imported.understood.len(), 5);
-    assert!(imported.understood[2].becomes.contains("in the place of AMD's"));
+    assert!(imported.understood[2].becomes.contains("root of the simulated-sev"));
     assert_eq!(beyond_import(policy), Vec::<String>::new());
 }
 

@@ -85,7 +85,7 @@ fn a_platform_without_a_property_is_refused_by_its_name() {
 #[test]
 fn a_policy_of_ours_speaks_the_same_sentences() {
     let policy = stock().import().unwrap().policy;
-    for (frame, kind) in [(SIMULATED, EvidenceKind::SimulatedEnclave), (SEV, EvidenceKind::SevSnp)] {
+    for (frame, kind) in [(SIMULATED, EvidenceKind::SimulatedEnclave), (SEV, EvidenceKind::SimulatedSev)] {
         let facts = facts(frame, NOW);
         let said = policy_statements(&policy, &key(), kind, facts.measurement(), NOW);
         assert!(prove(&key(), &said, &facts, Goal::Authentication).is_ok(), "{kind}");

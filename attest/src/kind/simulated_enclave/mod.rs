@@ -22,8 +22,8 @@ use crate::attested::{EndorsementNeeded, Endorsements, Expected};
 use crate::error::AttestError;
 use crate::instance::MachineClaims;
 use crate::reference::ReferenceValues;
-use crate::stock::StockExpected;
 use crate::signature;
+use crate::stock::StockExpected;
 
 pub(super) const SUBMITTED_TYPE: &str = "vse-attestation-package";
 
