@@ -27,9 +27,7 @@ use zeroize::Zeroizing;
 
 pub use self::certificate::{Certificate, MAX_CERTIFICATE};
 pub(crate) use self::file::is_der_sequence;
-pub use self::file::{
-    read_anchor_certificates, read_certificate, read_private, read_public, read_root,
-};
+pub use self::file::{read_anchor_certificates, read_certificate, read_private, read_public, read_root};
 pub use self::jwk::{Jwk, MAX_JWK};
 pub use self::key_message::{KeyMessage, MessageKey};
 pub use self::openssh::{MAX_OPENSSH, read_openssh, write_openssh};
