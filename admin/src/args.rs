@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Create, list, show and delete domains
     #[command(subcommand)]
     Domain(domain::DomainCommand),
-    /// Say which machines a domain admits, as one file: apply, diff, show
+    /// Say which machines a domain admits, as one file: apply, diff, show; or as a stock policy
     #[command(subcommand)]
     Policy(policy::Policy),
     /// Make one-use launch tickets, so that a machine is an instance and not just a measurement

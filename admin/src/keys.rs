@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use claviger_attest::{IssueError, Issuer, KeyError, PolicyCertificate, SigningKey};
-use claviger_client::cli::certificates::{MAX_FILE, read_policy};
+use claviger_client::cli::certificates::{MAX_FILE, read_policy, read_policy_of};
 use claviger_client::cli::{Failure, input};
 use claviger_proto::key::{PrivateKey, read_private};
 use claviger_proto::{DomainName, ErrorCode, ParseError};
@@ -30,7 +30,7 @@ impl PolicyFiles {
     /// Reads both, and makes sure that they belong together and can sign for this domain, which must be the one that
     /// the certificate names, if it names one: what is issued for another works nowhere.
     pub(crate) fn issuer(&self, domain: &DomainName) -> Result<Issuer, Failure> {
-        let (key, certificate) = self.read()?;
+        let (key, certificate) = self.read(Some(domain))?;
         let issuer = self.join(&key, certificate, domain)?;
         if let Some(named) = issuer.certificate().domain_named().filter(|named| *named != domain.as_str()) {
             let why = format!("its certificate is the policy certificate of domain {named}, not of {domain}");
@@ -43,7 +43,7 @@ impl PolicyFiles {
 
     /// Reads both, for sending them to a broker, and makes sure that they belong together and can sign.
     pub(crate) fn pair(&self, domain: &DomainName) -> Result<(PrivateKey, PolicyCertificate), Failure> {
-        let (key, certificate) = self.read()?;
+        let (key, certificate) = self.read(Some(domain))?;
         self.join(&key, certificate.clone(), domain)?;
         Ok((key, certificate))
     }
@@ -63,14 +63,28 @@ impl PolicyFiles {
         })
     }
 
-    fn read(&self) -> Result<(PrivateKey, PolicyCertificate), Failure> {
+    /// Reads both, for writing them elsewhere, and makes sure that they belong together.
+    pub(crate) fn both(&self) -> Result<(PrivateKey, PolicyCertificate), Failure> {
+        let (key, certificate) = self.read(None)?;
+        if key.public().is_ok_and(|public| public == *certificate.public_key()) {
+            return Ok((key, certificate));
+        }
+        let next = "give the key and the certificate that belong together (--policy-key, --policy-cert)";
+        Err(refuse(&self.policy_key, "its certificate is of another key", next))
+    }
+
+    fn read(&self, domain: Option<&DomainName>) -> Result<(PrivateKey, PolicyCertificate), Failure> {
         let (key, inside) = read_key(&self.policy_key)?;
+        let read = |path: &Path| match domain {
+            Some(domain) => read_policy_of(path, domain),
+            None => read_policy(path),
+        };
         let certificate = match (&self.policy_cert, inside) {
-            (Some(path), _) => read_policy(path)?,
+            (Some(path), _) => read(path)?,
             (None, Some(der)) => PolicyCertificate::from_der(&der).map_err(|error| {
                 refuse(&self.policy_key, &error.to_string(), "name the certificate with --policy-cert")
             })?,
-            (None, None) => read_policy(&self.beside()?)?,
+            (None, None) => read(&self.beside()?)?,
         };
         Ok((key, certificate))
     }

@@ -2,10 +2,12 @@
 
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
 
-use std::path::PathBuf;
+mod anchors;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use claviger_attest::{KeyAlgorithm, SigningKey, self_signed_policy};
+use claviger_attest::{KeyAlgorithm, PolicyCertificate, SigningKey, self_signed_policy};
 use claviger_client::cli::{Failure, Report, certificates, clock};
 use claviger_proto::DomainName;
 use claviger_proto::key::{KeyMessage, MessageKey};
@@ -20,6 +22,28 @@ use crate::keys;
 pub(crate) enum PolicyKey {
     /// Make a new policy key and its self-signed certificate
     Generate(Generate),
+    /// Write a policy key and its certificate in the other form, ours or the stock one; the key stays the same
+    Convert(Convert),
+    /// Show the policy certificates of files, and join them in a stock trust-anchors file
+    Anchors(anchors::Anchors),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  key-admin policy-key convert --policy-key policy_key_file.bin --out-dir ours
+  key-admin policy-key convert --policy-key ours/policy-key.pem --format certifier --out-dir stock
+
+Every command that takes a policy key or certificate takes either form; this is for other programs.")]
+pub(crate) struct Convert {
+    #[command(flatten)]
+    policy: keys::PolicyFiles,
+    /// The files' names and forms
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Where to write them; made if it isn't there
+    #[arg(long, value_name = "DIR")]
+    out_dir: PathBuf,
 }
 
 #[derive(Args)]
@@ -62,8 +86,11 @@ const KEY_PEM: &str = "policy-key.pem";
 const KEY_MESSAGE: &str = "policy_key_file.bin";
 
 #[derive(Serialize)]
-struct Generated {
-    domain: String,
+struct Written {
+    #[serde(skip)]
+    done: &'static str,
+    /// Named by the certificate, when it was converted.
+    domain: Option<String>,
     algorithm: String,
     policy_key: PathBuf,
     policy_certificate: PathBuf,
@@ -73,11 +100,12 @@ struct Generated {
     not_after: i64,
 }
 
-impl Report for Generated {
+impl Report for Written {
     fn text(&self) -> String {
+        let domain = self.domain.as_ref().map(|domain| format!(" of domain {domain}")).unwrap_or_default();
         format!(
-            "made the policy key of domain {} ({})\n  key {}\n  certificate {}\n  fingerprint {}, valid until {}",
-            self.domain,
+            "{} the policy key{domain} ({})\n  key {}\n  certificate {}\n  fingerprint {}, valid until {}",
+            self.done,
             self.algorithm,
             self.policy_key.display(),
             self.policy_certificate.display(),
@@ -88,19 +116,53 @@ impl Report for Generated {
 }
 
 pub(crate) fn run(context: &Context, command: &PolicyKey) -> Result<(), Failure> {
-    let PolicyKey::Generate(args) = command;
-    if matches!((args.format, args.algorithm), (Format::Certifier, KeyAlgorithm::Ed25519)) {
-        let message = "stock programs know no Ed25519 keys, and --format certifier is for them";
-        return Err(Failure::new("usage", 2, message, "take another --algorithm, or leave --format out"));
+    match command {
+        PolicyKey::Generate(args) => generate(context, args),
+        PolicyKey::Convert(args) => convert(context, args),
+        PolicyKey::Anchors(args) => anchors::run(context, args),
     }
+}
+
+fn generate(context: &Context, args: &Generate) -> Result<(), Failure> {
+    check_known(args.format, args.algorithm)
+        .map_err(|failure| failure.with_next("take another --algorithm, or leave --format out"))?;
     let spinner = context.spinner("making the policy key");
     let key = SigningKey::generate(args.algorithm).map_err(keys::broken)?;
     drop(spinner);
     let certificate =
         self_signed_policy(&key, &args.domain, clock::unix_time(), args.days).map_err(keys::unissued)?;
-    let (key_name, key_bytes, certificate_name, certificate_bytes) = match args.format {
+    let written = write(&key, &certificate, args.format, &args.out_dir)?;
+    context.tell(&Written { done: "made", domain: Some(args.domain.to_string()), ..written })
+}
+
+fn convert(context: &Context, args: &Convert) -> Result<(), Failure> {
+    let (key, certificate) = args.policy.both()?;
+    let key = SigningKey::from_private(&key).map_err(|error| {
+        keys::refuse(&args.policy.policy_key, &error.to_string(), "give a policy key of a kind that signs")
+    })?;
+    check_known(args.format, key.algorithm())?;
+    let written = write(&key, &certificate, args.format, &args.out_dir)?;
+    context.tell(&written)
+}
+
+fn check_known(format: Format, algorithm: KeyAlgorithm) -> Result<(), Failure> {
+    if matches!((format, algorithm), (Format::Certifier, KeyAlgorithm::Ed25519)) {
+        let message = "stock programs know no Ed25519 keys, and --format certifier is for them";
+        return Err(Failure::new("usage", 2, message, "leave --format out, or make another policy key"));
+    }
+    Ok(())
+}
+
+fn write(
+    key: &SigningKey,
+    certificate: &PolicyCertificate,
+    format: Format,
+    dir: &Path,
+) -> Result<Written, Failure> {
+    let private = key.to_private().map_err(keys::broken)?;
+    let (key_name, key_bytes, certificate_name, certificate_bytes) = match format {
         Format::Pem => {
-            let pem = key.to_private().map_err(keys::broken)?.to_pem();
+            let pem = private.to_pem();
             let key = Zeroizing::new(pem.as_bytes().to_vec());
             let certificate = certificates::to_pem(certificate.der()).into_bytes();
             (KEY_PEM, key, keys::CERTIFICATE_PEM, certificate)
@@ -108,7 +170,7 @@ pub(crate) fn run(context: &Context, command: &PolicyKey) -> Result<(), Failure>
         Format::Certifier => {
             let message = KeyMessage {
                 name: "policyKey".to_owned(),
-                key: MessageKey::Private(key.to_private().map_err(keys::broken)?),
+                key: MessageKey::Private(private),
                 certificate: Some(certificate.der().to_vec()),
                 not_before: None,
                 not_after: None,
@@ -120,12 +182,13 @@ pub(crate) fn run(context: &Context, command: &PolicyKey) -> Result<(), Failure>
         NewFile { name: certificate_name, bytes: &certificate_bytes, private: false },
         NewFile { name: key_name, bytes: &key_bytes, private: true },
     ];
-    write_all_new(&args.out_dir, &files)?;
-    context.tell(&Generated {
-        domain: args.domain.to_string(),
-        algorithm: args.algorithm.to_string(),
-        policy_key: args.out_dir.join(key_name),
-        policy_certificate: args.out_dir.join(certificate_name),
+    write_all_new(dir, &files)?;
+    Ok(Written {
+        done: "converted",
+        domain: certificate.domain_named().map(str::to_owned),
+        algorithm: key.algorithm().to_string(),
+        policy_key: dir.join(key_name),
+        policy_certificate: dir.join(certificate_name),
         fingerprint: hex::encode(certificate.fingerprint()),
         not_after: clock::seconds(certificate.not_after()),
     })

@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use crate::error::KeyError;
 use crate::key::SigningKey;
-use crate::kind::simulated_enclave::signature;
+use crate::signature;
 
 /// "`says` says `of` is-trusted-for-attestation". Both are serialized public `key_message`s.
 pub(crate) struct Vouch {

@@ -7,6 +7,7 @@
 mod attested;
 mod binding;
 mod cert;
+pub mod certifier;
 mod claim;
 mod digest;
 mod error;
@@ -22,6 +23,7 @@ mod possession;
 mod proofs;
 mod reference;
 mod role;
+mod signature;
 mod simulated_snp;
 mod stock;
 

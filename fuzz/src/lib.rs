@@ -4,6 +4,7 @@
 //! of one message are how one part of a program decides about something else than another part opens.
 
 pub mod attestation;
+mod certifier;
 mod keys;
 mod names;
 pub mod snp;
@@ -18,6 +19,9 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("admission_extension", attestation::admission_extension),
     ("certificate", attestation::certificate),
+    ("certifier_clause", certifier::clause),
+    ("certifier_evidence", certifier::evidence),
+    ("certifier_policy", certifier::policy),
     ("domain_state", wire::domain_state),
     ("entry", wire::entry),
     ("evidence", attestation::evidence),

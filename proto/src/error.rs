@@ -28,6 +28,9 @@ pub enum ParseError {
     /// Bytes that are not the protobuf message expected.
     #[error("the message is not a well-formed {0}")]
     Message(&'static str),
+    /// A message with more in it than is known of it.
+    #[error("the {0} has something in it, or after it, that isn't understood")]
+    NotExact(&'static str),
     /// A message that lacks something it must have.
     #[error("the message has no {0}")]
     Missing(&'static str),

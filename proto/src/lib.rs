@@ -5,6 +5,7 @@
 //! messages; our own fields start at number 100 and are ignored by its programs.
 
 pub mod admin;
+pub mod certifier_policy;
 mod domain_state;
 pub mod entry;
 pub mod error;

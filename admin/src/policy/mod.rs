@@ -1,7 +1,10 @@
 //! `key-admin policy`
 
 mod diff;
+mod export;
 pub(crate) mod file;
+mod import;
+mod prove;
 
 use std::path::PathBuf;
 
@@ -30,6 +33,12 @@ Examples:
 What is shown, applied again, changes nothing.")]
     /// Show the policy in force, as a file
     Show(InDomain),
+    /// Read a policy of the stock Certifier Framework, and say, write or put in force what it is as one of ours
+    Import(import::Import),
+    /// Write a policy as one of the stock Certifier Framework, signed by the policy key
+    Export(export::Export),
+    /// Prove from a stock policy and evidence that a key is trusted, step by step
+    Prove(prove::Prove),
 }
 
 #[derive(Args)]
@@ -94,6 +103,9 @@ pub(crate) async fn run(context: &Context, command: &Policy) -> Result<(), Failu
             let shown = get(context, &args.domain).await?;
             context.tell(&Shown(shown))
         }
+        Policy::Import(args) => import::run(context, args).await,
+        Policy::Export(args) => export::run(context, args).await,
+        Policy::Prove(args) => prove::run(context, args),
     }
 }
 

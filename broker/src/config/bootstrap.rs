@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use claviger_attest::PolicyCertificate;
 use claviger_client::cli::Failure;
-use claviger_client::cli::certificates::read_policy;
+use claviger_client::cli::certificates::{read_policy, read_policy_of};
 use claviger_client::{Address, Collector};
 use claviger_proto::{DomainName, ErrorCode};
 
@@ -119,7 +119,7 @@ impl Bootstrap {
     pub(crate) fn pinned(&self) -> Result<Vec<(DomainName, PolicyCertificate)>, Failure> {
         let mut pinned = Vec::new();
         for domain in &self.domains {
-            pinned.push((domain.name.clone(), read_policy(&domain.policy)?));
+            pinned.push((domain.name.clone(), read_policy_of(&domain.policy, &domain.name)?));
         }
         let Some(dir) = &self.folder else { return Ok(pinned) };
         let refused = |what: String| {

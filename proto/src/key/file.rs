@@ -6,6 +6,7 @@ use super::ec::EcPrivate;
 use super::pem::{self, Block};
 use super::rsa::RsaPrivate;
 use super::{Certificate, KeyMessage, MessageKey, PrivateKey, PrivateNumbers, PublicKey, openssh};
+use crate::certifier_policy::read_anchors;
 use crate::{ParseError, Secret};
 
 /// Reads a private key file: PEM (`PRIVATE KEY`, `RSA PRIVATE KEY`, `EC PRIVATE KEY`, `OPENSSH PRIVATE KEY`),
@@ -60,16 +61,31 @@ pub fn read_root(bytes: &[u8]) -> Result<PublicKey, ParseError> {
     })
 }
 
-/// Reads a certificate: PEM, DER, or the one in a `key_message` (field 7). Returns its DER, unparsed.
+/// Reads a certificate: PEM, DER, the one in a `key_message` (field 7), or the only one of a stock trust-anchors file.
+/// Returns its DER, unparsed.
 pub fn read_certificate(bytes: &[u8]) -> Result<Vec<u8>, ParseError> {
+    let mut all = read_anchor_certificates(bytes)?;
+    match (all.pop(), all.is_empty()) {
+        (Some(only), true) => Ok(only),
+        _ => Err(SEVERAL),
+    }
+}
+
+/// The same, of which a trust-anchors file may hold several; at least one. A PEM file still holds one: what such files
+/// have beside it is a chain, and not for the reader to choose from.
+pub fn read_anchor_certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, ParseError> {
     const NONE: ParseError = ParseError::Certificate("the file holds none");
     if let Some(text) = pem::as_text(bytes) {
-        return certificate(&pem::blocks(text)?)?.ok_or(NONE);
+        return Ok(vec![certificate(&pem::blocks(text)?)?.ok_or(NONE)?]);
     }
     if is_der_sequence(bytes) {
-        return Ok(bytes.to_vec());
+        return Ok(vec![bytes.to_vec()]);
     }
-    KeyMessage::decode(bytes)?.certificate.ok_or(NONE)
+    // Neither reads as the other: a key's name is text, and DER isn't.
+    if let Ok(anchors) = read_anchors(bytes) {
+        return Ok(anchors);
+    }
+    Ok(vec![KeyMessage::decode(bytes)?.certificate.ok_or(NONE)?])
 }
 
 /// The one private key among the blocks.
@@ -97,10 +113,11 @@ pub(crate) fn private_block(block: &Block<'_>) -> Result<Option<PrivateKey>, Par
     Ok(Some(key))
 }
 
+const SEVERAL: ParseError =
+    ParseError::Certificate("the file holds more than one; keep only the one that is meant");
+
 /// The one certificate among the blocks.
 fn certificate(blocks: &[Block<'_>]) -> Result<Option<Vec<u8>>, ParseError> {
-    const SEVERAL: ParseError =
-        ParseError::Certificate("the file holds more than one; keep only the one that is meant");
     Ok(only(blocks, pem::CERTIFICATE, SEVERAL)?.map(|block| block.der.to_vec()))
 }
 
@@ -116,7 +133,7 @@ fn only<'a, 'b>(
 }
 
 /// Whether the bytes are one whole DER SEQUENCE; a `key_message` never starts like one.
-fn is_der_sequence(bytes: &[u8]) -> bool {
+pub(crate) fn is_der_sequence(bytes: &[u8]) -> bool {
     let whole = || -> der::Result<bool> {
         let mut reader = SliceReader::new(bytes)?;
         let header = Header::decode(&mut reader)?;

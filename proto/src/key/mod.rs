@@ -26,7 +26,8 @@ use spki::SubjectPublicKeyInfoRef;
 use zeroize::Zeroizing;
 
 pub use self::certificate::{Certificate, MAX_CERTIFICATE};
-pub use self::file::{read_certificate, read_private, read_public, read_root};
+pub(crate) use self::file::is_der_sequence;
+pub use self::file::{read_anchor_certificates, read_certificate, read_private, read_public, read_root};
 pub use self::jwk::{Jwk, MAX_JWK};
 pub use self::key_message::{KeyMessage, MessageKey};
 pub use self::openssh::{MAX_OPENSSH, read_openssh, write_openssh};
@@ -174,6 +175,14 @@ impl PublicKey {
         match self.numbers() {
             PublicNumbers::Ec(key) => Some(key.point().to_vec()),
             PublicNumbers::Rsa(_) | PublicNumbers::Ed(_) => None,
+        }
+    }
+
+    /// The modulus of an RSA key, big-endian without leading zeros; other keys have none.
+    pub fn rsa_modulus(&self) -> Option<Vec<u8>> {
+        match self.numbers() {
+            PublicNumbers::Rsa(key) => Some(key.n.to_vec()),
+            PublicNumbers::Ec(_) | PublicNumbers::Ed(_) => None,
         }
     }
 

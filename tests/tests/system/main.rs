@@ -27,6 +27,7 @@ mod slots;
 mod snp;
 mod status;
 mod stock;
+mod stock_policy;
 mod stock_servers;
 mod threats;
 mod trace;

@@ -6,7 +6,6 @@
 mod endorsement;
 mod platform;
 mod report;
-pub(crate) mod signature;
 
 pub use platform::SimulatedPlatform;
 
@@ -23,6 +22,7 @@ use crate::attested::{EndorsementNeeded, Endorsements, Expected};
 use crate::error::AttestError;
 use crate::instance::MachineClaims;
 use crate::reference::ReferenceValues;
+use crate::signature;
 use crate::stock::StockExpected;
 
 pub(super) const SUBMITTED_TYPE: &str = "vse-attestation-package";

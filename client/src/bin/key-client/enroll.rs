@@ -68,7 +68,7 @@ fn remembered(state: &StateDir, domain: &DomainName) -> Result<BrokerMeasurement
 }
 
 pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failure> {
-    let policy = certificates::read_policy(&args.policy_cert)?;
+    let policy = certificates::read_policy_of(&args.policy_cert, &args.domain)?;
     let state = args.state.open()?;
     // Held to the end, so that of two enrolments at once one is refused before it is admitted.
     let lock = state.lock_or_make().map_err(Error::from)?;

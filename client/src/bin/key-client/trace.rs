@@ -111,7 +111,7 @@ async fn admission(args: &TraceArgs) -> Result<Trace, Failure> {
         return Err(usage("a trace to an admission ends at its challenge, and proves nothing", next));
     }
     if let (Some(domain), Some(policy)) = (&args.domain, &args.policy_cert) {
-        let policy = certificates::read_policy(policy)?;
+        let policy = certificates::read_policy_of(policy, domain)?;
         return Ok(trace_admission(admission, domain, &policy, &args.brokers.options()).await);
     }
     let Some(state) = state(args) else {

@@ -19,7 +19,7 @@ struct Scheme {
 fn scheme(kind: KeyKind) -> Option<Scheme> {
     let (name, verification, rsa): (_, &'static dyn VerificationAlgorithm, &'static dyn RsaEncoding) =
         match kind {
-            KeyKind::Rsa2048 => ("rsa-2048-sha256-pkcs-sign", &RSA_PKCS1_2048_8192_SHA256, &RSA_PKCS1_SHA256),
+            KeyKind::Rsa2048 => (STOCK_RSA, &RSA_PKCS1_2048_8192_SHA256, &RSA_PKCS1_SHA256),
             KeyKind::Rsa3072 => ("rsa-3072-sha384-pkcs-sign", &RSA_PKCS1_2048_8192_SHA384, &RSA_PKCS1_SHA384),
             KeyKind::Rsa4096 => ("rsa-4096-sha384-pkcs-sign", &RSA_PKCS1_2048_8192_SHA384, &RSA_PKCS1_SHA384),
             // An EC key ignores the RSA encoding.
@@ -30,22 +30,36 @@ fn scheme(kind: KeyKind) -> Option<Scheme> {
     Some(Scheme { name, verification, rsa })
 }
 
+/// How stock tools sign claims with an RSA key, whatever its size, and the only way in which simpleserver verifies them.
+pub(crate) const STOCK_RSA: &str = "rsa-2048-sha256-pkcs-sign";
+
+/// Whether it is a kind of RSA key that signs.
+pub(crate) fn is_rsa(kind: KeyKind) -> bool {
+    matches!(kind, KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096)
+}
+
 /// A message with the algorithm and signature that came with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Signed {
-    pub(super) part: &'static str,
-    pub(super) message: Vec<u8>,
-    pub(super) algorithm: String,
-    pub(super) signature: Vec<u8>,
+    pub(crate) part: &'static str,
+    pub(crate) message: Vec<u8>,
+    pub(crate) algorithm: String,
+    pub(crate) signature: Vec<u8>,
 }
 
 impl Signed {
-    /// Verifies under `key`, with the one algorithm that belongs to it, which must be the one named.
-    pub(super) fn verify(&self, key: &PublicKey) -> Result<(), AttestError> {
-        let scheme = scheme(key.kind())
-            .filter(|scheme| scheme.name == self.algorithm)
+    /// Verifies under `key`, with the algorithm that belongs to it, which must be the one named; under an RSA key of any
+    /// size also with the one of stock tools, which write no other.
+    pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), AttestError> {
+        let stock = self.algorithm == STOCK_RSA && is_rsa(key.kind());
+        let verification = if stock {
+            Some(&RSA_PKCS1_2048_8192_SHA256 as &dyn VerificationAlgorithm)
+        } else {
+            scheme(key.kind()).filter(|own| own.name == self.algorithm).map(|own| own.verification)
+        };
+        let verification = verification
             .ok_or(AttestError::Statement { part: self.part, why: "its algorithm is its key's" })?;
-        UnparsedPublicKey::new(scheme.verification, key.spki_der())
+        UnparsedPublicKey::new(verification, key.spki_der())
             .verify(&self.message, &self.signature)
             .map_err(|_| AttestError::Signature(self.part))
     }
