@@ -109,9 +109,15 @@ pub struct ScreenedStock {
     said: Said,
     statement: [u8; 32],
     evidence_digest: [u8; 48],
+    evidence: EvidencePackage,
 }
 
 impl ScreenedStock {
+    /// The evidence, as it was submitted.
+    pub fn evidence(&self) -> &EvidencePackage {
+        &self.evidence
+    }
+
     /// SHA-256 of what the platform signed: the same evidence, however it is wrapped, has the same.
     pub fn statement(&self) -> &[u8; 32] {
         &self.statement
@@ -147,5 +153,6 @@ pub fn screen_stock(
 ) -> Result<ScreenedStock, AttestError> {
     let (kind, screened) = screen_kind(submitted_type, evidence, policy, expected, seconds(now))?;
     let crate::kind::StockPending { pending, said, statement } = screened;
-    Ok(ScreenedStock { kind, pending, said, statement, evidence_digest: evidence_digest(evidence) })
+    let (evidence_digest, evidence) = (evidence_digest(evidence), evidence.clone());
+    Ok(ScreenedStock { kind, pending, said, statement, evidence_digest, evidence })
 }

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use actix::{Handler, Message, SyncContext};
-use claviger_attest::{Measurement, ScreenedStock};
+use claviger_attest::certifier::{Goal, NamedKey, StockFacts, policy_statements, prove};
+use claviger_attest::{Attested, Measurement, ScreenedStock};
+use claviger_proto::trust::EvidencePackage;
 use claviger_store::{AuditFacts, Command, Done, Once, StoreError};
 use rustls::pki_types::UnixTime;
+use tracing::Level;
 
 use super::{Admitted, Attestor, Endorsed, Pending, Rejected, Verifier, issuer, with_ticket};
+use crate::actors::audit::seconds;
 use crate::domain::{Domain, skew};
+use crate::request_id::RequestId;
 use crate::runtime::panics;
 
 /// The most that `limits.stock_evidence_ms` can be, in seconds: as long evidence is remembered that was used.
@@ -24,6 +29,8 @@ pub struct AdmitStock {
     pub evidence: Endorsed<ScreenedStock>,
     /// What it asks for.
     pub wants: StockArtifact,
+    /// In which request.
+    pub id: RequestId,
     /// Now.
     pub now: UnixTime,
 }
@@ -68,12 +75,16 @@ impl Handler<AdmitStock> for Attestor {
 }
 
 fn admit(verifier: &Verifier, admit: AdmitStock) -> Result<StockAdmitted, Rejected> {
-    let AdmitStock { domain, evidence, wants, now } = admit;
+    let AdmitStock { domain, evidence, wants, id, now } = admit;
     let issuer = issuer(&domain, now)?;
     let statement = *evidence.screened.statement();
     // Of the evidence alone, so that the same evidence has the same, whatever the limit and the clocks do meanwhile.
     let until = evidence.screened.time().saturating_add(LONGEST).saturating_add(skew());
+    let package = tracing::enabled!(Level::DEBUG).then(|| evidence.screened.evidence().clone());
     let attested = verifier.verify(evidence, now)?;
+    if let Some(package) = package {
+        explain(&domain, &attested, &package, wants, now, id);
+    }
     let machine = domain.trust.policy.identify(attested, None)?;
     let (machine, ticket) = with_ticket(&domain, machine, now)?;
     let measurement: Measurement = *machine.attested().measurement();
@@ -83,4 +94,36 @@ fn admit(verifier: &Verifier, admit: AdmitStock) -> Result<StockAdmitted, Reject
     };
     let pending = Pending { admitted: Admitted { certificate: artifact, measurement }, ticket };
     Ok(StockAdmitted { pending, statement, until })
+}
+
+/// Prints why: the proof by which a verifier of the framework's own would admit it. That it was decided otherwise, by all that
+/// the domain demands, doesn't hang on it.
+fn explain(
+    domain: &Domain,
+    attested: &Attested,
+    evidence: &EvidencePackage,
+    wants: StockArtifact,
+    now: UnixTime,
+    id: RequestId,
+) {
+    let policy_key = NamedKey::new("policyKey", domain.policy.public_key().clone());
+    let (kind, measurement, now) = (attested.kind(), attested.measurement(), seconds(now));
+    let said = policy_statements(&domain.trust.policy, &policy_key, kind, measurement, now);
+    let goal = match wants {
+        StockArtifact::Certificate => Goal::Authentication,
+        StockArtifact::PlatformRule => Goal::Attestation,
+    };
+    let proof = StockFacts::read(evidence, now).map_err(|error| error.to_string());
+    let proof =
+        proof.and_then(|facts| prove(&policy_key, &said, &facts, goal).map_err(|error| error.to_string()));
+    match proof {
+        Ok(proof) => {
+            for (at, step) in proof.steps().iter().enumerate() {
+                tracing::debug!(%id, domain = %domain.name, step = at + 1, %step, "why stock evidence is taken");
+            }
+        }
+        Err(error) => {
+            tracing::debug!(%id, domain = %domain.name, error, "no proof in the terms of stock verifiers");
+        }
+    }
 }

@@ -133,7 +133,7 @@ impl By<'_> {
         let examined = examine(claim, current, self.limits.evidence, by, self.shard).await?;
         let Examined { domain, evidence, place } = examined;
         let now = UnixTime::now();
-        let admit = AdmitStock { domain: Arc::clone(&domain), evidence, wants, now };
+        let admit = AdmitStock { domain: Arc::clone(&domain), evidence, wants, id: self.id, now };
         let answer = self.shard.attestor.send(admit).await.unwrap_or(Err(Rejected::Internal));
         drop(place);
         let used = AuditFacts { action: "stock-evidence".into(), ..ticket_event(self.id, self.source) };

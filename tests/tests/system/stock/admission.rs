@@ -194,6 +194,17 @@ fn the_purpose_attestation_gives_the_platform_rule() {
 }
 
 #[test]
+fn a_talkative_broker_says_why_in_the_framework_s_own_terms() {
+    let config = "log_filter = 'debug'".to_owned();
+    let (broker, _fleet, machine) = start_with(Setup { config, ..Setup::default() });
+    assert!(admitted(&broker, &machine, &rsa()).is_some());
+    let log = broker.log();
+    let steps: Vec<_> = log.lines().filter(|line| line.contains("why stock evidence is taken")).collect();
+    assert!(steps.len() >= 4, "{log}");
+    assert!(steps.last().unwrap().contains("is-trusted-for-authentication"), "{steps:?}");
+}
+
+#[test]
 fn a_listener_with_a_domain_admits_to_that_one() {
     let (broker, _fleet, machine) = start();
     Fleet::create(&broker, "other", "members");
