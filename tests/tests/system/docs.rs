@@ -56,11 +56,18 @@ fn with_free_ports(script: &str) -> String {
 
 #[track_caller]
 fn run(name: &str, script: &str) {
+    run_in(name, script, |_| ());
+}
+
+/// The same in a directory that `prepare` put something into.
+#[track_caller]
+pub(crate) fn run_in(name: &str, script: &str, prepare: impl FnOnce(&Path)) {
     let dir = tempfile::tempdir().unwrap();
     let (file, told) = (dir.path().join("script"), dir.path().join("told"));
     fs::write(&file, with_free_ports(script)).unwrap();
     let here = dir.path().join("here");
     fs::create_dir(&here).unwrap();
+    prepare(&here);
     let path = std::env::var("PATH").unwrap_or_default();
     let told_to = fs::File::create(&told).unwrap();
     let mut shell = Command::new("sh")

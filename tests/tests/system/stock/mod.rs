@@ -1,6 +1,7 @@
 //! Peers that speak the stock dialect: the Certifier Framework's client, as it was captured and as it is described.
 
 mod admission;
+mod migration;
 mod mistakes;
 
 use std::fs;
