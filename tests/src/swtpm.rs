@@ -24,12 +24,16 @@ pub struct SwTpm {
 }
 
 impl SwTpm {
+    /// Whether what it needs is installed; as [`tools::have`].
+    pub fn is_there() -> bool {
+        tools::have("swtpm", "swtpm")
+            && tools::have("swtpm_setup", "swtpm-tools")
+            && tools::have("tpm2_quote", "tpm2-tools")
+    }
+
     /// Makes and starts one, where swtpm and tpm2-tools are installed. Its maker kept the RSA endorsement key at [`ENDORSEMENT`].
     pub fn start() -> Option<Self> {
-        let there = tools::have("swtpm", "swtpm")
-            && tools::have("swtpm_setup", "swtpm-tools")
-            && tools::have("tpm2_quote", "tpm2-tools");
-        there.then(|| {
+        Self::is_there().then(|| {
             let dir = tempfile::Builder::new().prefix("claviger-tpm-").tempdir().expect("a directory");
             manufacture(dir.path());
             let process = run(dir.path());

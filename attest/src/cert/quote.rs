@@ -31,10 +31,10 @@ const PART: &str = "quote key's certificate";
 const MAX_CERTIFICATE: usize = 8 << 10;
 
 /// tcg-kp-AIKCertificate, 2.23.133.8.3 (TCG EK Credential Profile, the arc of the TCG's key purposes).
-const ATTESTATION_KEY: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x03];
+pub(super) const ATTESTATION_KEY: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x03];
 
 /// The subject of stock ones, and so of ours.
-const STOCK_SUBJECT: [(&[u8], &str); 2] = [(ORGANIZATION, "TPM"), (COMMON_NAME, "quote-key")];
+pub(super) const STOCK_SUBJECT: [(&[u8], &str); 2] = [(ORGANIZATION, "TPM"), (COMMON_NAME, "quote-key")];
 
 /// Extensions that may be critical. All others, if they are, say something that isn't understood here.
 const UNDERSTOOD: [&[u8]; 4] = [KEY_USAGE, EXTENDED_KEY_USAGE, BASIC_CONSTRAINTS, SUBJECT_ALT_NAME];
