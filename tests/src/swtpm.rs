@@ -12,7 +12,7 @@ use crate::tools;
 /// Longer than a TPM needs to be there.
 const START: Duration = Duration::from_secs(30);
 
-/// The handle under which makers keep the RSA endorsement key, and swtpm_setup, too.
+/// The handle under which makers keep the RSA endorsement key, and `swtpm_setup`, too.
 pub const ENDORSEMENT: &str = "0x81010001";
 /// The one under which the tests keep the quote key.
 pub const QUOTE_KEY: &str = "0x81010002";
