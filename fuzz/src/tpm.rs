@@ -12,7 +12,7 @@ use claviger_proto::trust::EvidencePackage;
 use prost::Message as _;
 use rustls_pki_types::UnixTime;
 
-const POLICY: &[u8] = include_bytes!("../data/tpm_policy.der");
+const POLICY: &[u8] = include_bytes!("../../attest/tests/data/stock/tpm/policy_cert_file.bin");
 /// Half a minute after the request was made, 2026-12-01, in seconds since 1970.
 const NOW: u64 = 1_796_099_230;
 
