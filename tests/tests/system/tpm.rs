@@ -2,11 +2,19 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use claviger_attest::{CertificateFacts, KeyAlgorithm, SigningKey, sha256};
+use claviger_proto::evidence::{TpmAttestation, UserData};
+use claviger_proto::key::{KeyMessage, MessageKey};
+use claviger_proto::time_text::time_to_text;
+use claviger_proto::trust::{EvidenceItem, EvidencePackage, TrustRequest};
 use claviger_tests::broker::Broker;
 use claviger_tests::fleet::{Fleet, retrieve, store};
 use claviger_tests::programs::{Call, command};
+use claviger_tests::stock::ask;
 use claviger_tests::swtpm::{QUOTE_KEY, SwTpm};
+use prost::Message as _;
 use serde_json::Value;
 
 const PCRS: &str = "sha256:0,7";
@@ -200,4 +208,61 @@ fn an_endorsement_key_counts_by_its_fingerprint_where_there_is_no_certificate() 
     challenge(kept["endorsement_key"].as_str().unwrap(), "known").ok();
     tpm.activate(&tpm.path("known/credential.bin")).done();
     world.certify("known", "secret.bin").with("--out", tpm.path("known.pem")).run().ok();
+}
+
+/// What `cf_utility` asks for with `--enclave_type=tpm-enclave`.
+fn stock_request(world: &World, pcrs: &str) -> Vec<u8> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let key = SigningKey::generate(KeyAlgorithm::Rsa2048).unwrap();
+    let key = KeyMessage::of("auth-key", MessageKey::Public(key.public().clone()));
+    let said = UserData {
+        enclave_type: Some("tpm-enclave".to_owned()),
+        time: Some(time_to_text(i64::try_from(now).unwrap())),
+        enclave_key: Some(key.encode().to_vec()),
+        ..UserData::default()
+    };
+    let said = said.encode_to_vec();
+    let tpm = &world.tpm;
+    tpm.quote(tpm.dir(), pcrs, &hex::encode(sha256(&said))).done();
+    let attestation = TpmAttestation {
+        what_was_said: Some(said),
+        quote: Some(fs::read(tpm.path("quote.bin")).unwrap()),
+        signing_algorithm: Some("RSA-2048-SSA-SHA-256".to_owned()),
+        // Without which algorithm, which hash, and its length.
+        signature: Some(fs::read(tpm.path("signature.bin")).unwrap()[6..].to_vec()),
+    };
+    let certificate = fs::read(world.evidence().join("quote-cert.pem")).unwrap();
+    let item = |kind: &str, serialized| EvidenceItem { evidence_type: kind.to_owned(), serialized };
+    let evidence = EvidencePackage {
+        prover_type: "vse-verifier".to_owned(),
+        enclave_type: "tpm-enclave".to_owned(),
+        items: vec![
+            item("cert", claviger_tests::certificate::unpem(&certificate)),
+            item("tpm-attestation", attestation.encode_to_vec()),
+        ],
+    };
+    let request = TrustRequest {
+        requesting_enclave_tag: "requesting-enclave".to_owned(),
+        providing_enclave_tag: "providing-enclave".to_owned(),
+        submitted_evidence_type: "tpm-platform-package".to_owned(),
+        purpose: "authentication".to_owned(),
+        support: Some(evidence),
+        new_key: None,
+    };
+    request.encode_body()
+}
+
+#[test]
+fn a_stock_program_is_admitted_by_its_tpm_once_and_by_the_trusted_registers_only() {
+    let Some(world) = World::new("rsa", "rsassa") else { return };
+    world.trust(PCRS).run().ok();
+    world.fleet.allow_all_stock(&world.broker);
+    let request = stock_request(&world, PCRS);
+    let certificate = ask(world.broker.admission, &request).expect("it is admitted");
+    let measurement = CertificateFacts::read(&certificate).unwrap().measurement.unwrap();
+    assert_eq!(world.measurement()["measurement"], measurement.to_string());
+    assert_eq!(ask(world.broker.admission, &request), None, "the same again");
+    assert_eq!(ask(world.broker.admission, &stock_request(&world, "sha256:7")), None);
+    ask(world.broker.admission, &stock_request(&world, PCRS)).expect("it is admitted again");
+    world.fleet.verify_audit(&world.broker);
 }
