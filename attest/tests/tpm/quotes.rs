@@ -2,12 +2,13 @@
 
 use claviger_attest::{
     AttestError, Attested, EvidenceKind, Expected, Issuer, KeyAlgorithm, Measurement, ReferenceError,
-    ReferenceValue, ReferenceValues, Role, SigningKey, sha256, tpm_package, tpm_qualifying_data, verify,
-    verify_agent,
+    ReferenceValue, ReferenceValues, Role, SigningKey, TpmPublic, sha256, tpm_package, tpm_qualifying_data,
+    verify, verify_agent,
 };
 use claviger_proto::Secret;
 use claviger_proto::evidence::EvidenceUserData;
 use claviger_proto::trust::EvidencePackage;
+use proptest::prelude::*;
 
 use crate::made::{
     BINDING, Captured, P256, P384, PCRS, RSA, certificate, digest, issuer, now, public_area, root, sign,
@@ -333,4 +334,27 @@ fn a_digest_is_trusted_with_its_registers_or_not_at_all() {
     let kept: ReferenceValues =
         serde_json::from_str(&serde_json::to_string(&forger.values).unwrap()).unwrap();
     assert_eq!(kept, forger.values);
+}
+
+proptest! {
+    /// Whatever comes, in place of something or cut short, is read or refused.
+    #[test]
+    fn t20_no_bytes_make_it_panic(at in 0..300_usize, bytes in prop::collection::vec(any::<u8>(), 0..40), cut in 0..300_usize) {
+        let changed = |part: &[u8]| {
+            let mut part = part.to_vec();
+            let at = at.min(part.len());
+            part.splice(at..(at + bytes.len()).min(part.len()), bytes.iter().copied());
+            part.truncate(part.len().saturating_sub(cut % 60));
+            part
+        };
+        for Captured { public, quote, signature } in [RSA, P256, P384] {
+            let certificate = changed(&[quote, public].concat());
+            let package = tpm_package(&changed(quote), &changed(signature), &certificate, Some(&bytes));
+            prop_assert!(judge(&package, &ReferenceValues::default(), &BINDING).is_err());
+            prop_assert!(judge(&tpm_package(quote, &changed(signature), public, None), &ReferenceValues::default(), &BINDING).is_err());
+            if let Ok(public) = TpmPublic::parse(&changed(public)) {
+                prop_assert_eq!(public.name().len(), 34);
+            }
+        }
+    }
 }
