@@ -264,5 +264,8 @@ fn a_stock_program_is_admitted_by_its_tpm_once_and_by_the_trusted_registers_only
     assert_eq!(ask(world.broker.admission, &request), None, "the same again");
     assert_eq!(ask(world.broker.admission, &stock_request(&world, "sha256:7")), None);
     ask(world.broker.admission, &stock_request(&world, PCRS)).expect("it is admitted again");
+    // Our own agent, as one that speaks to a stock certifier.
+    let told = world.enroll("tools=").args("--peer certifier").run().ok();
+    assert_eq!(told["measurement"], measurement.to_string());
     world.fleet.verify_audit(&world.broker);
 }

@@ -42,6 +42,13 @@ pub enum Tpm {
     Tools(PathBuf),
 }
 
+/// A quote, its signature, and the certificate of the key that made it (DER).
+pub(super) struct Quoted {
+    pub(super) quote: Vec<u8>,
+    pub(super) signature: Vec<u8>,
+    pub(super) certificate: Vec<u8>,
+}
+
 impl Tpm {
     /// From its text after the kind; `None` where that is empty.
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -65,14 +72,20 @@ impl Tpm {
         binding: &[u8; 64],
         user_data: Option<&[u8]>,
     ) -> Result<EvidencePackage, EvidenceError> {
+        let Quoted { quote, signature, certificate } =
+            self.quote(&tpm_qualifying_data(binding, user_data)).await?;
+        Ok(tpm_package(&quote, &signature, &certificate, user_data))
+    }
+
+    /// Has the TPM quote with this as qualifying data.
+    pub(super) async fn quote(&self, asked: &[u8; 32]) -> Result<Quoted, Fault> {
         // First, since nobody waits for it.
         let certificate = certificate(self.dir())?;
-        let asked = tpm_qualifying_data(binding, user_data);
         let (quote, signature) = match self {
-            Self::Files(dir) => files::collect(dir, &asked).await,
-            Self::Tools(dir) => tools::collect(dir, &asked).await,
+            Self::Files(dir) => files::collect(dir, asked).await,
+            Self::Tools(dir) => tools::collect(dir, asked).await,
         }?;
-        Ok(tpm_package(&quote, &signature, &certificate, user_data))
+        Ok(Quoted { quote, signature, certificate })
     }
 
     /// The fault of a channel that ended while a quote was waited for.
@@ -150,6 +163,9 @@ pub enum Fault {
         /// What is wrong with it.
         what: String,
     },
+    /// A signature that stock certifiers don't know.
+    #[error("a stock certifier takes quotes of RSA keys of 2048 bits only")]
+    NotRsa,
     /// Nobody put a quote there.
     #[error("no quote for this request came into {} in time{}", dir.display(), if *another { ": the one there answers another request" } else { "" })]
     Late {
@@ -180,6 +196,7 @@ impl Fault {
             Self::Quote { .. } => {
                 "have the TPM quote anew for this very request: its qualifying data is what is signed along (tpm2_quote -q)"
             }
+            Self::NotRsa => "make the quote key with: tpm2_createak -G rsa -g sha256 -s rsassa",
             Self::Late { .. } => {
                 "have a quote made for the request as soon as it is there; how long the broker waits is its limit evidence_ms"
             }
