@@ -7,7 +7,7 @@ use claviger_client::cli::{Manual, Output};
 
 use crate::{
     acl, attest, audit, domain, entry, identity, measure, policy, policy_key, principal, sealing, simulated,
-    ticket, trust,
+    ticket, tpm, trust,
 };
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Make one-use launch tickets, so that a machine is an instance and not just a measurement
     #[command(subcommand)]
     Ticket(ticket::Ticket),
+    /// Certify a TPM's quote key, once it is known that the TPM holds it (offline)
+    #[command(subcommand)]
+    Tpm(tpm::Tpm),
     /// Say which measurements a domain trusts
     #[command(subcommand)]
     Trust(trust::Trust),

@@ -20,6 +20,7 @@ mod sealing;
 mod simulated;
 mod status;
 mod ticket;
+mod tpm;
 mod trust;
 
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Domain(command) => domain::run(context, &command).await?,
         Command::Policy(command) => policy::run(context, &command).await?,
         Command::Ticket(command) => ticket::run(context, &command).await?,
+        Command::Tpm(command) => tpm::run(context, &command)?,
         Command::Trust(command) => trust::run(context, &command).await?,
         Command::Acl(command) => acl::run(context, &command).await?,
         Command::Principal(command) => principal::run(context, &command).await?,

@@ -81,6 +81,12 @@ pub(crate) fn run(context: &Context, command: &Simulated) -> Result<(), Failure>
         }
         EvidenceKind::SimulatedEnclave => enclave(context, args),
         EvidenceKind::SevSnp => snp::make(context, args),
+        EvidenceKind::Tpm => Err(Failure::new(
+            "usage",
+            2,
+            "there is no simulated TPM here",
+            "use swtpm, whose quotes are those of any TPM, or make a simulated platform: --kind sev-snp",
+        )),
         EvidenceKind::SimulatedSev => Err(Failure::new(
             "usage",
             2,

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use claviger_attest::{EvidenceKind, Measurement};
+use claviger_attest::{EvidenceKind, Measurement, PcrSelection};
 use claviger_client::cli::{Failure, Report, Table, clock};
 use claviger_proto::DomainName;
 use claviger_proto::admin::{AddReference, Reference};
@@ -32,9 +32,11 @@ pub(crate) enum Trust {
 
 #[derive(Args)]
 #[command(after_help = "\
-Example:
+Examples:
   key-admin trust add --domain fleet --kind simulated-enclave --measurement HEX --label deployment \\
-      --attest-root machine-1/platform_key_file.bin")]
+      --attest-root machine-1/platform_key_file.bin
+  key-admin trust add --domain fleet --kind tpm --measurement HEX --pcrs sha256:0,2,4,7 \\
+      --attest-root fleet/policy-key.pem")]
 pub(crate) struct Add {
     #[command(flatten)]
     which: Which,
@@ -42,10 +44,13 @@ pub(crate) struct Add {
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
     /// The platform's root: a public or private key (PEM or key_message), or a certificate (PEM or DER), of which only the
-    /// public key is sent. Without it: for sev-snp, AMD's own roots; for the others, every root that the domain names for
-    /// that kind already
+    /// public key is sent; for tpm, that of the key that certified the quote key. Without it: for sev-snp, AMD's own roots; for
+    /// the others, every root that the domain names for that kind already
     #[arg(long, value_name = "FILE")]
     attest_root: Option<PathBuf>,
+    /// For tpm: of which registers the measurement is a digest, such as sha256:0,2,4,7
+    #[arg(long, value_name = "BANK:N,N")]
+    pcrs: Option<PcrSelection>,
     /// Until when to trust it, in RFC 3339 (2027-03-31T00:00:00Z); without it, without an end, also where it had one
     #[arg(long, value_name = "TIME", value_parser = clock::time)]
     expires: Option<i64>,
@@ -62,7 +67,7 @@ struct Which {
     /// The domain
     #[arg(long, value_name = "DOMAIN")]
     domain: DomainName,
-    /// The kind of evidence: sev-snp or simulated-enclave
+    /// The kind of evidence: sev-snp, tpm, simulated-enclave or simulated-sev
     #[arg(long, value_name = "KIND")]
     kind: EvidenceKind,
     /// What runs there, 64 or 96 hex digits
@@ -92,6 +97,7 @@ async fn add(context: &Context, args: &Add) -> Result<(), Failure> {
         label: args.label.clone(),
         attest_root: root,
         expires: args.expires,
+        pcrs: args.pcrs.as_ref().map(ToString::to_string),
     };
     let reference = context.api()?.post(&references(&args.which.domain), &request).await?;
     context.tell(&Added { reference })
@@ -115,10 +121,11 @@ struct Added {
 
 impl Report for Added {
     fn text(&self) -> String {
-        let Reference { kind, measurement, label, roots, expires } = &self.reference;
+        let Reference { kind, measurement, label, roots, expires, pcrs } = &self.reference;
         let label = label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
         let until = expires.map(|end| format!("\n  until {}", clock::text(end))).unwrap_or_default();
-        format!("trusted {kind} {measurement}{label}\n  roots {}{until}", roots.join(", "))
+        let pcrs = pcrs.as_ref().map(|pcrs| format!("\n  registers {pcrs}")).unwrap_or_default();
+        format!("trusted {kind} {measurement}{label}{pcrs}\n  roots {}{until}", roots.join(", "))
     }
 }
 
@@ -130,11 +137,12 @@ struct All {
 impl Report for All {
     fn text(&self) -> String {
         let mut table = Table::new(["kind", "measurement", "label", "roots", "until"]);
-        for Reference { kind, measurement, label, roots, expires } in &self.references {
+        for Reference { kind, measurement, label, roots, expires, pcrs } in &self.references {
             let roots: Vec<_> = roots.iter().map(|root| root.get(..16).unwrap_or(root)).collect();
             let label = label.clone().unwrap_or_default();
             let until = expires.map(clock::text).unwrap_or_default();
-            table.row([kind.clone(), measurement.clone(), label, roots.join(","), until]);
+            let kind = pcrs.as_ref().map_or_else(|| kind.clone(), |pcrs| format!("{kind} {pcrs}"));
+            table.row([kind, measurement.clone(), label, roots.join(","), until]);
         }
         table.render()
     }

@@ -5,6 +5,7 @@ use claviger_proto::{ErrorCode, ParseError};
 use crate::Measurement;
 use crate::instance::InstanceDemand;
 use crate::kind::sev_snp::SnpRule;
+use crate::kind::tpm::PcrSelection;
 use crate::reference::time_text;
 use crate::role::Role;
 
@@ -119,6 +120,16 @@ pub enum AttestError {
     /// The measurement is trusted, but not from a platform under this root.
     #[error("measurement {0} is trusted in this domain, but not from a platform with this root")]
     UntrustedRoot(Measurement),
+    /// The digest is trusted, but not of these registers.
+    #[error(
+        "measurement {measurement} is trusted in this domain, but not as the digest of the registers {pcrs}"
+    )]
+    OtherRegisters {
+        /// The digest.
+        measurement: Measurement,
+        /// What the quote says it is of.
+        pcrs: PcrSelection,
+    },
 }
 
 impl AttestError {
@@ -148,6 +159,10 @@ impl AttestError {
             }
             Self::UntrustedRoot(_) => {
                 "if the platform is to be trusted, name its root (key-admin trust add --attest-root)"
+            }
+            Self::OtherRegisters { .. } => {
+                "have the machine quote the registers that the domain trusts, or trust the digest of these (pcrs in its \
+                 [[measurement]], key-admin trust add --pcrs)"
             }
             Self::Endorsement(_) => "look at what lies in vcek_dirs and in crl_dir, and mend it",
             Self::OtherInstance => {
@@ -439,4 +454,18 @@ pub enum ReferenceError {
     /// A privilege level that there isn't, or of a kind that has none.
     #[error("a vmpl is 0 to 3, and only machines of kind sev-snp have others than 0")]
     Vmpl,
+    /// Not a selection of registers.
+    #[error(
+        "registers are named as sha256:0,2,7 (banks sha256, sha384 and sha512, joined by +; 0 to 23, none twice), and not only \
+         16 and 23, which whoever is root sets back"
+    )]
+    Pcrs,
+    /// A digest of registers that aren't named.
+    #[error(
+        "a measurement of this kind is a digest of registers, and says nothing without which; name them (pcrs)"
+    )]
+    NoPcrs,
+    /// Registers where there are none.
+    #[error("only machines of kind tpm have registers (pcrs)")]
+    ForeignPcrs,
 }

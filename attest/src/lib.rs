@@ -54,6 +54,10 @@ pub use kind::sev_snp::{
     snp_report_data, write_certificate_table,
 };
 pub use kind::simulated_enclave::SimulatedPlatform;
+pub use kind::tpm::{
+    ACTIVATION_SECONDS, ActivationError, EndorsementKey, ITEM_TPM_QUOTE, ITEM_TPM_SIGNATURE, PcrSelection,
+    TpmActivation, TpmClock, TpmPublic, TpmQuote, tpm_package, tpm_qualifying_data,
+};
 pub use measurement::Measurement;
 pub use new_key::{NewKey, NewKeyError};
 pub use possession::{check_possession, prove_possession};

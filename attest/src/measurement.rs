@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ReferenceError;
 
-/// A digest of what a machine runs: 32 bytes (SHA-256, simulated enclaves) or 48 (SHA-384, AMD SEV-SNP's
+/// A digest of what a machine runs: 32 bytes (SHA-256, simulated enclaves and TPMs) or 48 (SHA-384, AMD SEV-SNP's
 /// launch digest, SEV-SNP ABI §8.17). As text it is lowercase hex, and only that.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -28,6 +28,11 @@ impl Measurement {
         }
         .map(Self)
         .map_err(|_| ReferenceError::Measurement)
+    }
+
+    /// The measurement that is this SHA-256.
+    pub(crate) fn of_sha256(bytes: [u8; 32]) -> Self {
+        Self(Digest::Sha256(bytes))
     }
 
     /// The measurement that is this SHA-384.

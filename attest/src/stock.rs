@@ -25,6 +25,12 @@ pub(crate) const SEV_ENCLAVE: &str = "sev-enclave";
 /// The `submitted_evidence_type` that goes with it.
 pub(crate) const SEV_PACKAGE: &str = "sev-platform-package";
 
+/// A stock package's `enclave_type` of machines with a TPM.
+pub(crate) const TPM_ENCLAVE: &str = "tpm-enclave";
+
+/// The `submitted_evidence_type` that goes with it.
+pub(crate) const TPM_PACKAGE: &str = "tpm-platform-package";
+
 /// What stock evidence is held against, beside what the domain trusts.
 #[derive(Clone, Copy, Debug)]
 pub struct StockExpected<'a> {

@@ -200,6 +200,41 @@ fn t25_a_milan_is_taken_by_listed_chips_or_an_explicit_waiver_only() {
     );
 }
 
+#[test]
+fn a_tpm_s_digest_is_named_with_its_registers() {
+    let of = |byte: u8, pcrs: Option<&str>| {
+        let mut entry = entry(byte);
+        entry["kind"] = "tpm".into();
+        if let Some(pcrs) = pcrs {
+            entry["pcrs"] = pcrs.into();
+        }
+        entry
+    };
+    let whole = |entries: Vec<Value>| json!({"format": 1, "measurement": entries});
+    let policy = read(whole(vec![of(2, Some("sha256:7,0")), of(2, Some("sha256:0,4,7"))])).unwrap();
+    let pcrs: Vec<_> = policy.references.iter().map(|value| value.pcrs().unwrap().to_string()).collect();
+    assert_eq!(pcrs, ["sha256:0,7", "sha256:0,4,7"], "two values, of one digest");
+    assert_eq!(TrustPolicy::from_file(policy.to_file()).unwrap(), policy);
+    let (_, none) = fault(whole(vec![of(2, None)]));
+    assert_eq!(none, PolicyFault::Reference(ReferenceError::NoPcrs));
+    let mut enclave = entry(2);
+    enclave["pcrs"] = "sha256:7".into();
+    assert_eq!(fault(whole(vec![enclave])).1, PolicyFault::Reference(ReferenceError::ForeignPcrs));
+    read(whole(vec![of(2, Some("sha1:7"))])).unwrap_err();
+    read(whole(vec![of(2, Some("sha256:16"))])).unwrap_err();
+    let again = fault(whole(vec![of(2, Some("sha256:7,0")), of(2, Some("sha256:0,7"))]));
+    assert_eq!(again, (Some(1), PolicyFault::Duplicate(1)));
+    let mut labelled = of(2, Some("sha256:7"));
+    labelled["label"] = "web".into();
+    assert_eq!(fault(whole(vec![of(2, Some("sha256:0")), labelled])).1, PolicyFault::Labels(1));
+    // Registers into which nothing was measured.
+    let mut nothing = of(2, Some("sha256:0,7"));
+    nothing["value"] = hex::encode(claviger_attest::sha256(&[0; 64])).into();
+    let warnings = |entry: Value| read(whole(vec![entry])).unwrap().warnings(0);
+    assert!(matches!(&warnings(nothing)[..], [one] if one.contains("sha256:0,7")));
+    assert!(warnings(of(2, Some("sha256:0,7"))).is_empty());
+}
+
 fn policies() -> impl Strategy<Value = TrustPolicy> {
     let value = (
         0..6_u8,

@@ -10,6 +10,7 @@ mod names;
 pub mod snp;
 mod stock;
 mod storage;
+mod tpm;
 mod wire;
 
 /// A target: takes any bytes; panics when it found something.
@@ -50,6 +51,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("stock_content", storage::stock_content),
     ("stock_evidence", stock::evidence),
     ("stock_file", storage::stock_file),
+    ("tpm_evidence", tpm::evidence),
+    ("tpm_public", tpm::public),
+    ("tpm_quote", tpm::quote),
     ("trust_request", wire::trust_request),
     ("trust_response", wire::trust_response),
 ];

@@ -19,6 +19,8 @@ pub const ITEM_SIGNED_CLAIM: &str = "signed-claim";
 pub const ITEM_CERTIFICATE: &str = "cert";
 /// Type of an evidence item that is a [`SevAttestation`].
 pub const ITEM_SEV_ATTESTATION: &str = "sev-attestation";
+/// Type of an evidence item that is a [`TpmAttestation`].
+pub const ITEM_TPM_ATTESTATION: &str = "tpm-attestation";
 /// Type of an evidence item that is a [`SignedReport`].
 pub const ITEM_SIGNED_REPORT: &str = "signed-vse-attestation-report";
 /// The verb with which a key vouches for a clause.
@@ -174,6 +176,23 @@ pub struct SevAttestation {
     /// The report, 1184 bytes.
     #[prost(bytes = "vec", optional, tag = "2")]
     pub report: Option<Vec<u8>>,
+}
+
+/// A TPM's quote and what the machine had it vouch for (stock `tpm_attestation_message`).
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct TpmAttestation {
+    /// A serialized [`UserData`]; the quote's `extraData` is its SHA-256.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub what_was_said: Option<Vec<u8>>,
+    /// The quote, a `TPMS_ATTEST`.
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub quote: Option<Vec<u8>>,
+    /// `RSA-2048-SSA-SHA-256`.
+    #[prost(string, optional, tag = "3")]
+    pub signing_algorithm: Option<String>,
+    /// The signature over [`TpmAttestation::quote`], bare.
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub signature: Option<Vec<u8>>,
 }
 
 /// Largest [`EvidenceUserData`], serialized, in bytes.

@@ -23,4 +23,5 @@ pub mod server;
 #[cfg(feature = "fakes")]
 pub mod snp_platform;
 pub mod stock;
+pub mod swtpm;
 pub mod tools;

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod claims;
+mod quote;
 mod show;
 mod verify;
 

@@ -60,13 +60,13 @@ pub(crate) struct Verify {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Kind {
+enum Kind {
     /// A report of AMD SEV-SNP
     SevSnp,
 }
 
 impl Kind {
-    pub(super) fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::SevSnp => "sev-snp",
         }

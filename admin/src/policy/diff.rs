@@ -63,6 +63,7 @@ fn statements(policy: &TrustPolicy) -> BTreeMap<String, String> {
 fn statement(table: &str, value: &ReferenceValue) -> (String, String) {
     let label = value.label().map(|label| format!(" ({label})")).unwrap_or_default();
     let vmpl = if value.vmpl() == 0 { String::new() } else { format!(" vmpl {}", value.vmpl()) };
+    let pcrs = value.pcrs().map(|pcrs| format!(" of {pcrs}")).unwrap_or_default();
     let mut roots: Vec<_> =
         value.roots().iter().map(|root| hex::encode(&sha256(root.spki_der())[..8])).collect();
     roots.sort();
@@ -70,7 +71,7 @@ fn statement(table: &str, value: &ReferenceValue) -> (String, String) {
         .expires()
         .map_or_else(|| "without an end".to_owned(), |end| format!("until {}", clock::text(end)));
     let roots = if roots.is_empty() { String::new() } else { format!(", roots {}", roots.join(" ")) };
-    (format!("{table} {} {}{label}{vmpl}", value.kind(), value.measurement()), end + roots.as_str())
+    (format!("{table} {} {}{label}{vmpl}{pcrs}", value.kind(), value.measurement()), end + roots.as_str())
 }
 
 fn flatten(at: &str, value: &Value, all: &mut BTreeMap<String, String>) {

@@ -163,7 +163,11 @@ impl Issuer {
         .sign(&self.key)
     }
 
-    fn validity(&self, now: UnixTime, days: u32) -> Result<(u64, u64), IssueError> {
+    pub(super) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    pub(super) fn validity(&self, now: UnixTime, days: u32) -> Result<(u64, u64), IssueError> {
         self.certificate.check_dates(now).map_err(IssueError::Policy)?;
         let not_before = before(now).max(self.certificate.not_before().as_secs());
         let not_after = end(now, days)?.min(self.certificate.not_after().as_secs());
@@ -184,12 +188,15 @@ impl Issuer {
                 extensions.push(template::dns_name(self.domain.as_str()));
             }
         }
-        if let Some(id) = self.certificate.key_id() {
-            let authority = tlv(SEQUENCE, &[&tlv(context(0), &[id])]);
-            extensions.push(extension(template::AUTHORITY_KEY_ID, false, &authority));
-        }
+        extensions.extend(self.authority_key_id());
         extensions.push(extension(OID_BYTES, false, &profile.admission.encode()));
         extensions
+    }
+
+    /// authorityKeyIdentifier, where the policy certificate has one to be named.
+    pub(super) fn authority_key_id(&self) -> Option<Vec<u8>> {
+        let authority = tlv(SEQUENCE, &[&tlv(context(0), &[self.certificate.key_id()?])]);
+        Some(extension(template::AUTHORITY_KEY_ID, false, &authority))
     }
 
     // A policy certificate can carry constraints that no leaf of ours would satisfy; better found out here than
@@ -314,7 +321,7 @@ fn machine_name(measurement: Option<&Measurement>) -> Vec<u8> {
     }
 }
 
-fn check_subject_key(spki: &[u8]) -> Result<(), IssueError> {
+pub(super) fn check_subject_key(spki: &[u8]) -> Result<(), IssueError> {
     let key = PublicKey::from_spki_der(spki).map_err(|_| IssueError::SubjectKey)?;
     KeyAlgorithm::of_kind(key.kind()).map(|_| ()).ok_or(IssueError::SubjectKey)
 }

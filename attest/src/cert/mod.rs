@@ -1,6 +1,7 @@
 //! Certificates: the domain's own, those under it, and who a peer is by them.
 
 pub(crate) mod der;
+mod endorsement;
 mod extension;
 mod facts;
 mod issue;
@@ -8,6 +9,7 @@ mod peer;
 mod policy;
 mod principal;
 mod principal_name;
+mod quote;
 mod template;
 mod view;
 
@@ -24,6 +26,9 @@ pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker, verify_pin
 pub use policy::PolicyCertificate;
 pub use principal::{Principal, Principals, TrustedPrincipal, sign_as_principal};
 pub use principal_name::PrincipalName;
+
+pub(crate) use endorsement::EndorsementCertificate;
+pub(crate) use quote::QuoteCertificate;
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
 use webpki::aws_lc_rs as algs;

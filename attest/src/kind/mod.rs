@@ -3,6 +3,7 @@
 pub(crate) mod sev_snp;
 pub(crate) mod simulated_enclave;
 pub(crate) mod simulated_sev;
+pub(crate) mod tpm;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +16,7 @@ use crate::error::{AttestError, ReferenceError};
 use crate::instance::MachineClaims;
 use crate::measurement::Measurement;
 use crate::reference::ReferenceValues;
-use crate::stock::{SEV_ENCLAVE, SEV_PACKAGE, Said, StockExpected};
+use crate::stock::{SEV_ENCLAVE, SEV_PACKAGE, Said, StockExpected, TPM_ENCLAVE, TPM_PACKAGE};
 
 /// What verified evidence of any kind says.
 #[derive(Clone, Debug)]
@@ -58,6 +59,11 @@ pub(crate) fn screen_stock(
             EvidenceKind::SimulatedEnclave,
             pending.map(|pending| Pending::SimulatedEnclave(Box::new(pending))),
         ));
+    }
+    if evidence.enclave_type == TPM_ENCLAVE {
+        submitted_as(TPM_PACKAGE)?;
+        let pending = tpm::screen_stock(evidence, policy, expected, now)?;
+        return Ok((EvidenceKind::Tpm, pending.map(|pending| Pending::Tpm(Box::new(pending)))));
     }
     if evidence.enclave_type != SEV_ENCLAVE {
         return Err(AttestError::UnknownKind);
@@ -176,6 +182,15 @@ kinds! {
     SevSnp = sev_snp, "sev-snp";
     /// The Certifier Framework's simulation of SEV-SNP, for stock programs only: whoever has its files can say anything.
     SimulatedSev = simulated_sev, "simulated-sev";
+    /// A TPM 2.0's quote of its registers, by a key that a root of the domain's certifies.
+    Tpm = tpm, "tpm";
+}
+
+impl EvidenceKind {
+    /// Whether its measurements say something only of registers that are named with them.
+    pub fn has_pcrs(self) -> bool {
+        self == Self::Tpm
+    }
 }
 
 /// All names, for messages.

@@ -10,6 +10,7 @@ use crate::error::ReferenceError;
 use crate::instance::{InstanceDemand, InstanceWay};
 use crate::kind::EvidenceKind;
 use crate::kind::sev_snp::{RequirementsError, SnpProduct, SnpRequirements};
+use crate::kind::tpm::PcrSelection;
 use crate::measurement::Measurement;
 
 /// The only format there is.
@@ -120,6 +121,9 @@ struct Entry {
     expires: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     vmpl: Option<u8>,
+    /// Of kind tpm only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pcrs: Option<PcrSelection>,
     /// Of a `[[broker]]` only.
     #[serde(default, rename = "may-issue", skip_serializing_if = "Option::is_none")]
     may_issue: Option<bool>,
@@ -162,7 +166,7 @@ pub enum PolicyFault {
     Duplicate(usize),
     /// The same measurement under the same label, with other words.
     #[error(
-        "it contradicts number {0}: same kind, value, label and vmpl, and something else about it; keep one"
+        "it contradicts number {0}: same kind, value, label, vmpl and pcrs, and something else about it; keep one"
     )]
     Contradiction(usize),
     /// The same measurement under several labels.
@@ -238,6 +242,7 @@ impl TrustPolicy {
             format!("{} {} has expired ({end}), so it isn't trusted", value.kind(), value.measurement())
         });
         let mut warnings: Vec<String> = expired.collect();
+        warnings.extend(self.unmeasured());
         if self.milan() == MilanRule::Refused && self.means_milan() {
             warnings.push(
                 "sev-snp machines are trusted and no chips are listed, so those of product milan are refused, whose \
@@ -254,6 +259,19 @@ impl TrustPolicy {
             );
         }
         warnings
+    }
+
+    /// What is said of registers that are trusted to have nothing measured into them.
+    fn unmeasured(&self) -> impl Iterator<Item = String> {
+        let brokers = self.brokers.iter().map(|broker| &broker.value);
+        self.references.iter().chain(brokers).filter_map(|value| {
+            let pcrs = value.pcrs().filter(|pcrs| value.measurement().as_bytes() == pcrs.digest_of_nothing())?;
+            Some(format!(
+                "tpm {} is the digest of the registers {pcrs} where nothing was measured into them, so any software has it: \
+                 choose registers into which the firmware measures what is trusted",
+                value.measurement()
+            ))
+        })
     }
 
     /// Whether SEV-SNP machines are trusted, and those of product Milan aren't excluded by name.
@@ -330,8 +348,9 @@ fn values(table: PolicyTable, entries: Vec<Entry>) -> Result<Vec<(ReferenceValue
 
 impl ReferenceValue {
     fn is_about_the_same(&self, other: &Self) -> bool {
-        let key = |value: &Self| (value.kind, value.vmpl);
-        key(self) == key(other) && self.measurement == other.measurement && self.label == other.label
+        (self.kind, self.vmpl, &self.pcrs) == (other.kind, other.vmpl, &other.pcrs)
+            && self.measurement == other.measurement
+            && self.label == other.label
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
@@ -360,7 +379,7 @@ impl Entry {
         if vmpl > MAX_VMPL || (vmpl != 0 && !value.kind.has_vmpl()) {
             return Err(ReferenceError::Vmpl.into());
         }
-        Ok(value.expiring(expires)?.with_vmpl(vmpl))
+        Ok(value.expiring(expires)?.with_vmpl(vmpl).with_pcrs(self.pcrs)?)
     }
 
     fn of(value: &ReferenceValue) -> Self {
@@ -370,6 +389,7 @@ impl Entry {
             label: value.label.clone(),
             expires: value.expires.and_then(time_text),
             vmpl: (value.vmpl != 0).then_some(value.vmpl),
+            pcrs: value.pcrs.clone(),
             may_issue: None,
             roots: value.roots.iter().map(PublicKey::to_pem).collect(),
         }

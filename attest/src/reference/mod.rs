@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{AttestError, ReferenceError};
 use crate::kind::EvidenceKind;
 use crate::kind::sev_snp::SnpRequirements;
+use crate::kind::tpm::PcrSelection;
 use crate::measurement::Measurement;
 
 /// Longest label, in bytes: it is shown, and compared by access rules.
@@ -31,6 +32,7 @@ pub struct ReferenceValue {
     roots: Vec<PublicKey>,
     expires: Option<i64>,
     vmpl: u8,
+    pcrs: Option<PcrSelection>,
 }
 
 impl ReferenceValue {
@@ -65,7 +67,7 @@ impl ReferenceValue {
         if roots.iter().any(|root| matches!(root.kind(), KeyKind::Rsa1024 | KeyKind::Ed25519)) {
             return Err(ReferenceError::Root);
         }
-        Ok(Self { kind, measurement, label, roots, expires: None, vmpl: 0 })
+        Ok(Self { kind, measurement, label, roots, expires: None, vmpl: 0, pcrs: None })
     }
 
     /// The same, trusted until this second (since 1970) and not in it; `None` is without an end.
@@ -116,6 +118,21 @@ impl ReferenceValue {
         self.vmpl
     }
 
+    /// The same, of these registers: a TPM's digest says nothing without them, so one that has none trusts nothing; and only
+    /// TPMs have registers.
+    pub fn with_pcrs(self, pcrs: Option<PcrSelection>) -> Result<Self, ReferenceError> {
+        match (&pcrs, self.kind.has_pcrs()) {
+            (None, true) => Err(ReferenceError::NoPcrs),
+            (Some(_), false) => Err(ReferenceError::ForeignPcrs),
+            _ => Ok(Self { pcrs, ..self }),
+        }
+    }
+
+    /// Of which registers the measurement is a digest, where it is one of registers.
+    pub fn pcrs(&self) -> Option<&PcrSelection> {
+        self.pcrs.as_ref()
+    }
+
     /// Whether `key` is one of the roots, compared as numbers.
     pub fn has_root(&self, key: &PublicKey) -> bool {
         self.roots.iter().any(|root| root.same_numbers(key))
@@ -134,11 +151,11 @@ pub(crate) fn is_label(text: &str) -> bool {
 pub struct ReferenceValues(Vec<ReferenceValue>, #[serde(skip)] SnpRequirements);
 
 impl ReferenceValues {
-    /// Trusts one more; where kind, measurement and label are there already, and of the same VMPL, the roots are joined, and the
-    /// new one's expiry holds. Returns whether anything changed.
+    /// Trusts one more; where kind, measurement and label are there already, and of the same VMPL and registers, the roots are
+    /// joined, and the new one's expiry holds. Returns whether anything changed.
     pub fn add(&mut self, value: ReferenceValue) -> bool {
         let same = |v: &&mut ReferenceValue| {
-            (v.kind, v.vmpl) == (value.kind, value.vmpl)
+            (v.kind, v.vmpl, &v.pcrs) == (value.kind, value.vmpl, &value.pcrs)
                 && v.measurement == value.measurement
                 && v.label == value.label
         };
@@ -278,6 +295,8 @@ struct Stored {
     expires: Option<i64>,
     #[serde(default, skip_serializing_if = "is_zero")]
     vmpl: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pcrs: Option<PcrSelection>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -288,8 +307,8 @@ fn is_zero(vmpl: &u8) -> bool {
 impl From<ReferenceValue> for Stored {
     fn from(value: ReferenceValue) -> Self {
         let roots = value.roots.iter().map(|root| hex::encode(root.spki_der())).collect();
-        let ReferenceValue { kind, measurement, label, expires, vmpl, .. } = value;
-        Self { kind, measurement, label, roots, expires, vmpl }
+        let ReferenceValue { kind, measurement, label, expires, vmpl, pcrs, .. } = value;
+        Self { kind, measurement, label, roots, expires, vmpl, pcrs }
     }
 }
 
@@ -302,8 +321,10 @@ impl TryFrom<Stored> for ReferenceValue {
             PublicKey::from_spki_der(&der).map_err(|_| ReferenceError::Root)
         };
         let roots = stored.roots.iter().map(root).collect::<Result<_, _>>()?;
-        Self::of_any_length(stored.kind, stored.measurement, stored.label, roots)?
-            .expiring(stored.expires)
-            .map(|value| value.with_vmpl(stored.vmpl))
+        let value = Self::of_any_length(stored.kind, stored.measurement, stored.label, roots)?
+            .with_vmpl(stored.vmpl)
+            .expiring(stored.expires)?;
+        // One that lacks them is read: it trusts nothing, and is no reason to lose all the others.
+        if stored.pcrs.is_some() { value.with_pcrs(stored.pcrs) } else { Ok(value) }
     }
 }

@@ -135,6 +135,7 @@ impl Scene {
             label: Some(label.to_owned()),
             attest_root: Some(hex::encode(root.public().spki_der())),
             expires: None,
+            pcrs: None,
         };
         self.ask(domains::Trust { domain: self.domain.clone(), reference }).await?;
         let identity =

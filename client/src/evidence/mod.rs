@@ -4,6 +4,7 @@ mod derived;
 pub mod sev_snp;
 pub mod simulated_enclave;
 mod stock;
+pub mod tpm;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,9 +20,10 @@ pub use derived::{KeyPlatform, NotAKeyPlatform, SIMULATED_ROOT, certifier_sev_ke
 pub use sev_snp::SevSnp;
 pub use simulated_enclave::SimulatedEnclave;
 pub(crate) use stock::stock_evidence;
+pub use tpm::Tpm;
 
 /// Where evidence comes from. As text: `simulated-enclave:DIR`, `sev-snp:device`, `sev-snp:tsm[=PATH]`, `sev-snp:DIR`,
-/// `sev-snp:simulated=DIR`.
+/// `sev-snp:simulated=DIR`, `tpm:DIR`, `tpm:tools=DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Collector {
@@ -29,6 +31,8 @@ pub enum Collector {
     SimulatedEnclave(SimulatedEnclave),
     /// AMD SEV-SNP.
     SevSnp(SevSnp),
+    /// A TPM 2.0.
+    Tpm(Tpm),
 }
 
 impl Collector {
@@ -37,6 +41,7 @@ impl Collector {
         match self {
             Self::SimulatedEnclave(_) => EvidenceKind::SimulatedEnclave,
             Self::SevSnp(_) => EvidenceKind::SevSnp,
+            Self::Tpm(_) => EvidenceKind::Tpm,
         }
     }
 
@@ -55,6 +60,7 @@ impl Collector {
             Self::SimulatedEnclave(platform) => platform.collect(key, binding, user_data, now),
             // The binding has the key in it.
             Self::SevSnp(source) => source.collect(binding, user_data).await,
+            Self::Tpm(source) => source.collect(binding, user_data).await,
         }
     }
 
@@ -63,6 +69,7 @@ impl Collector {
         match self {
             Self::SimulatedEnclave(_) => None,
             Self::SevSnp(source) => sev_snp::given_up(source).map(EvidenceError::SevSnp),
+            Self::Tpm(source) => source.given_up().map(EvidenceError::Tpm),
         }
     }
 }
@@ -78,6 +85,7 @@ impl FromStr for Collector {
             EvidenceKind::SimulatedEnclave if place.is_empty() => Err(EvidenceError::Collector),
             EvidenceKind::SimulatedEnclave => Ok(Self::SimulatedEnclave(SimulatedEnclave::new(place))),
             EvidenceKind::SevSnp => SevSnp::parse(place).map(Self::SevSnp).ok_or(EvidenceError::Collector),
+            EvidenceKind::Tpm => Tpm::parse(place).map(Self::Tpm).ok_or(EvidenceError::Collector),
         }
     }
 }
@@ -87,6 +95,7 @@ impl fmt::Display for Collector {
         match self {
             Self::SimulatedEnclave(platform) => write!(f, "{}:{}", self.kind(), platform.path().display()),
             Self::SevSnp(source) => write!(f, "{}:{source}", self.kind()),
+            Self::Tpm(source) => write!(f, "{}:{source}", self.kind()),
         }
     }
 }
@@ -97,7 +106,8 @@ impl fmt::Display for Collector {
 pub enum EvidenceError {
     /// Not the name of a place where evidence comes from.
     #[error(
-        "evidence comes from sev-snp:device, sev-snp:tsm, sev-snp:tsm=PATH, sev-snp:DIR, sev-snp:simulated=DIR or simulated-enclave:DIR"
+        "evidence comes from sev-snp:device, sev-snp:tsm, sev-snp:tsm=PATH, sev-snp:DIR, sev-snp:simulated=DIR, tpm:DIR, tpm:tools=DIR \
+         or simulated-enclave:DIR"
     )]
     Collector,
     /// A file of the platform can't be read.
@@ -122,6 +132,9 @@ pub enum EvidenceError {
     /// There is no report of an SEV-SNP machine.
     #[error(transparent)]
     SevSnp(#[from] sev_snp::Fault),
+    /// There is no quote of a TPM.
+    #[error(transparent)]
+    Tpm(#[from] tpm::Fault),
 }
 
 impl EvidenceError {
@@ -141,6 +154,7 @@ impl EvidenceError {
             Self::Collector => "name it as KIND:WHERE".into(),
             Self::File(error) => error.next().into(),
             Self::SevSnp(fault) => fault.next().into(),
+            Self::Tpm(fault) => fault.next().into(),
             Self::NoKey { cause, .. } => match &**cause {
                 Self::SevSnp(sev_snp::Fault::NoDevice(_)) => {
                     "run this as root in an SEV-SNP guest whose kernel has the driver sev-guest: only /dev/sev-guest derives \

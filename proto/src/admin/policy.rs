@@ -22,6 +22,9 @@ pub struct AddReference {
     /// Until when it is trusted, seconds since 1970; without an end when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
+    /// Of which registers it is a digest, such as `sha256:0,2,7`; of kind `tpm` only, which needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pcrs: Option<String>,
 }
 
 /// What a domain's owner says about which machines it admits. `P` is a policy file, as JSON.
@@ -84,4 +87,7 @@ pub struct Reference {
     /// Until when it is trusted, seconds since 1970, if not without an end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
+    /// Of which registers it is a digest, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pcrs: Option<String>,
 }

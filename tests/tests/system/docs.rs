@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use claviger_tests::programs::{directory, workspace};
+use claviger_tests::swtpm::SwTpm;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// Longer than any of it takes.
@@ -125,6 +126,20 @@ fn the_book_s_commands_succeed_in_their_order() {
         if !script.is_empty() {
             run(&page.display().to_string(), &script);
         }
+    }
+}
+
+/// What needs a TPM: blocks marked `console,tpm` are another script of their page.
+#[test]
+fn the_book_s_commands_with_a_tpm_succeed_in_their_order() {
+    if !SwTpm::is_there() {
+        return;
+    }
+    let script = |page: &Path| commands(&fs::read_to_string(page).unwrap(), "```console,tpm");
+    let shown: Vec<_> = pages().into_iter().map(|page| (script(&page), page)).collect();
+    assert!(shown.iter().any(|(script, _)| !script.is_empty()), "a page shows a TPM");
+    for (script, page) in shown.iter().filter(|(script, _)| !script.is_empty()) {
+        run(&page.display().to_string(), script);
     }
 }
 

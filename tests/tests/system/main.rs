@@ -30,5 +30,6 @@ mod stock;
 mod stock_policy;
 mod stock_servers;
 mod threats;
+mod tpm;
 mod trace;
 mod trail;

@@ -110,7 +110,10 @@ impl Registry {
             None if !kind.needs_root() => Vec::new(),
             None => known_roots(&domain, kind),
         };
-        let value = ReferenceValue::new(kind, measurement, add.label, roots)?.expiring(add.expires)?;
+        let pcrs = add.pcrs.as_deref().map(str::parse).transpose()?;
+        let value = ReferenceValue::new(kind, measurement, add.label, roots)?
+            .expiring(add.expires)?
+            .with_pcrs(pcrs)?;
         let described = describe_reference(&value);
         let mut policy = domain.trust.policy.clone();
         policy.references.check_roots(&value)?;

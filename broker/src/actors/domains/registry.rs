@@ -134,5 +134,6 @@ pub(super) fn describe_reference(value: &ReferenceValue) -> admin::Reference {
         label: value.label().map(str::to_owned),
         roots: value.roots().iter().map(root).collect(),
         expires: value.expires(),
+        pcrs: value.pcrs().map(ToString::to_string),
     }
 }

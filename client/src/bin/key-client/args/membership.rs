@@ -22,7 +22,9 @@ Examples:
 A report that is made elsewhere is asked for by this command, too, since it counts only on this command's own channel: with
 --evidence sev-snp:DIR it writes DIR/report-data.bin (64 bytes), waits until DIR/report.bin is the report that says
 them, and enrolls with it. From a second shell, for example:
-  snpguest report DIR/report.bin DIR/report-data.bin")]
+  snpguest report DIR/report.bin DIR/report-data.bin
+With --evidence tpm:DIR it writes DIR/qualifying-data.bin, waits for DIR/quote.bin and DIR/signature.bin (tpm2_quote), and takes the
+quote key's certificate from DIR/quote-cert.pem; with tpm:tools=DIR it runs tpm2_quote itself.")]
 pub(crate) struct EnrollArgs {
     /// The domain to become a member of
     #[arg(long, value_name = "DOMAIN")]
@@ -33,8 +35,8 @@ pub(crate) struct EnrollArgs {
     /// The broker's admission address
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admission: Address,
-    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, and to
-    /// try things out simulated-enclave:DIR, sev-snp:simulated=DIR
+    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, tpm:DIR,
+    /// tpm:tools=DIR, and to try things out simulated-enclave:DIR, sev-snp:simulated=DIR
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Collector,
     #[command(flatten)]
@@ -75,8 +77,8 @@ pub(crate) struct RenewArgs {
     /// The broker's admission address
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admission: Address,
-    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, and to
-    /// try things out simulated-enclave:DIR, sev-snp:simulated=DIR
+    /// Where the evidence comes from: sev-snp:device, sev-snp:tsm[=PATH], sev-snp:DIR, tpm:DIR,
+    /// tpm:tools=DIR, and to try things out simulated-enclave:DIR, sev-snp:simulated=DIR
     #[arg(long, value_name = "KIND:WHERE")]
     pub(crate) evidence: Collector,
     #[command(flatten)]
