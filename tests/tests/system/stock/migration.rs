@@ -22,6 +22,7 @@ fn go(prepare: impl FnOnce(&Path)) {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 fn a_captured_deployment_comes_over_and_goes_back() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     if now > CAPTURED_UNTIL {
