@@ -216,7 +216,11 @@ async fn it_says_where_a_certificate_was_and_takes_other_settings() {
     assert_eq!(place(endorser.clone(), 1).await, Err(EndorsementError::Offline));
     endorser.set(settings.clone());
     let (one, other) = tokio::join!(place(endorser.clone(), 1), place(endorser.clone(), 1));
-    assert_eq!((one, other), (Ok(Place::Service), Ok(Place::Shared)));
+    // Whichever of the two came first.
+    assert!(
+        [(&one, &other), (&other, &one)].contains(&(&Ok(Place::Service), &Ok(Place::Shared))),
+        "{one:?}, {other:?}"
+    );
     assert_eq!(place(endorser, 1).await, Ok(Place::Memory));
     assert_eq!(place(Endorser::new(settings), 1).await, Ok(Place::Folder));
 }
