@@ -120,7 +120,7 @@ fn worker<W: Work>(work: &Arc<W>, share: Vec<usize>, until: Until, gates: &Gates
 
 /// A niceness (-20 to 19) on the crate's scale of 0 to 99, of which each niceness has two or three.
 fn on_the_crate_s_scale(niceness: i32) -> u8 {
-    u8::try_from((99 * (39 - 2 * niceness) + 40) / 80).unwrap_or(0).min(99)
+    u8::try_from((99 * (37 - 2 * niceness) + 39) / 78).unwrap_or(0).min(99)
 }
 
 /// Keeps this thread from interrupting a server on the same core each time that an answer wakes it: load comes from other
