@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use claviger_attest::{
-    Endorsements, EvidenceKind, Measurement, PolicyCertificate, ReferenceValue, ReferenceValues, StockExpected,
-    TpmPublic, TpmQuote, screen_stock, sha256,
+    Endorsements, EvidenceKind, Measurement, PolicyCertificate, ReferenceValue, ReferenceValues,
+    StockExpected, TpmPublic, TpmQuote, screen_stock, sha256,
 };
 use claviger_proto::key::PublicKey;
 use claviger_proto::trust::EvidencePackage;
