@@ -216,7 +216,7 @@ impl Issuer {
 #[derive(Clone)]
 pub struct AdmissionIssuer {
     issuer: Arc<Issuer>,
-    life: Duration,
+    pub(super) life: Duration,
 }
 
 impl AdmissionIssuer {

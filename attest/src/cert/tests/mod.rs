@@ -6,6 +6,7 @@ mod issue;
 mod peer;
 mod pinned;
 mod policy;
+mod revocation;
 
 use std::sync::LazyLock;
 use std::time::Duration;

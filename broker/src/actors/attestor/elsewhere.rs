@@ -64,7 +64,7 @@ fn grant(verifier: &Verifier, grant: Grant) -> Result<Granted, Rejected> {
     domain.policy.check_dates(now)?;
     let listed = verifier.verify(evidence, now)?;
     let measurement = *listed.attested().measurement();
-    counted(domain.access.revocations.check_measurement(&measurement, now))?;
+    counted(domain.access.revocations.check_measurement(&measurement, now)).map_err(Rejected::Revoked)?;
     // What the snapshot has admits agents; what can certify a broker is made here, for this one.
     let stored = domain.storage.store.domain(&domain.name)?;
     let stored = stored.filter(|stored| stored.keys.generation() == domain.keys.generation());

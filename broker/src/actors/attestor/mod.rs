@@ -233,7 +233,7 @@ fn identify(
     now: UnixTime,
 ) -> Result<Identified, Rejected> {
     let machine = domain.trust.policy.identify(attested, renews)?;
-    counted(domain.access.revocations.check_machine(&machine, now))?;
+    counted(domain.access.revocations.check_machine(&machine, now)).map_err(Rejected::Revoked)?;
     Ok(machine)
 }
 
@@ -247,7 +247,7 @@ fn with_ticket(
     let ticket = usable_ticket(domain, id, seconds(now))?;
     let machine = machine.labelled(ticket.label);
     // By the ticket's label it may be revoked as well.
-    counted(domain.access.revocations.check_machine(&machine, now))?;
+    counted(domain.access.revocations.check_machine(&machine, now)).map_err(Rejected::Revoked)?;
     Ok((machine, Some(id)))
 }
 
