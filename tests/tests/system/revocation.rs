@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use claviger_attest::{Role, sha256};
+use claviger_attest::{KeyAlgorithm, Role, SigningKey, sha256};
 use claviger_client::state::StateDir;
+use claviger_tests::admission::{Admission, renewal};
 use claviger_tests::broker::Broker;
 use claviger_tests::certificate::{Authority, pem};
 use claviger_tests::channel::{Channel, Credentials, Hello, refusal};
@@ -133,7 +134,15 @@ fn t08_what_is_revoked_can_t_renew_and_a_whole_enrolment_ends_with_its_renewals(
     let (broker, fleet) = start();
     let machine = fleet.admitted(&broker, "vm");
     let first = own(&machine.state);
+    // Also on a channel that was open before.
+    let mut begun = Admission::begin_as(&broker, &fleet, &first);
     revoke(&broker, "certificate", &fingerprint(&first.certificate));
+    let new = SigningKey::generate(KeyAlgorithm::P256).unwrap();
+    let binding = begun.renewal_binding(&new);
+    let evidence = machine.evidence(new.public().spki_der(), &binding);
+    let answer = begun.send(&renewal(evidence, &new, &binding));
+    assert_eq!((answer.status(), answer.code()), ("failed", "certificate-refused"));
+    assert!(answer.artifact().is_none());
     renew(&broker, &machine).run().failed(3).is("certificate-refused").says(&["revoked"]);
     assert_eq!(own(&machine.state).certificate, first.certificate);
     take_back(&broker, "certificate", &fingerprint(&first.certificate));
