@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 
 use crate::{
-    acl, attest, audit, domain, entry, identity, measure, policy, policy_key, principal, sealing, simulated,
-    ticket, tpm, trust,
+    acl, attest, audit, domain, entry, identity, measure, policy, policy_key, principal, revocation, sealing,
+    simulated, ticket, tpm, trust,
 };
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Say whom a domain knows as principals, for access rules
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),
+    /// Revoke certificates, enrolments, instances, measurements, principals
+    #[command(subcommand)]
+    Revocation(revocation::RevocationCommand),
     /// Sign a machine's certificate with the policy key, on the owner's word (offline)
     #[command(subcommand)]
     Identity(identity::Identity),

@@ -1,5 +1,6 @@
 //! `key-admin domain`
 
+pub(crate) mod admission;
 pub(crate) mod stock;
 
 use clap::{Args, Subcommand};
@@ -11,6 +12,7 @@ use serde::Serialize;
 use crate::acl::PresetName;
 use crate::context::Context;
 use crate::keys::PolicyFiles;
+use admission::Admission;
 use stock::Stock;
 
 #[derive(Subcommand)]
@@ -26,6 +28,9 @@ pub(crate) enum DomainCommand {
     /// Say what stock Certifier programs may do in a domain
     #[command(subcommand)]
     Stock(Stock),
+    /// Say for how long a domain admits machines
+    #[command(subcommand)]
+    Admission(Admission),
     /// Delete a domain, and with its key every secret in it
     #[command(after_help = "Example:\n  key-admin domain delete fleet")]
     Delete(Named),
@@ -63,6 +68,7 @@ pub(crate) async fn run(context: &Context, command: &DomainCommand) -> Result<()
             context.tell(&One { domain, done: None })
         }
         DomainCommand::Stock(command) => stock::run(context, command).await,
+        DomainCommand::Admission(command) => admission::run(context, command).await,
         DomainCommand::Delete(args) => {
             context.api()?.delete(&path(&args.domain)).await?;
             context.tell(&Deleted { domain: &args.domain, deleted: true })
@@ -115,15 +121,25 @@ impl Report for One {
     fn text(&self) -> String {
         let Domain { name, preset, policy_fingerprint, policy_not_after, policy_key_held_by, .. } =
             &self.domain;
-        let Domain { broker_certificate_not_after, references, stock, created, .. } = &self.domain;
+        let Domain {
+            broker_certificate_not_after,
+            references,
+            stock,
+            admission_lasts,
+            revocations,
+            created,
+            ..
+        } = &self.domain;
         let done = self.done.map(|done| format!("{done} ")).unwrap_or_default();
         format!(
             "{done}domain {name}\n  preset {preset}\n  policy certificate {policy_fingerprint}, valid until {}\n  \
              policy key held by the {policy_key_held_by}\n  broker's certificate valid until {}\n  \
-             trusted measurements {references}\n  stock programs may {}\n  created {}",
+             trusted measurements {references}\n  stock programs may {}\n  machines are admitted for {}\n  revocations \
+             {revocations}\n  created {}",
             clock::text(*policy_not_after),
             clock::text(*broker_certificate_not_after),
             stock::told(*stock),
+            admission::told(*admission_lasts),
             clock::text(*created)
         )
     }

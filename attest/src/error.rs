@@ -254,6 +254,53 @@ pub enum CertificateError {
         /// SHA-256 of what it shows.
         found: [u8; 32],
     },
+    /// The domain's owner has taken it back.
+    #[error(
+        "the domain's owner has revoked this {kind}, and with it this machine's membership; ask the owner whether it \
+         may enrol again"
+    )]
+    Revoked {
+        /// Of what kind that is which was revoked.
+        kind: &'static str,
+    },
+}
+
+/// What can't be revoked so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevocationError {
+    /// Not a kind of what can be revoked.
+    #[error("what can be revoked is a certificate, an enrolment, an instance, a measurement or a principal")]
+    Kind,
+    /// Not a fingerprint.
+    #[error("a certificate or an enrolment is named by the certificate's SHA-256: 64 lowercase hex digits")]
+    Fingerprint,
+    /// Neither an id nor a label.
+    #[error(
+        "an instance is named by its id, 64 lowercase hex digits, or by its label, 1 to 64 of [A-Za-z0-9._-]"
+    )]
+    Instance,
+    /// Not a measurement.
+    #[error("a measurement is 64 or 96 lowercase hex digits")]
+    Measurement,
+    /// Not a principal's name.
+    #[error("a principal's name is 1 to 64 of [A-Za-z0-9._-]")]
+    Principal,
+    /// Too long, or not for people.
+    #[error("a reason has at most 128 bytes, and no control characters")]
+    Reason,
+    /// Principals are revoked until that is taken back.
+    #[error("a principal's revocation has no end of its own; take it back when it is time")]
+    PrincipalUntil,
+    /// It would never count.
+    #[error("it ends before it begins")]
+    Over,
+    /// There is no room.
+    #[error(
+        "a domain keeps at most 512 revocations; take back those of certificates that have ended, give new ones an \
+         end, or revoke the measurement or instance that many have in common"
+    )]
+    Many,
 }
 
 impl CertificateError {

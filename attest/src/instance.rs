@@ -206,6 +206,7 @@ impl Instance {
 pub struct Identified {
     attested: Attested,
     instance: Option<Instance>,
+    enrolment: Option<[u8; 32]>,
 }
 
 impl Identified {
@@ -217,6 +218,11 @@ impl Identified {
     /// Which machine it is.
     pub fn instance(&self) -> Option<&Instance> {
         self.instance.as_ref()
+    }
+
+    /// The enrolment that this renews, by SHA-256 of its first certificate; none where it is one itself.
+    pub fn enrolment(&self) -> Option<&[u8; 32]> {
+        self.enrolment.as_ref()
     }
 
     /// The launch ticket that this admission takes. It must be spent, durably, before the certificate is given away.
@@ -267,6 +273,7 @@ pub(crate) fn identify(
     attested: Attested,
     renews: Option<Renews<'_>>,
 ) -> Result<Identified, AttestError> {
+    let enrolment = renews.map(|renews| renews.peer.enrolment());
     if let Some((kept, renews)) = renews.and_then(|renews| Some((renews.kept()?, renews))) {
         // A ticket that nobody takes would be good for another machine yet.
         if attested.machine().ticket.is_some() {
@@ -278,13 +285,13 @@ pub(crate) fn identify(
         if !renews.by_ticket && !still_shows(demand, snp, attested.machine(), &kept) {
             return Err(AttestError::OtherInstance);
         }
-        return Ok(Identified { attested, instance: Some(kept) });
+        return Ok(Identified { attested, instance: Some(kept), enrolment });
     }
     let instance = instance(demand, snp, attested.machine());
     if instance.is_none() && !demand.is_none() {
         return Err(AttestError::NoInstance(demand.clone()));
     }
-    Ok(Identified { attested, instance })
+    Ok(Identified { attested, instance, enrolment })
 }
 
 /// Whether the machine shows that instance yet, in one of the ways of the demand that every evidence can show.

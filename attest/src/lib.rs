@@ -22,6 +22,7 @@ mod new_key;
 mod possession;
 mod proofs;
 mod reference;
+mod revocation;
 mod role;
 mod signature;
 mod simulated_snp;
@@ -32,12 +33,13 @@ pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
 pub use cert::{
     ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BROKER_DAYS, BrokerIssuer,
     BrokerMeasurements, CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, Principal,
-    PrincipalName, Principals, TrustedPrincipal, certificate_spki, self_signed_agent, self_signed_policy,
-    sign_as_principal, verify_agent, verify_broker, verify_pinned,
+    PrincipalName, Principals, SHORTEST_ADMISSION, TrustedPrincipal, certificate_spki, self_signed_agent,
+    self_signed_policy, sign_as_principal, verify_agent, verify_broker, verify_pinned,
 };
 pub use digest::{sha256, sha384};
 pub use error::{
     AttestError, CertificateError, IssueError, KeyError, PolicyError, PrincipalError, ReferenceError,
+    RevocationError,
 };
 pub use instance::{
     IdBlock, Identified, Instance, InstanceDemand, InstanceWay, MachineClaims, Renews, TICKET, TicketId,
@@ -66,6 +68,7 @@ pub use reference::{
     BrokerValue, ListedBroker, MilanRule, PolicyFault, PolicyFile, PolicyFileError, PolicyTable,
     ReferenceValue, ReferenceValues, ScreenedBroker, TrustPolicy,
 };
+pub use revocation::{MAX_REVOCATIONS, Revocation, Revocations, Revoked};
 pub use role::Role;
 pub use simulated_snp::{SimulatedSnp, SimulatedSnpGuest};
 pub use stock::{ScreenedStock, StockExpected, screen_stock, sev_report_data};

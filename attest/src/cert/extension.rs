@@ -10,7 +10,8 @@
 //!     instance        [3] OCTET STRING (SIZE (1..64)) OPTIONAL,
 //!     challengeFresh  [4] BOOLEAN                     OPTIONAL,
 //!     evidenceDigest  [5] OCTET STRING (SIZE (48))    OPTIONAL,  -- SHA-384
-//!     instanceLabel   [6] UTF8String (SIZE (1..64))   OPTIONAL   -- [A-Za-z0-9._-]
+//!     instanceLabel   [6] UTF8String (SIZE (1..64))   OPTIONAL,  -- [A-Za-z0-9._-]
+//!     enrolment       [7] OCTET STRING (SIZE (32))    OPTIONAL   -- SHA-256
 //! }
 //! ```
 //! What is absent is unknown. A version, role, kind or field that isn't known here makes the whole unreadable.
@@ -59,6 +60,8 @@ pub struct AdmissionExtension {
     pub evidence_digest: Option<[u8; 48]>,
     /// What the domain's owner calls the instance, 1 to 64 of `[A-Za-z0-9._-]`.
     pub instance_label: Option<String>,
+    /// SHA-256 of the certificate that the machine enrolled with, in those that were renewed from it.
+    pub enrolment: Option<[u8; 32]>,
 }
 
 impl AdmissionExtension {
@@ -73,6 +76,7 @@ impl AdmissionExtension {
             challenge_fresh: None,
             evidence_digest: None,
             instance_label: None,
+            enrolment: None,
         }
     }
 
@@ -91,6 +95,7 @@ impl AdmissionExtension {
         field(4, self.challenge_fresh.map(|fresh| if fresh { TRUE } else { FALSE }));
         field(5, self.evidence_digest.as_ref().map(<[u8; 48]>::as_slice));
         field(6, self.instance_label.as_deref().map(str::as_bytes));
+        field(7, self.enrolment.as_ref().map(<[u8; 32]>::as_slice));
         tlv(SEQUENCE, &out.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
@@ -134,6 +139,7 @@ impl AdmissionExtension {
                 let label = str::from_utf8(value).ok().filter(|text| is_instance_label(text))?;
                 self.instance_label = Some(label.to_owned());
             }
+            7 => self.enrolment = Some(value.try_into().ok()?),
             _ => return None,
         }
         Some(())

@@ -27,9 +27,13 @@ use crate::role::Role;
 /// How far the clocks of a domain's machines may lie apart: certificates begin this much before their issue.
 pub const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
-/// Days for which an agent is admitted, as in the stock implementation; less where the policy certificate
-/// ends sooner.
+/// Days for which an agent is admitted, as in the stock implementation, and at most; less where the domain's owner says so,
+/// or the policy certificate ends sooner.
 pub const ADMISSION_DAYS: u32 = 365;
+
+/// The shortest time for which an owner can have agents admitted: below it, clocks that differ by [`CLOCK_SKEW`] and a
+/// renewal that has to be tried twice would not fit into the last third.
+pub const SHORTEST_ADMISSION: Duration = Duration::from_mins(30);
 
 /// Days for which a broker elsewhere is certified, and so for how long it may be without its home; less where the policy
 /// certificate ends sooner.
@@ -56,7 +60,7 @@ pub fn self_signed_policy(
         issuer: &name,
         subject: &name,
         spki,
-        validity: (from.as_secs(), end(from, days)?),
+        validity: (from.as_secs(), end(from, self::days(days))?),
         extensions: &[
             template::basic_constraints(true),
             template::key_usage(template::DIGITAL_SIGNATURE | template::KEY_CERT_SIGN | template::CRL_SIGN),
@@ -75,7 +79,7 @@ pub fn self_signed_agent(key: &SigningKey, now: UnixTime) -> Result<Vec<u8>, Iss
         issuer: &name,
         subject: &name,
         spki: key.public().spki_der(),
-        validity: (before(now), end(now, TEMPORARY_DAYS)?),
+        validity: (before(now), end(now, days(TEMPORARY_DAYS))?),
         extensions: &[
             template::basic_constraints(false),
             template::key_usage(template::DIGITAL_SIGNATURE),
@@ -118,12 +122,12 @@ impl Issuer {
         now: UnixTime,
         days: u32,
     ) -> Result<Vec<u8>, IssueError> {
-        self.issue(&Profile::of(AdmissionExtension::new(role)), spki, measurement, now, days)
+        self.issue(&Profile::of(AdmissionExtension::new(role)), spki, measurement, now, self::days(days))
     }
 
     /// The same key and certificate, able to admit agents only.
     pub fn into_admission(self: Arc<Self>) -> AdmissionIssuer {
-        AdmissionIssuer(self)
+        AdmissionIssuer { issuer: self, life: days(ADMISSION_DAYS) }
     }
 
     /// The same key and certificate, able to admit brokers elsewhere only.
@@ -147,7 +151,7 @@ impl Issuer {
         spki: &[u8],
         measurement: Option<&Measurement>,
         now: UnixTime,
-        days: u32,
+        life: Duration,
     ) -> Result<Vec<u8>, IssueError> {
         if profile.admission.role == Role::Agent && measurement.is_none() {
             return Err(IssueError::NoMeasurement);
@@ -157,7 +161,7 @@ impl Issuer {
             issuer: self.certificate.subject_der(),
             subject: &machine_name(measurement),
             spki,
-            validity: self.validity(now, days)?,
+            validity: self.validity(now, life)?,
             extensions: &self.extensions(profile),
         }
         .sign(&self.key)
@@ -167,10 +171,10 @@ impl Issuer {
         &self.key
     }
 
-    pub(super) fn validity(&self, now: UnixTime, days: u32) -> Result<(u64, u64), IssueError> {
+    pub(super) fn validity(&self, now: UnixTime, life: Duration) -> Result<(u64, u64), IssueError> {
         self.certificate.check_dates(now).map_err(IssueError::Policy)?;
         let not_before = before(now).max(self.certificate.not_before().as_secs());
-        let not_after = end(now, days)?.min(self.certificate.not_after().as_secs());
+        let not_after = end(now, life)?.min(self.certificate.not_after().as_secs());
         Ok((not_before, not_after))
     }
 
@@ -217,10 +221,20 @@ impl Issuer {
 /// An issuer on the admission path: it admits what was attested, as an agent, and can do nothing else. No
 /// method of it, and nothing reachable from it, takes a role.
 #[derive(Clone)]
-pub struct AdmissionIssuer(Arc<Issuer>);
+pub struct AdmissionIssuer {
+    issuer: Arc<Issuer>,
+    pub(super) life: Duration,
+}
 
 impl AdmissionIssuer {
-    /// Issues the admission certificate of a machine that is attested and identified, for [`ADMISSION_DAYS`].
+    /// The same, whose admissions last this long, at least [`SHORTEST_ADMISSION`] and at most [`ADMISSION_DAYS`].
+    #[must_use]
+    pub fn lasting(self, life: Duration) -> Self {
+        Self { life: life.clamp(SHORTEST_ADMISSION, days(ADMISSION_DAYS)), ..self }
+    }
+
+    /// Issues the admission certificate of a machine that is attested and identified, for [`ADMISSION_DAYS`] or as long as
+    /// they last here.
     pub fn admit(&self, machine: &Identified, now: UnixTime) -> Result<Vec<u8>, IssueError> {
         self.admit_as(&Profile::of(admission_of(machine)), machine, now)
     }
@@ -238,16 +252,16 @@ impl AdmissionIssuer {
         now: UnixTime,
     ) -> Result<Vec<u8>, IssueError> {
         let attested = machine.attested();
-        self.0.issue(profile, attested.spki(), Some(attested.measurement()), now, ADMISSION_DAYS)
+        self.issuer.issue(profile, attested.spki(), Some(attested.measurement()), now, self.life)
     }
 
     /// What stock programs call the platform rule: "policyKey says KEY is-trusted-for-attestation", a serialized
-    /// `signed_claim_message` over the attested key, for [`ADMISSION_DAYS`]. It is a word of the domain's to stock
-    /// verifiers; nothing of ours believes it.
+    /// `signed_claim_message` over the attested key, for as long as an admission. It is a word of the domain's to
+    /// stock verifiers; nothing of ours believes it.
     pub fn platform_rule(&self, machine: &Identified, now: UnixTime) -> Result<Vec<u8>, IssueError> {
-        let issuer = &self.0;
+        let issuer = &self.issuer;
         let key = PublicKey::from_spki_der(machine.attested().spki()).map_err(|_| IssueError::SubjectKey)?;
-        let (from, until) = issuer.validity(now, ADMISSION_DAYS)?;
+        let (from, until) = issuer.validity(now, self.life)?;
         let seconds = |time: u64| i64::try_from(time).map_err(|_| IssueError::Validity);
         let rule = Vouch {
             says: public_message("policyKey", &issuer.certificate, issuer.key.public()),
@@ -276,6 +290,7 @@ fn admission_of(machine: &Identified) -> AdmissionExtension {
     AdmissionExtension {
         instance: machine.instance().map(|instance| instance.id().to_vec()),
         instance_label: machine.instance().and_then(Instance::label).map(str::to_owned),
+        enrolment: machine.enrolment().copied(),
         ..said_of(attested, Role::Agent)
     }
 }
@@ -307,7 +322,7 @@ impl BrokerIssuer {
     pub fn admit(&self, broker: &ListedBroker, now: UnixTime) -> Result<Vec<u8>, IssueError> {
         let attested = broker.attested();
         let profile = Profile::of(said_of(attested, Role::Broker));
-        self.0.issue(&profile, attested.spki(), Some(attested.measurement()), now, BROKER_DAYS)
+        self.0.issue(&profile, attested.spki(), Some(attested.measurement()), now, days(BROKER_DAYS))
     }
 }
 
@@ -330,9 +345,13 @@ fn before(now: UnixTime) -> u64 {
     now.as_secs().saturating_sub(CLOCK_SKEW.as_secs())
 }
 
-fn end(from: UnixTime, days: u32) -> Result<u64, IssueError> {
-    if days == 0 {
+pub(super) fn days(number: u32) -> Duration {
+    Duration::from_secs(u64::from(number) * 86_400)
+}
+
+fn end(from: UnixTime, life: Duration) -> Result<u64, IssueError> {
+    if life.is_zero() {
         return Err(IssueError::Validity);
     }
-    from.as_secs().checked_add(u64::from(days) * 86_400).ok_or(IssueError::Validity)
+    from.as_secs().checked_add(life.as_secs()).ok_or(IssueError::Validity)
 }

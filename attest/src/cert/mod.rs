@@ -19,8 +19,8 @@ mod tests;
 pub use extension::{ADMISSION_EXTENSION_OID, AdmissionExtension};
 pub use facts::{CertificateFacts, certificate_spki};
 pub use issue::{
-    ADMISSION_DAYS, AdmissionIssuer, BROKER_DAYS, BrokerIssuer, CLOCK_SKEW, Issuer, self_signed_agent,
-    self_signed_policy,
+    ADMISSION_DAYS, AdmissionIssuer, BROKER_DAYS, BrokerIssuer, CLOCK_SKEW, Issuer, SHORTEST_ADMISSION,
+    self_signed_agent, self_signed_policy,
 };
 pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker, verify_pinned};
 pub use policy::PolicyCertificate;

@@ -84,6 +84,11 @@ impl Peer {
         self.extension.as_ref()?.instance_label.as_deref()
     }
 
+    /// Its enrolment: SHA-256 of the certificate that it enrolled with, which this one is or was renewed from.
+    pub fn enrolment(&self) -> [u8; 32] {
+        self.extension.as_ref().and_then(|extension| extension.enrolment).unwrap_or(self.fingerprint)
+    }
+
     /// Whether its certificate is within its dates, for every request on a channel that stays open.
     pub fn check_dates(&self, now: UnixTime) -> Result<(), CertificateError> {
         self.validity.check(now).map_err(|outside| match outside {

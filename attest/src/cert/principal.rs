@@ -144,6 +144,11 @@ impl Principals {
         self.0.len() < before
     }
 
+    /// Keeps those only of which this is true.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&TrustedPrincipal) -> bool) {
+        self.0.retain(keep);
+    }
+
     /// All of them, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &TrustedPrincipal> {
         self.0.iter()

@@ -16,7 +16,7 @@ use x509_parser::extensions::{BasicConstraints, ExtendedKeyUsage};
 use x509_parser::prelude::FromDer as _;
 
 use super::extension::OID_BYTES;
-use super::issue::{Issuer, check_subject_key};
+use super::issue::{self, Issuer, check_subject_key};
 use super::template::{
     self, BASIC_CONSTRAINTS, COMMON_NAME, EXTENDED_KEY_USAGE, KEY_USAGE, ORGANIZATION, SUBJECT_ALT_NAME,
     Template,
@@ -190,7 +190,7 @@ impl Issuer {
             issuer: self.certificate().subject_der(),
             subject: &template::name(&STOCK_SUBJECT),
             spki: key.spki_der(),
-            validity: self.validity(now, days)?,
+            validity: self.validity(now, issue::days(days))?,
             extensions: &extensions,
         }
         .sign(self.key())

@@ -108,6 +108,9 @@ pub fn admission_event(
         measurement: admitted.map(|admitted| admitted.measurement.as_bytes().to_vec()),
         role: "agent".into(),
         source: source.to_string().into(),
+        reason: admitted
+            .and_then(|admitted| admitted.enrolment)
+            .map(|first| format!("of the enrolment {}", hex::encode(first))),
         ..AuditFacts::default()
     }
 }

@@ -9,8 +9,8 @@ use actix_web::{HttpResponse, ResponseError, web};
 use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
-    AclRules, AddPrincipal, AddReference, ApplyPolicy, AuditQuery, CreateDomain, CreateTickets, ImportEntry,
-    Problem, SetPreset, State, Status, StockPeers,
+    AclRules, AddPrincipal, AddReference, AddRevocation, AdmissionTerms, ApplyPolicy, AuditQuery,
+    CreateDomain, CreateTickets, ImportEntry, Problem, SetPreset, State, Status, StockPeers,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -79,6 +79,10 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/acl-rules", web::get().to(rules))
         .route("/v1/domains/{domain}/acl-rules", web::put().to(set_rules))
         .route("/v1/domains/{domain}/stock", web::put().to(set_stock))
+        .route("/v1/domains/{domain}/admission", web::put().to(set_admission))
+        .route("/v1/domains/{domain}/revocations", web::get().to(revocations))
+        .route("/v1/domains/{domain}/revocations", web::post().to(revoke))
+        .route("/v1/domains/{domain}/revocations/{kind}/{what}", web::delete().to(reinstate))
         .route("/v1/domains/{domain}/principals", web::get().to(principals))
         .route("/v1/domains/{domain}/principals", web::post().to(add_principal))
         .route("/v1/domains/{domain}/principals/{principal}", web::delete().to(remove_principal))
@@ -191,6 +195,31 @@ async fn set_rules(admin: web::Data<Admin>, path: web::Path<String>, body: web::
 async fn set_stock(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<StockPeers>) -> Answer {
     let allow = domains::AllowStock { domain: name(&path)?, stock: body.into_inner() };
     Ok(HttpResponse::Ok().json(ask(&admin, allow).await?))
+}
+
+async fn set_admission(
+    admin: web::Data<Admin>,
+    path: web::Path<String>,
+    body: web::Json<AdmissionTerms>,
+) -> Answer {
+    let set = domains::SetAdmission { domain: name(&path)?, terms: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, set).await?))
+}
+
+async fn revocations(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ListRevocations(name)).await?))
+}
+
+async fn revoke(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<AddRevocation>) -> Answer {
+    let revoke = domains::Revoke { domain: name(&path)?, revocation: body.into_inner() };
+    Ok(HttpResponse::Created().json(ask(&admin, revoke).await?))
+}
+
+async fn reinstate(admin: web::Data<Admin>, path: web::Path<(String, String, String)>) -> Answer {
+    let (domain, kind, what) = path.into_inner();
+    ask(&admin, domains::Reinstate { domain: name(&domain)?, kind, what }).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn principals(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {

@@ -1,7 +1,9 @@
-//! The owner's own access rules, the principals that they speak of, and what stock programs may do, as the store keeps
-//! them: JSON inside the domain's sealed record.
+//! The owner's own access rules, the principals that they speak of, and what stock programs may do, what is revoked and
+//! for how long machines are admitted, as the store keeps them: JSON inside the domain's sealed record.
 
-use claviger_attest::Principals;
+use std::time::Duration;
+
+use claviger_attest::{ADMISSION_DAYS, Principals, Revocations};
 use claviger_proto::admin::StockPeers;
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +18,20 @@ pub struct Access {
     /// What stock programs may do. Kept only where it is something, so that older brokers read all else.
     #[serde(default, skip_serializing_if = "StockPeers::is_none")]
     pub stock: StockPeers,
+    /// What is taken back. Kept only where it is something, as all that follows.
+    #[serde(default, skip_serializing_if = "Revocations::is_empty")]
+    pub revocations: Revocations,
+    /// For how many seconds machines are admitted, where that isn't [`ADMISSION_DAYS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission_seconds: Option<u32>,
 }
 
 impl Access {
+    /// For how long machines are admitted.
+    pub fn admission(&self) -> Duration {
+        Duration::from_secs(self.admission_seconds.unwrap_or(ADMISSION_DAYS * 86_400).into())
+    }
+
     /// Serializes for the store.
     ///
     /// # Panics

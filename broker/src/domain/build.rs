@@ -101,7 +101,7 @@ fn assemble(
     let acl = Acl::compile_with(&name, preset, &access.rules, &labels(&trust, now))?;
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
     let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
-    let agents = AgentVerifier::new(name.clone(), policy.clone());
+    let agents = AgentVerifier::new(name.clone(), policy.clone(), access.revocations.clone());
     Ok(Domain {
         service_tls: tls::service(tls_identity(identity), Arc::clone(&agents), Arc::clone(provider))?,
         admission_tls: tls::admission(tls_identity(identity), Arc::clone(provider))?,
@@ -115,9 +115,10 @@ fn assemble(
         acl,
         preset,
         labels_until: trust.policy.references.next_expiry(now),
+        principals: access.revocations.standing(&access.principals),
+        issuer: issuer.map(|issuer| issuer.lasting(access.admission())),
         access,
         trust,
-        issuer,
         agents,
     })
 }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use claviger_acl::{Acl, Preset};
-use claviger_attest::{AdmissionIssuer, PolicyCertificate};
+use claviger_attest::{AdmissionIssuer, PolicyCertificate, Principals};
 use claviger_proto::DomainName;
 use claviger_store::{DomainKeys, HomeMark};
 
@@ -22,6 +22,7 @@ pub use access::Access;
 pub use build::{BuildError, BuildFault, build, issue_leaf, needs_renewal};
 pub(crate) use build::{certificate_dates, labels, skew};
 pub use choose::{Hello, Refused, choose};
+pub(crate) use tls::counted;
 pub use tls::{AgentVerifier, TlsError};
 pub(crate) use trust::MAX_POLICY;
 pub use trust::Trust;
@@ -42,6 +43,8 @@ pub struct Domain {
     pub preset: Preset,
     /// The owner's own rules that it was compiled from as well, and whom they can speak of.
     pub access: Access,
+    /// The principals of `access` that are not revoked: those that count.
+    pub principals: Principals,
     /// What it trusts, and demands of machines.
     pub trust: Trust,
     /// When a label of `acl` is to be taken back, for what it names is trusted no longer; seconds since 1970.

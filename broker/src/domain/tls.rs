@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use claviger_attest::{CertificateError, Peer, PolicyCertificate, verify_agent};
+use claviger_attest::{CertificateError, Peer, PolicyCertificate, Revocations, verify_agent};
 use claviger_proto::{ALPN, DomainName};
 use dashmap::DashMap;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -47,18 +47,19 @@ pub struct TlsError(#[from] rustls::Error);
 /// Verifies agents' certificates under one domain's policy certificate.
 ///
 /// Remembers which leaves it verified, by their whole DER, so that a returning agent costs one signature
-/// check (its own, on the handshake) instead of two. Dates are looked at every time.
+/// check (its own, on the handshake) instead of two. Dates and revocations are looked at every time.
 pub struct AgentVerifier {
     domain: DomainName,
     policy: PolicyCertificate,
+    revocations: Revocations,
     subjects: [DistinguishedName; 1],
     verified: DashMap<Vec<u8>, Arc<Peer>>,
 }
 
 impl AgentVerifier {
-    pub(super) fn new(domain: DomainName, policy: PolicyCertificate) -> Arc<Self> {
+    pub(super) fn new(domain: DomainName, policy: PolicyCertificate, revocations: Revocations) -> Arc<Self> {
         let subjects = [DistinguishedName::from(policy.subject_der().to_vec())];
-        Arc::new(Self { domain, policy, subjects, verified: DashMap::new() })
+        Arc::new(Self { domain, policy, revocations, subjects, verified: DashMap::new() })
     }
 
     /// The peer that a verified leaf stands for. Verifies it if it is not remembered, so there is no way to
@@ -67,11 +68,11 @@ impl AgentVerifier {
         if let Some(known) = self.verified.get(leaf) {
             let peer = Arc::clone(known.value());
             drop(known);
-            self.policy.check_dates(now)?;
-            peer.check_dates(now)?;
+            self.check(&peer, now)?;
             return Ok(peer);
         }
         let peer = Arc::new(verify_agent(&self.policy, &self.domain, leaf, now)?);
+        self.check(&peer, now)?;
         if self.verified.len() >= MAX_VERIFIED {
             // Only agents that the domain admitted get in here, so filling it takes the domain's own fleet.
             self.verified.clear();
@@ -79,6 +80,23 @@ impl AgentVerifier {
         self.verified.insert(leaf.to_vec(), Arc::clone(&peer));
         Ok(peer)
     }
+
+    /// Whether a peer whose certificate was verified once is a member now: the dates of its and the policy certificate, and
+    /// what is revoked. The one place where that is decided, in the handshake, for each request and proof on a channel
+    /// that stays open, and for a renewal.
+    pub fn check(&self, peer: &Peer, now: UnixTime) -> Result<(), CertificateError> {
+        self.policy.check_dates(now)?;
+        peer.check_dates(now)?;
+        counted(self.revocations.check_peer(peer, now))
+    }
+}
+
+/// Counts what is refused because it is revoked.
+pub(crate) fn counted(checked: Result<(), CertificateError>) -> Result<(), CertificateError> {
+    if let Err(CertificateError::Revoked { kind }) = checked {
+        metrics::counter!("claviger_revoked_refused_total", "kind" => kind).increment(1);
+    }
+    checked
 }
 
 impl fmt::Debug for AgentVerifier {
@@ -139,6 +157,7 @@ fn as_tls(error: &CertificateError) -> rustls::CertificateError {
         CertificateError::NotYetValid | CertificateError::PolicyNotYetValid => {
             rustls::CertificateError::NotValidYet
         }
+        CertificateError::Revoked { .. } => rustls::CertificateError::Revoked,
         CertificateError::Foreign => rustls::CertificateError::UnknownIssuer,
         CertificateError::Malformed => rustls::CertificateError::BadEncoding,
         _ => rustls::CertificateError::ApplicationVerificationFailure,

@@ -156,8 +156,7 @@ pub fn now() -> Moment {
 fn current(by: &Answerer<'_>) -> Result<Arc<Domain>, Rejected> {
     let domains = by.shard.view.domains();
     let domain = domains.current(&by.channel.domain).ok_or(Rejected::DomainGone)?;
-    let now = UnixTime::now();
-    domain.policy.check_dates(now).and_then(|()| by.peer.check_dates(now))?;
+    domain.agents.check(by.peer, UnixTime::now())?;
     Ok(Arc::clone(domain))
 }
 

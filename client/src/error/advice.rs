@@ -147,6 +147,10 @@ fn refused_certificate_next(alert: &str, own: Option<&CertificateError>) -> &'st
         (None, "CertificateExpired") => {
             "by this machine's clock the certificate is valid: one of the two clocks is wrong, compare them"
         }
+        (_, "CertificateRevoked") => {
+            "the domain's owner has revoked it, or what this machine is or runs (key-admin revocation list): ask the owner \
+             whether it may enroll again"
+        }
         (None, "UnknownCA") => {
             "the broker has another policy certificate for this domain than this machine: ask the domain's owner which \
              is right, and enroll again (key-client enroll --replace)"

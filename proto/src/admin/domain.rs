@@ -40,6 +40,12 @@ pub struct Domain {
     /// What stock programs may do in it.
     #[serde(default)]
     pub stock: StockPeers,
+    /// For how many seconds it admits machines.
+    #[serde(default)]
+    pub admission_lasts: u64,
+    /// How much of it is revoked.
+    #[serde(default)]
+    pub revocations: usize,
     /// When it was created, seconds since 1970.
     pub created: i64,
 }

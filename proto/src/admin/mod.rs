@@ -14,6 +14,10 @@
 //! | `POST /v1/domains/{domain}/principals` | [`AddPrincipal`] | [`Principal`] |
 //! | `DELETE /v1/domains/{domain}/principals/{name}` | | |
 //! | `PUT /v1/domains/{domain}/stock` | [`StockPeers`] | [`Domain`] |
+//! | `PUT /v1/domains/{domain}/admission` | [`AdmissionTerms`] | [`Domain`] |
+//! | `GET /v1/domains/{domain}/revocations` | | list of [`Revocation`] |
+//! | `POST /v1/domains/{domain}/revocations` | [`AddRevocation`] | [`Revocation`] |
+//! | `DELETE /v1/domains/{domain}/revocations/{kind}/{what}` | | |
 //! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
 //! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
@@ -38,6 +42,7 @@ mod domain;
 mod entry;
 mod policy;
 mod problem;
+mod revocation;
 mod sealing;
 mod secret_hex;
 mod ticket;
@@ -49,6 +54,7 @@ pub use domain::{CreateDomain, Domain};
 pub use entry::{ImportEntry, Imported};
 pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolicy};
 pub use problem::Problem;
+pub use revocation::{AddRevocation, AdmissionTerms, Revocation};
 pub use sealing::{SealState, ShareCount, Unseal};
 pub use secret_hex::SecretHex;
 pub use ticket::{CreateTickets, Ticket};

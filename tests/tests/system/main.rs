@@ -21,6 +21,7 @@ mod quickstart;
 mod refusals;
 mod renewal;
 mod requests;
+mod revocation;
 mod scenario;
 mod sealing;
 mod slots;

@@ -166,6 +166,7 @@ proptest! {
         instance in proptest::option::of(proptest::collection::vec(any::<u8>(), 1..=64)),
         challenge_fresh in any::<Option<bool>>(),
         digest in any::<Option<[u8; 16]>>(),
+        enrolment in any::<Option<[u8; 32]>>(),
         label in proptest::option::of("[A-Za-z0-9._-]{1,64}"),
     ) {
         let extension = AdmissionExtension {
@@ -175,6 +176,7 @@ proptest! {
             instance,
             challenge_fresh,
             instance_label: label,
+            enrolment,
             evidence_digest: digest.map(|third| third.repeat(3).try_into().expect("48 bytes")),
             ..AdmissionExtension::new(if broker { Role::Broker } else { Role::Agent })
         };

@@ -5,7 +5,7 @@ use x509_parser::certificate::X509Certificate;
 use super::*;
 use crate::error::IssueError;
 use crate::measurement::Measurement;
-use crate::{ADMISSION_DAYS, CLOCK_SKEW, self_signed_agent};
+use crate::{ADMISSION_DAYS, CLOCK_SKEW, SHORTEST_ADMISSION, self_signed_agent};
 
 fn measurement() -> Measurement {
     Measurement::from_bytes(&[0xab; 48]).expect("48 bytes")
@@ -149,4 +149,18 @@ fn the_temporary_certificate_carries_its_own_key_and_no_identity() {
     assert_eq!(x509.subject().to_string(), "CN=enrolling");
     assert!(x509.extended_key_usage().expect("read").is_some_and(|u| u.value.client_auth));
     assert!(!x509.is_ca());
+}
+
+#[test]
+fn an_admission_lasts_neither_too_short_nor_too_long() {
+    let issuer = |life| {
+        let key = SigningKey::generate(KeyAlgorithm::P256).expect("a key");
+        let policy = self_signed_policy(&key, &domain(), at(NOW), 3_650).expect("a policy");
+        let issuer = Issuer::new(key, policy, &domain()).expect("a pair");
+        Arc::new(issuer).into_admission().lasting(life).life
+    };
+    let year = Duration::from_secs(365 * DAY);
+    assert_eq!(issuer(Duration::from_secs(7 * DAY)).as_secs(), 7 * DAY);
+    assert_eq!(issuer(Duration::ZERO), SHORTEST_ADMISSION);
+    assert_eq!(issuer(year + Duration::from_secs(1)), year);
 }

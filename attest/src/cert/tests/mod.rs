@@ -7,6 +7,7 @@ mod peer;
 mod pinned;
 mod policy;
 mod quote;
+mod revocation;
 
 use std::sync::LazyLock;
 use std::time::Duration;

@@ -13,7 +13,7 @@ use rustls::pki_types::UnixTime;
 
 use super::{Attestor, Endorsed, Rejected, Verifier};
 use crate::actors::audit::seconds;
-use crate::domain::Domain;
+use crate::domain::{Domain, counted};
 use crate::runtime::{panics, stack};
 
 /// Verify the evidence of a broker elsewhere and, if it holds and the domain lists it, give it the domain.
@@ -64,6 +64,7 @@ fn grant(verifier: &Verifier, grant: Grant) -> Result<Granted, Rejected> {
     domain.policy.check_dates(now)?;
     let listed = verifier.verify(evidence, now)?;
     let measurement = *listed.attested().measurement();
+    counted(domain.access.revocations.check_measurement(&measurement, now)).map_err(Rejected::Revoked)?;
     // What the snapshot has admits agents; what can certify a broker is made here, for this one.
     let stored = domain.storage.store.domain(&domain.name)?;
     let stored = stored.filter(|stored| stored.keys.generation() == domain.keys.generation());
@@ -86,6 +87,7 @@ fn grant(verifier: &Verifier, grant: Grant) -> Result<Granted, Rejected> {
             // Of the domain, and of the very measurement that the evidence has.
             let same = BrokerMeasurements::Listed([measurement].into());
             let peer = verify_broker(&domain.policy, &domain.name, &leaf, &same, now)?;
+            domain.agents.check(&peer, now)?;
             (None, *peer.fingerprint())
         }
     };

@@ -20,7 +20,7 @@ use claviger_store::{
 use rustls::pki_types::UnixTime;
 
 use crate::actors::audit::seconds;
-use crate::domain::Domain;
+use crate::domain::{Domain, counted};
 use crate::runtime::panics;
 
 pub use elsewhere::{Grant, Granted, Wanted};
@@ -97,7 +97,7 @@ impl ToCertify {
     }
 
     /// Who renews, if anybody does.
-    fn renews(&self) -> Option<&Peer> {
+    pub fn renews(&self) -> Option<&Peer> {
         match self {
             Self::Channels(_) => None,
             Self::New { peer, .. } => Some(peer),
@@ -155,6 +155,8 @@ pub struct Admitted {
     pub certificate: Vec<u8>,
     /// What it runs.
     pub measurement: Measurement,
+    /// The enrolment that it renews, if it does.
+    pub enrolment: Option<[u8; 32]>,
 }
 
 /// One of the attestors. All share what they verify with.
@@ -193,7 +195,7 @@ fn judge(verifier: &Verifier, judge: Judge) -> Result<Judged, Rejected> {
     match judge.answer {
         Answer::Fresh(evidence) => Ok(Judged::Machine(Box::new(verifier.verify(*evidence, judge.now)?))),
         Answer::Principal(Credentials { chain, signature }, binding) => {
-            let known = &judge.domain.access.principals;
+            let known = &judge.domain.principals;
             Ok(Judged::Principals(known.prove(&chain, &binding, &signature, judge.now)?))
         }
     }
@@ -211,15 +213,28 @@ fn admit(verifier: &Verifier, admit: Admit) -> Result<Pending, Rejected> {
     let issuer = issuer(&admit.domain, admit.now)?;
     let attested = verifier.verify(admit.evidence, admit.now)?;
     let renews = admit.key.renews().map(|peer| renews(&admit.domain, peer)).transpose()?;
-    let machine = admit.domain.trust.policy.identify(attested, renews)?;
+    let machine = identify(&admit.domain, attested, renews, admit.now)?;
     // Last, for it is a signature that only what is trusted may cost.
     if let ToCertify::New { key, proof, .. } = &admit.key {
         check_possession(key, &admit.binding, proof)?;
     }
     let (machine, ticket) = with_ticket(&admit.domain, machine, admit.now)?;
     let certificate = issuer.admit(&machine, admit.now)?;
-    let admitted = Admitted { certificate, measurement: *machine.attested().measurement() };
+    let (measurement, enrolment) = (*machine.attested().measurement(), machine.enrolment().copied());
+    let admitted = Admitted { certificate, measurement, enrolment };
     Ok(Pending { admitted, ticket })
+}
+
+/// Which machine it is, if what it is and runs is not revoked.
+fn identify(
+    domain: &Domain,
+    attested: Attested,
+    renews: Option<Renews<'_>>,
+    now: UnixTime,
+) -> Result<Identified, Rejected> {
+    let machine = domain.trust.policy.identify(attested, renews)?;
+    counted(domain.access.revocations.check_machine(&machine, now)).map_err(Rejected::Revoked)?;
+    Ok(machine)
 }
 
 /// The machine with what its launch ticket says of it, if it is one that can be spent.
@@ -230,7 +245,10 @@ fn with_ticket(
 ) -> Result<(Identified, Option<TicketId>), Rejected> {
     let Some(id) = machine.spends() else { return Ok((machine, None)) };
     let ticket = usable_ticket(domain, id, seconds(now))?;
-    Ok((machine.labelled(ticket.label), Some(id)))
+    let machine = machine.labelled(ticket.label);
+    // By the ticket's label it may be revoked as well.
+    counted(domain.access.revocations.check_machine(&machine, now)).map_err(Rejected::Revoked)?;
+    Ok((machine, Some(id)))
 }
 
 /// Who renews, and whether a ticket of this domain made it the instance that it is.

@@ -24,6 +24,9 @@ pub enum Rejected {
     /// The policy certificate can't be relied on now.
     #[error(transparent)]
     Certificate(#[from] claviger_attest::CertificateError),
+    /// It holds, and what it shows is revoked.
+    #[error(transparent)]
+    Revoked(claviger_attest::CertificateError),
     /// The evidence doesn't hold.
     #[error(transparent)]
     Evidence(#[from] AttestError),
@@ -93,6 +96,10 @@ impl Rejected {
             Self::Repeated => Some(
                 "a program that lost its answer makes new evidence; if none did, somebody replays what it saw on the network",
             ),
+            Self::Revoked(_) => Some(
+                "see when and why it was revoked: key-admin revocation list; if it is to be a member again, take that back \
+                 (key-admin revocation remove)",
+            ),
             Self::HomeAdmits => {
                 Some("to have this broker admit, list it with may-issue = true in [[broker]], at home")
             }
@@ -108,9 +115,11 @@ impl From<&Rejected> for Refusal {
                 ErrorCode::Refused
             }
             Rejected::Certificate(_) | Rejected::DomainGone => ErrorCode::CertificateRefused,
-            Rejected::Evidence(_) | Rejected::NoBroker(_) | Rejected::Ticket { .. } | Rejected::Repeated => {
-                ErrorCode::AttestationRefused
-            }
+            Rejected::Evidence(_)
+            | Rejected::Revoked(_)
+            | Rejected::NoBroker(_)
+            | Rejected::Ticket { .. }
+            | Rejected::Repeated => ErrorCode::AttestationRefused,
             Rejected::Principal(error) => error.code(),
             Rejected::Endorsement(error) => code_of(error),
             Rejected::Busy => ErrorCode::Busy,

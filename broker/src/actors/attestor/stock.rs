@@ -10,7 +10,7 @@ use claviger_store::{AuditFacts, Command, Done, Once, StoreError};
 use rustls::pki_types::UnixTime;
 use tracing::Level;
 
-use super::{Admitted, Attestor, Endorsed, Pending, Rejected, Verifier, issuer, with_ticket};
+use super::{Admitted, Attestor, Endorsed, Pending, Rejected, Verifier, identify, issuer, with_ticket};
 use crate::actors::audit::seconds;
 use crate::domain::{Domain, skew};
 use crate::request_id::RequestId;
@@ -85,14 +85,15 @@ fn admit(verifier: &Verifier, admit: AdmitStock) -> Result<StockAdmitted, Reject
     if let Some(package) = package {
         explain(&domain, &attested, &package, wants, now, id);
     }
-    let machine = domain.trust.policy.identify(attested, None)?;
+    let machine = identify(&domain, attested, None, now)?;
     let (machine, ticket) = with_ticket(&domain, machine, now)?;
     let measurement: Measurement = *machine.attested().measurement();
     let artifact = match wants {
         StockArtifact::Certificate => issuer.admit_stock(&machine, now)?,
         StockArtifact::PlatformRule => issuer.platform_rule(&machine, now)?,
     };
-    let pending = Pending { admitted: Admitted { certificate: artifact, measurement }, ticket };
+    let pending =
+        Pending { admitted: Admitted { certificate: artifact, measurement, enrolment: None }, ticket };
     Ok(StockAdmitted { pending, statement, until })
 }
 

@@ -41,6 +41,9 @@ pub enum AdminError {
     /// There is no such principal.
     #[error("this principal is not known in {0}; `key-admin principal list` shows those who are")]
     NoPrincipal(DomainName),
+    /// There is no such revocation.
+    #[error("this is not revoked in {0}; `key-admin revocation list` shows what is")]
+    NoRevocation(DomainName),
     /// The name is taken.
     #[error("there is a domain {0} already; delete it first, or choose another name")]
     Taken(DomainName),
@@ -110,9 +113,11 @@ impl AdminError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NoDomain(_) | Self::NoReference(_) | Self::NoTicket(_) | Self::NoPrincipal(_) => {
-                ErrorCode::NotFound
-            }
+            Self::NoDomain(_)
+            | Self::NoReference(_)
+            | Self::NoTicket(_)
+            | Self::NoPrincipal(_)
+            | Self::NoRevocation(_) => ErrorCode::NotFound,
             Self::Taken(_)
             | Self::Shared(_)
             | Self::FromHome(_)
@@ -155,4 +160,4 @@ invalid!(
     AttestError,
     PrincipalError
 );
-invalid!(claviger_acl::AclError, claviger_attest::PolicyFileError);
+invalid!(claviger_attest::RevocationError, claviger_acl::AclError, claviger_attest::PolicyFileError);

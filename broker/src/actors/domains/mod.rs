@@ -10,6 +10,7 @@ mod policy;
 mod pulled;
 mod records;
 mod registry;
+mod revocation;
 mod tickets;
 
 use std::future::Future;
@@ -97,6 +98,43 @@ pub struct AllowStock {
     pub domain: DomainName,
     /// What.
     pub stock: admin::StockPeers,
+}
+
+/// What a domain has revoked.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<admin::Revocation>, AdminError>")]
+pub struct ListRevocations(pub DomainName);
+
+/// Revoke something, from the next request on.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Revocation, AdminError>")]
+pub struct Revoke {
+    /// Whose.
+    pub domain: DomainName,
+    /// What, and why.
+    pub revocation: admin::AddRevocation,
+}
+
+/// Take a revocation back.
+#[derive(Message)]
+#[rtype(result = "Result<(), AdminError>")]
+pub struct Reinstate {
+    /// Whose.
+    pub domain: DomainName,
+    /// Of what kind it is which was revoked.
+    pub kind: String,
+    /// What was.
+    pub what: String,
+}
+
+/// Admit machines for this long.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct SetAdmission {
+    /// Whose.
+    pub domain: DomainName,
+    /// How long.
+    pub terms: admin::AdmissionTerms,
 }
 
 /// Whom a domain knows as principals.
@@ -340,6 +378,10 @@ handle! {
     ShowRules => |registry, show| registry.rules(&show.0);
     ChangeRules => |registry, change| registry.set_rules(&change.domain, change.rules).await;
     AllowStock => |registry, it| registry.set_stock(&it.domain, it.stock).await;
+    ListRevocations => |registry, list| registry.revocations(&list.0);
+    Revoke => |registry, it| registry.revoke(&it.domain, it.revocation).await;
+    Reinstate => |registry, it| registry.reinstate(&it.domain, &it.kind, &it.what).await;
+    SetAdmission => |registry, it| registry.set_admission(&it.domain, it.terms).await;
     ListPrincipals => |registry, list| registry.principals(&list.0);
     KnowPrincipal => |registry, know| registry.add_principal(&know.domain, know.principal).await;
     ForgetPrincipal => |registry, it| registry.remove_principal(&it.domain, &it.principal).await;

@@ -122,6 +122,8 @@ fn describe(domain: &Domain) -> admin::Domain {
         broker_certificate_not_after: domain.leaf.not_after,
         references: domain.trust.policy.references.len(),
         stock: domain.access.stock,
+        admission_lasts: domain.access.admission().as_secs(),
+        revocations: domain.access.revocations.iter().count(),
         created: domain.created,
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, Response};
 use claviger_acl::{Action, Denied, Permit};
-use claviger_attest::{Moment, Peer, Proofs};
+use claviger_attest::{CertificateError, Moment, Peer, Proofs};
 use claviger_proto::ResourceName;
 use claviger_proto::error::ErrorCode;
 use claviger_proto::key_service::{Needs, Outcome, Refusal, Request};
@@ -101,7 +101,7 @@ impl Handler<Route> for Router {
 }
 
 impl Router {
-    /// Expiry, then the ACL, then the store; whatever the outcome, it is recorded before it can be sent.
+    /// Membership, then the ACL, then the store; whatever the outcome, it is recorded before it can be sent.
     fn decide(&self, route: Route) -> Step {
         let Route { domain, peer, proofs, source, request, id } = route;
         let now = UnixTime::now();
@@ -110,10 +110,13 @@ impl Router {
         // What the channel was opened under may have changed since: decide by what is in force now.
         let current = self.view.domains().current(&domain).cloned();
         let Some(domain) = current else { return Step::Answered(self.unserved()) };
-        let asked = Asked { domain, peer, proofs, now, facts, id };
-        // An expired certificate decides nothing.
-        if let Err(refusal) = asked.check_dates() {
-            return asked.refused(&self.tools, refusal);
+        let mut asked = Asked { domain, peer, proofs, now, facts, id };
+        // Who is no member any longer is told nothing of what exists.
+        if let Err(error) = asked.domain.agents.check(&asked.peer, now) {
+            if let CertificateError::Revoked { .. } = error {
+                asked.facts.reason = Some(error.to_string());
+            }
+            return asked.refused(&self.tools, Refusal::new(error.code(), error.to_string()));
         }
         match request {
             Request::Retrieve(retrieve) => reads::retrieve(asked, &self.tools, &retrieve),
@@ -146,19 +149,14 @@ impl Router {
 }
 
 impl Asked {
-    fn check_dates(&self) -> Result<(), Refusal> {
-        let dates = self.domain.policy.check_dates(self.now).and_then(|()| self.peer.check_dates(self.now));
-        dates.map_err(|error| Refusal::new(ErrorCode::CertificateRefused, error.to_string()))
-    }
-
     /// What the domain's rules say.
     fn decide(&self, action: Action, name: &ResourceName) -> Result<Permit, Denied> {
-        let Domain { acl, access, .. } = &*self.domain;
+        let Domain { acl, principals, .. } = &*self.domain;
         match &self.proofs {
             None => acl.decide(&self.peer, action, name),
             Some(proofs) => {
                 let now = Moment { steady: std::time::Instant::now(), wall: self.now };
-                acl.decide_on(&self.peer, &proofs.standing(&access.principals, now), action, name)
+                acl.decide_on(&self.peer, &proofs.standing(principals, now), action, name)
             }
         }
     }

@@ -35,6 +35,9 @@ impl By<'_> {
         let (binding, limit) = (claim.binding, self.channel.limits.evidence);
         let current = || {
             let domain = self.current()?;
+            if let Some(peer) = key.renews() {
+                domain.agents.check(peer, UnixTime::now())?;
+            }
             // Somebody has to sign admissions in it.
             issuer(&domain, UnixTime::now())?;
             Ok(domain)

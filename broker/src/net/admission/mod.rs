@@ -215,7 +215,7 @@ fn renewed_key(
     let leaf = channel.leaf().ok_or(Ended::Gone("no leaf"))?;
     let peer = channel.domain.agents.peer(leaf, now).map_err(|error| {
         tracing::info!(%id, domain = %channel.domain.name, %error, "a renewal is refused");
-        Ended::Refused(Refusal::new(ErrorCode::CertificateRefused, error.to_string()))
+        Ended::Judged(Refusal::new(error.code(), error.to_string()), error.to_string())
     })?;
     let new = new.ok_or(ParseError::Missing("new_key"))?;
     let key = PublicKey::from_spki_der(&new.spki)?;
