@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 
 use crate::{
-    acl, attest, audit, domain, entry, identity, measure, policy, policy_key, principal, sealing, simulated,
-    ticket, trust,
+    acl, attest, audit, domain, entry, identity, measure, policy, policy_key, principal, quota, sealing,
+    simulated, ticket, trust,
 };
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// Say whom a domain knows as principals, for access rules
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),
+    /// Say how much a domain may take of this broker
+    #[command(subcommand)]
+    Quota(quota::Quota),
     /// Sign a machine's certificate with the policy key, on the owner's word (offline)
     #[command(subcommand)]
     Identity(identity::Identity),

@@ -10,7 +10,7 @@ use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
     AclRules, AddPrincipal, AddReference, ApplyPolicy, AuditQuery, CreateDomain, CreateTickets, ImportEntry,
-    Problem, SetPreset, State, Status, StockPeers,
+    Problem, Quotas, SetPreset, State, Status, StockPeers,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -79,6 +79,8 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/acl-rules", web::get().to(rules))
         .route("/v1/domains/{domain}/acl-rules", web::put().to(set_rules))
         .route("/v1/domains/{domain}/stock", web::put().to(set_stock))
+        .route("/v1/domains/{domain}/quota", web::get().to(quota))
+        .route("/v1/domains/{domain}/quota", web::put().to(set_quota))
         .route("/v1/domains/{domain}/principals", web::get().to(principals))
         .route("/v1/domains/{domain}/principals", web::post().to(add_principal))
         .route("/v1/domains/{domain}/principals/{principal}", web::delete().to(remove_principal))
@@ -191,6 +193,16 @@ async fn set_rules(admin: web::Data<Admin>, path: web::Path<String>, body: web::
 async fn set_stock(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<StockPeers>) -> Answer {
     let allow = domains::AllowStock { domain: name(&path)?, stock: body.into_inner() };
     Ok(HttpResponse::Ok().json(ask(&admin, allow).await?))
+}
+
+async fn quota(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ShowQuota(name)).await?))
+}
+
+async fn set_quota(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<Quotas>) -> Answer {
+    let set = domains::SetQuota { domain: name(&path)?, quotas: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, set).await?))
 }
 
 async fn principals(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {

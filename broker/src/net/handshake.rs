@@ -1,7 +1,7 @@
 //! From a socket to a verified channel.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use claviger_proto::key_service::Dialect;
@@ -15,7 +15,9 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use super::Shard;
+use super::permits::Place;
 use super::rate::TooFast;
+use super::tenant::{SharedPlace, Tenant};
 use crate::config::Limits;
 use crate::domain::{Domain, Hello, Refused, choose};
 use crate::era::Lease;
@@ -30,6 +32,8 @@ pub struct Channel {
     pub lease: Lease,
     /// The limits that were in force when it began; it keeps them.
     pub limits: Arc<Limits>,
+    /// Its place among the domain's connections.
+    pub place: Place,
 }
 
 /// Which of a domain's two services a channel is for.
@@ -47,6 +51,26 @@ impl Service {
             Self::Keys => Arc::clone(&domain.service_tls),
             Self::Admission => Arc::clone(&domain.admission_tls),
         }
+    }
+
+    /// Whether the domain may have another connection and handshake now; with its place among the handshakes, and that among
+    /// the connections where it has one already.
+    fn admit(
+        self,
+        tenant: &Tenant,
+        source: IpAddr,
+        shard: &Shard,
+        limits: &Limits,
+    ) -> Result<(Option<Place>, SharedPlace), HandshakeError> {
+        let place = match self {
+            Self::Keys => tenant.has_room(limits).then_some(None),
+            Self::Admission => tenant.admission(limits).map(Some),
+        };
+        let place = place.ok_or(HandshakeError::Connections)?;
+        let begun = shard.permits.handshake_rate.take(source, || tenant.handshake(limits));
+        begun.map_err(HandshakeError::Rate)?;
+        let handshaking = tenant.handshaking(&shard.permits.handshakes).ok_or(HandshakeError::Busy)?;
+        Ok((place, handshaking))
     }
 
     /// Who names no protocol speaks the stock dialect, which a domain has to allow. Stock admission isn't over TLS.
@@ -82,8 +106,12 @@ pub enum HandshakeError {
     #[error("{}", match .0 {
         TooFast::All => "too many handshakes are begun in a second",
         TooFast::Address => "too many handshakes are begun in a second from this address",
+        TooFast::Domain => "too many handshakes are begun in a second in this domain",
     })]
     Rate(TooFast),
+    /// The domain has as many connections as it may.
+    #[error("the domain has as many connections as it may")]
+    Connections,
     /// What came is no hello, or it never came.
     #[error("no hello: {0}")]
     NoHello(io::Error),
@@ -102,6 +130,8 @@ impl HandshakeError {
             Self::Busy => "busy",
             Self::Rate(TooFast::All) => "rate",
             Self::Rate(TooFast::Address) => "rate-per-address",
+            Self::Rate(TooFast::Domain) => "rate-per-domain",
+            Self::Connections => "connections-per-domain",
             Self::NoHello(_) | Self::Tls(_) => "failed",
         }
     }
@@ -110,7 +140,7 @@ impl HandshakeError {
     pub fn phase(&self) -> &'static str {
         match self {
             Self::NoHello(_) | Self::Deadline("hello") => "hello",
-            Self::Hello(_) | Self::Busy | Self::Rate(_) => "choice",
+            Self::Hello(_) | Self::Busy | Self::Rate(_) | Self::Connections => "choice",
             Self::Deadline(_) | Self::Sealed | Self::Tls(_) => "tls",
         }
     }
@@ -142,16 +172,6 @@ async fn negotiate(
         .map_err(HandshakeError::NoHello)?;
     let begun = Instant::now();
     shard.meters.hello(begun - connected);
-    // Both are taken only now, when public-key work would begin: silent connections, of which there may be many,
-    // hold none and use none up. The alert isn't `internal_error`, which says that trying again is of no use.
-    if let Err(too_fast) = shard.permits.handshake_rate.take(source.ip()) {
-        alert(&mut start, AlertDescription::UserCanceled).await;
-        return Err(HandshakeError::Rate(too_fast));
-    }
-    let Some(_place) = shard.permits.handshakes.take() else {
-        alert(&mut start, AlertDescription::UserCanceled).await;
-        return Err(HandshakeError::Busy);
-    };
     let chosen = {
         let hello = start.client_hello();
         let hello = read(&hello);
@@ -165,6 +185,15 @@ async fn negotiate(
             return Err(HandshakeError::Hello(refused.reason));
         }
     };
+    // All are taken only now, when public-key work would begin: silent connections, of which there may be many,
+    // hold none and use none up. The alert isn't `internal_error`, which says that trying again is of no use.
+    let (place, _handshaking) = match service.admit(&domain.tenant, source.ip(), shard, &limits) {
+        Ok(places) => places,
+        Err(error) => {
+            alert(&mut start, AlertDescription::UserCanceled).await;
+            return Err(error);
+        }
+    };
     // Taken before anything is waited for: who ends the era first takes the domain away from every shard.
     let mut lease = domain.storage.era.lease();
     let config = service.tls(&domain);
@@ -176,7 +205,9 @@ async fn negotiate(
         }
     };
     shard.meters.done(begun.elapsed());
-    Ok(Channel { stream, domain, lease, limits })
+    // Only now is it known for a member.
+    let place = place.or_else(|| domain.tenant.connection(&limits)).ok_or(HandshakeError::Connections)?;
+    Ok(Channel { stream, domain, lease, limits, place })
 }
 
 fn read<'a>(hello: &'a ClientHello<'_>) -> Hello<'a> {

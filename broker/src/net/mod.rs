@@ -12,6 +12,7 @@ pub mod permits;
 pub mod proving;
 pub mod rate;
 pub mod service;
+pub mod tenant;
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -17,6 +17,8 @@
 //! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
 //! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
+//! | `GET /v1/domains/{domain}/quota` | | [`DomainQuota`] |
+//! | `PUT /v1/domains/{domain}/quota` | [`Quotas`] | [`DomainQuota`] |
 //! | `GET /v1/domains/{domain}/policy` | | [`TrustPolicy`] |
 //! | `PUT /v1/domains/{domain}/policy` | [`ApplyPolicy`] | [`AppliedPolicy`] |
 //! | `GET /v1/domains/{domain}/tickets` | | list of [`Ticket`] |
@@ -38,6 +40,7 @@ mod domain;
 mod entry;
 mod policy;
 mod problem;
+mod quota;
 mod sealing;
 mod secret_hex;
 mod ticket;
@@ -49,6 +52,7 @@ pub use domain::{CreateDomain, Domain};
 pub use entry::{ImportEntry, Imported};
 pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolicy};
 pub use problem::Problem;
+pub use quota::{DomainQuota, QuotaUse, Quotas};
 pub use sealing::{SealState, ShareCount, Unseal};
 pub use secret_hex::SecretHex;
 pub use ticket::{CreateTickets, Ticket};

@@ -8,6 +8,7 @@ mod error;
 mod import;
 mod policy;
 mod pulled;
+mod quota;
 mod records;
 mod registry;
 mod tickets;
@@ -97,6 +98,21 @@ pub struct AllowStock {
     pub domain: DomainName,
     /// What.
     pub stock: admin::StockPeers,
+}
+
+/// How much a domain may, and what it takes up.
+#[derive(Message)]
+#[rtype(result = "Result<admin::DomainQuota, AdminError>")]
+pub struct ShowQuota(pub DomainName);
+
+/// Let a domain take this much of the broker.
+#[derive(Message)]
+#[rtype(result = "Result<admin::DomainQuota, AdminError>")]
+pub struct SetQuota {
+    /// Which.
+    pub domain: DomainName,
+    /// How much, where that isn't what every domain may.
+    pub quotas: admin::Quotas,
 }
 
 /// Whom a domain knows as principals.
@@ -340,6 +356,8 @@ handle! {
     ShowRules => |registry, show| registry.rules(&show.0);
     ChangeRules => |registry, change| registry.set_rules(&change.domain, change.rules).await;
     AllowStock => |registry, it| registry.set_stock(&it.domain, it.stock).await;
+    ShowQuota => |registry, show| registry.quota(&show.0).await;
+    SetQuota => |registry, set| registry.set_quota(&set.domain, set.quotas).await;
     ListPrincipals => |registry, list| registry.principals(&list.0);
     KnowPrincipal => |registry, know| registry.add_principal(&know.domain, know.principal).await;
     ForgetPrincipal => |registry, it| registry.remove_principal(&it.domain, &it.principal).await;
