@@ -29,6 +29,13 @@ impl Server {
         Self::spawn("the broker", command, None)
     }
 
+    /// The same with its limits as they are.
+    pub(crate) fn broker_as_it_is(data_dir: &Path) -> Result<Self, BenchError> {
+        let mut command = this_program("serve-broker")?;
+        command.arg("--as-it-is").arg("--data-dir").arg(data_dir);
+        Self::spawn("the broker", command, None)
+    }
+
     /// A bare TLS server.
     pub(crate) fn bare(spec: &Spec) -> Result<Self, BenchError> {
         // Through the pipe, for there is a key in it.

@@ -123,7 +123,7 @@ const AS_BEFORE: u8 = 47;
 
 /// Keeps this thread from interrupting a server on the same core each time that an answer wakes it: load comes from other
 /// machines, and doesn't. It has as much of the processor as before (`SCHED_BATCH`, sched(7)), for both servers alike.
-fn give_way() -> Result<(), BenchError> {
+pub(crate) fn give_way() -> Result<(), BenchError> {
     let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
     let same = ThreadPriority::Crossplatform(AS_BEFORE.try_into().expect("at most 99"));
     set_thread_priority_and_policy(thread_native_id(), same, batch).map_err(BenchError::Scheduling)

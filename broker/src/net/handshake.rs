@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_proto::key_service::Dialect;
 use rustls::pki_types::CertificateDer;
@@ -87,6 +88,9 @@ impl Service {
     }
 }
 
+/// How long who is over a quota of its domain waits for the alert: who connects again and again gets no further by it.
+const HOLD_BACK: Duration = Duration::from_millis(50);
+
 /// Why there is no channel. The peer was told by an alert where it could be told anything.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
@@ -134,6 +138,11 @@ impl HandshakeError {
             Self::Connections => "connections-per-domain",
             Self::NoHello(_) | Self::Tls(_) => "failed",
         }
+    }
+
+    /// Whether its own domain is what keeps the peer out.
+    fn is_the_domain_s(&self) -> bool {
+        matches!(self, Self::Connections | Self::Rate(TooFast::Domain))
     }
 
     /// How far it got, a word for metrics: no whole hello, a hello that was refused, or the handshake under way.
@@ -190,6 +199,9 @@ async fn negotiate(
     let (place, _handshaking) = match service.admit(&domain.tenant, source.ip(), shard, &limits) {
         Ok(places) => places,
         Err(error) => {
+            if error.is_the_domain_s() {
+                tokio::time::sleep(HOLD_BACK).await;
+            }
             alert(&mut start, AlertDescription::UserCanceled).await;
             return Err(error);
         }
