@@ -30,6 +30,10 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    fn fill(&self) {
+        self.full_at.store(0, Ordering::Relaxed);
+    }
+
     /// Takes a token `now`, of so many that a second gives; or says after how long there will be one.
     pub fn take(&self, per_second: u32, now: u64) -> Result<(), Duration> {
         let per_second = per_second.max(1);
@@ -99,10 +103,18 @@ impl Tenant {
 
     /// Puts what the operator says in force, from now on.
     pub fn set(&self, quotas: &Quotas) {
-        let set = |to: &AtomicU32, quota: Option<u32>| to.store(quota.unwrap_or(0), Ordering::Relaxed);
-        set(&self.requests_per_second, quotas.requests_per_second);
-        set(&self.handshakes_per_second, quotas.handshakes_per_second);
+        let set = |to: &AtomicU32, quota: Option<u32>| {
+            let quota = quota.unwrap_or(0);
+            to.swap(quota, Ordering::Relaxed) != quota
+        };
         set(&self.most_connections, quotas.connections);
+        // Another rate begins with a full bucket: who was given more doesn't wait for what a lower one took.
+        if set(&self.requests_per_second, quotas.requests_per_second) {
+            self.requests.fill();
+        }
+        if set(&self.handshakes_per_second, quotas.handshakes_per_second) {
+            self.handshakes.fill();
+        }
     }
 
     /// A request begins, if the domain may begin one now; else after how long it may.
@@ -314,6 +326,21 @@ mod tests {
         assert!(tenant.connection(&limits).is_none());
         drop((first, second));
         assert_eq!(tenant.connections(), 0);
+    }
+
+    #[test]
+    fn another_rate_counts_at_once_and_the_same_one_again_gives_nothing() {
+        let limits = Limits::default();
+        let tenant = tenant(&limits);
+        let rate = |requests_per_second| Quotas { requests_per_second, ..Quotas::default() };
+        tenant.set(&rate(Some(1)));
+        assert!(tenant.request(&limits).is_ok());
+        tenant.set(&rate(Some(1)));
+        assert!(tenant.requests.full_at.load(Ordering::Relaxed) > 0, "what was taken stays taken");
+        tenant.set(&rate(Some(2)));
+        assert!(tenant.request(&limits).is_ok());
+        tenant.set(&rate(None));
+        assert!((0..50).all(|_| tenant.request(&limits).is_ok()));
     }
 
     #[test]

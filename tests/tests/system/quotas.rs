@@ -263,6 +263,6 @@ fn quotas_that_cannot_be_change_nothing() {
     // Another domain of its name begins with nothing.
     two.set("--names 1");
     two.broker.admin("domain delete red").run().ok();
-    Fleet::create(&two.broker, "red", "members");
+    two.red.create_on(&two.broker, "members").ok();
     assert_eq!(two.show("red")["set"], serde_json::json!({}));
 }
