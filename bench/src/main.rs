@@ -55,6 +55,9 @@ enum Command {
         /// With the product's limits as they are.
         #[arg(long)]
         as_it_is: bool,
+        /// With these rates of one domain, if they aren't the product's: requests, handshakes.
+        #[arg(long, num_args = 2)]
+        rates: Vec<u32>,
     },
     /// A bare TLS server that is told on stdin what to serve; what `start` holds the broker against.
     #[command(hide = true)]
@@ -80,7 +83,7 @@ fn main() -> ExitCode {
         Command::Start(start) => return tell(start::run(&start), mode),
         Command::Snp(snp) => return tell(snp::run(&snp), mode),
         Command::Tenants(tenants) => return tell(tenants::run(&tenants), mode),
-        Command::ServeBroker { data_dir, as_it_is } => serve::broker::run(data_dir, as_it_is),
+        Command::ServeBroker { data_dir, as_it_is, rates } => serve::broker::run(data_dir, as_it_is, rates),
         Command::ServeBare => serve::bare::run(),
     };
     done.map_or_else(|error| Failure::from(error).exit(mode), |()| ExitCode::SUCCESS)

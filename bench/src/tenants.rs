@@ -71,6 +71,10 @@ pub(crate) struct Args {
     /// Seconds that each side is measured for, each time.
     #[arg(long, default_value_t = 1.0, value_parser = crate::start::seconds)]
     seconds: f64,
+    /// Requests and handshakes that one domain may begin in a second [default: the broker's own limits]. A slow build, which
+    /// never gets as far as those, says something only with lower ones.
+    #[arg(long, num_args = 2, value_names = ["REQUESTS", "HANDSHAKES"], value_parser = clap::value_parser!(u32).range(1..))]
+    rates: Vec<u32>,
     /// Where everything is stored, in a directory of its own that is removed afterwards [default: the system's directory
     /// for temporary files].
     #[arg(long)]
@@ -83,6 +87,8 @@ pub(crate) struct Setting {
     rounds: u32,
     seconds: f64,
     cores: usize,
+    /// Requests and handshakes of one domain in a second, where they aren't the broker's own.
+    rates: Vec<u32>,
     quiet_connections: usize,
     flood_loops: usize,
     /// What the flood did, and what of it was refused, in all rounds.
@@ -106,7 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<Report<Setting>, BenchError> {
     let dir = tempfile::Builder::new().prefix("claviger-bench-").tempdir_in(parent)?;
     let (quiet, flood) =
         (Domain::named(DOMAIN, KeyAlgorithm::P256)?, Domain::named(FLOOD, KeyAlgorithm::P256)?);
-    let broker = Server::broker_as_it_is(&data_dir(&[&quiet, &flood], dir.path())?)?;
+    let broker = Server::broker_as_it_is(&data_dir(&[&quiet, &flood], dir.path())?, &args.rates)?;
     let (quiet, flood) =
         (Tenant::prepare(&quiet, broker.listen)?, Arc::new(Tenant::prepare(&flood, broker.listen)?));
     let window = Duration::from_secs_f64(args.seconds);
@@ -128,6 +134,7 @@ pub(crate) fn run(args: &Args) -> Result<Report<Setting>, BenchError> {
         rounds: args.rounds,
         seconds: args.seconds,
         cores: cores(),
+        rates: args.rates.clone(),
         quiet_connections: QUIET_CONNECTIONS,
         flood_loops: RETRIEVERS + STORERS + CONNECTORS,
         flood_done: counted.done.load(Ordering::Relaxed),

@@ -11,14 +11,14 @@ use tokio::sync::oneshot;
 use super::control::{self, Ready};
 use crate::error::BenchError;
 
-pub(crate) fn run(data_dir: PathBuf, as_it_is: bool) -> Result<(), BenchError> {
+pub(crate) fn run(data_dir: PathBuf, as_it_is: bool, rates: Vec<u32>) -> Result<(), BenchError> {
     // What `serve` logs by default on the measured paths is logged here too: nothing.
     claviger_broker::logging::install("warn");
     claviger_broker::runtime::panics::install_hook();
-    claviger_broker::runtime::block_on(serve(data_dir, as_it_is))
+    claviger_broker::runtime::block_on(serve(data_dir, as_it_is, rates))
 }
 
-async fn serve(data_dir: PathBuf, as_it_is: bool) -> Result<(), BenchError> {
+async fn serve(data_dir: PathBuf, as_it_is: bool, rates: Vec<u32>) -> Result<(), BenchError> {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let flags = Overrides { data_dir: Some(data_dir), listen: Some(listen), ..Overrides::default() };
     // Every other limit is the product's default, and so is the number of shards.
@@ -33,6 +33,10 @@ async fn serve(data_dir: PathBuf, as_it_is: bool) -> Result<(), BenchError> {
         config.limits.names_per_domain = 1 << 40;
         config.limits.bytes_per_domain = 1 << 50;
         config.limits.versions_per_name = u32::MAX;
+    }
+    if let [requests, handshakes] = rates[..] {
+        config.limits.requests_per_second_per_domain = requests;
+        config.limits.handshakes_per_second_per_domain = handshakes;
     }
     let broker = Broker::start(config, |_| None).await?;
     control::say(&Ready { listen: broker.addresses.listen })?;

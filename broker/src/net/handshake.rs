@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::Shard;
 use super::permits::Place;
 use super::rate::TooFast;
 use super::tenant::{SharedPlace, Tenant};
+use super::turns::{HANDSHAKE, Turn};
 use crate::config::Limits;
 use crate::domain::{Domain, Hello, Refused, choose};
 use crate::era::Lease;
@@ -35,6 +37,8 @@ pub struct Channel {
     pub limits: Arc<Limits>,
     /// Its place among the domain's connections.
     pub place: Place,
+    /// The domain's turn on this shard.
+    pub turn: Rc<Turn>,
 }
 
 /// Which of a domain's two services a channel is for.
@@ -209,17 +213,22 @@ async fn negotiate(
     // Taken before anything is waited for: who ends the era first takes the domain away from every shard.
     let mut lease = domain.storage.era.lease();
     let config = service.tls(&domain);
+    let turn = shard.turns.of(domain.keys.generation());
+    let in_turn = async {
+        turn.begin(HANDSHAKE).await;
+        start.into_stream(config).await
+    };
     let stream = tokio::select! {
         biased;
         () = lease.ending() => return Err(HandshakeError::Sealed),
-        done = timeout_at(begun + limits.handshake, start.into_stream(config)) => {
+        done = timeout_at(begun + limits.handshake, in_turn) => {
             done.map_err(|_| HandshakeError::Deadline("handshake"))?.map_err(HandshakeError::Tls)?
         }
     };
     shard.meters.done(begun.elapsed());
     // Only now is it known for a member.
     let place = place.or_else(|| domain.tenant.connection(&limits)).ok_or(HandshakeError::Connections)?;
-    Ok(Channel { stream, domain, lease, limits, place })
+    Ok(Channel { stream, domain, lease, limits, place, turn })
 }
 
 fn read<'a>(hello: &'a ClientHello<'_>) -> Hello<'a> {

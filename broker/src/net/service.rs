@@ -20,6 +20,7 @@ use super::frame_io::{
 };
 use super::handshake::{Channel, Service, handshake};
 use super::proving::{Answerer, Proving};
+use super::turns::REQUEST;
 use crate::actors::router::Route;
 use crate::request_id::RequestId;
 
@@ -54,6 +55,9 @@ const IN_FLIGHT: Duration = Duration::from_millis(100);
 
 /// How long a connection over its domain's rate isn't read at least.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
+
+/// Over how many milliseconds connections that are held back come again.
+const APART: u16 = 16;
 
 struct Conversation<'s> {
     channel: Channel,
@@ -100,10 +104,13 @@ impl Conversation<'_> {
             };
             let more = match frame {
                 // Before any work: what is over the domain's rate isn't even parsed.
-                Ok(frame) => match tenant.request(&limits) {
-                    Ok(()) => self.answer(&frame.body).await && ours,
-                    Err(wait) => self.hold_back(wait).await && ours,
-                },
+                Ok(frame) => {
+                    self.channel.turn.begin(REQUEST).await;
+                    match tenant.request(&limits) {
+                        Ok(()) => self.answer(&frame.body).await && ours,
+                        Err(wait) => self.hold_back(wait).await && ours,
+                    }
+                }
                 Err(ReadError::Frame(error)) => {
                     self.refuse_frame(error.into()).await;
                     false
@@ -126,7 +133,9 @@ impl Conversation<'_> {
     /// Tells a peer whose domain has had its requests for now how long to wait, and reads nothing more from it until
     /// then: who doesn't wait takes no more of the broker than who does. False when the answer couldn't be sent.
     async fn hold_back(&mut self, wait: Duration) -> bool {
-        let wait = wait.max(LEAST_WAIT);
+        // Not all at the same time: that would be a burst.
+        let apart = Duration::from_millis(u64::from(self.source.port() % APART));
+        let wait = wait.max(LEAST_WAIT) + apart;
         let milliseconds = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).saturating_add(1);
         let text = format!(
             "this domain has had the requests that it may have for now; try again in {milliseconds} ms, or have the broker's \
