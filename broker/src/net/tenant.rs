@@ -21,8 +21,7 @@ const SECOND: u64 = 1_000_000_000;
 /// Tokens that a bucket holds at least, if a second gives as many: so that who does a few things at once isn't refused.
 const AT_ONCE: u32 = 100;
 
-/// A token bucket: what it holds is a tenth of what a second gives, or [`AT_ONCE`] if that is more, and never more than a
-/// second gives. A second's worth at once would be a second in which the others wait.
+/// A token bucket.
 #[derive(Debug, Default)]
 pub struct Bucket {
     /// When it is full again, in nanoseconds since the tenants began.
@@ -34,11 +33,12 @@ impl Bucket {
         self.full_at.store(0, Ordering::Relaxed);
     }
 
-    /// Takes a token `now`, of so many that a second gives; or says after how long there will be one.
-    pub fn take(&self, per_second: u32, now: u64) -> Result<(), Duration> {
+    /// Takes a token `now`, of so many that a second gives and so many that it holds; or says after how long there will be
+    /// one.
+    pub fn take(&self, per_second: u32, holds: u32, now: u64) -> Result<(), Duration> {
         let per_second = per_second.max(1);
         let token = SECOND / u64::from(per_second);
-        let holds = u64::from((per_second / 10).max(AT_ONCE).min(per_second)) * token;
+        let holds = u64::from(holds.max(1)) * token;
         let with_token = |full_at: u64| full_at.max(now) + token;
         let update = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
             let full_at = with_token(full_at);
@@ -119,14 +119,15 @@ impl Tenant {
 
     /// A request begins, if the domain may begin one now; else after how long it may.
     pub fn request(&self, limits: &Limits) -> Result<(), Duration> {
-        self.requests
-            .take(set_or(&self.requests_per_second, limits.requests_per_second_per_domain), self.now())
+        let rate = set_or(&self.requests_per_second, limits.requests_per_second_per_domain);
+        self.requests.take(rate, at_once(rate), self.now())
     }
 
     /// The same for a handshake.
     pub fn handshake(&self, limits: &Limits) -> Result<(), Duration> {
-        self.handshakes
-            .take(set_or(&self.handshakes_per_second, limits.handshakes_per_second_per_domain), self.now())
+        let rate = set_or(&self.handshakes_per_second, limits.handshakes_per_second_per_domain);
+        // A second's worth, as for an address: machines boot together.
+        self.handshakes.take(rate, rate, self.now())
     }
 
     fn now(&self) -> u64 {
@@ -192,6 +193,12 @@ impl Tenant {
     pub fn large_bodies(&self) -> &Semaphore {
         &self.large_bodies
     }
+}
+
+/// Requests that may come at once: a tenth of what a second gives, or [`AT_ONCE`] if that is more, and no more than a second
+/// gives. A second's worth would be a second in which the others wait.
+fn at_once(per_second: u32) -> u32 {
+    (per_second / 10).max(AT_ONCE).min(per_second)
 }
 
 fn set_or(set: &AtomicU32, default: u32) -> u32 {
@@ -262,12 +269,12 @@ mod tests {
     fn t34_a_bucket_gives_its_rate_and_says_how_long_to_wait() {
         let bucket = Bucket::default();
         // A slow one holds a second's worth.
-        assert!((0..4).all(|_| bucket.take(4, 5).is_ok()));
-        assert_eq!(bucket.take(4, 5), Err(Duration::from_millis(250)));
-        assert_eq!(bucket.take(4, 5 + 100 * MS), Err(Duration::from_millis(150)));
-        assert_eq!(bucket.take(4, 5 + 250 * MS), Ok(()));
+        assert!((0..4).all(|_| bucket.take(4, 4, 5).is_ok()));
+        assert_eq!(bucket.take(4, 4, 5), Err(Duration::from_millis(250)));
+        assert_eq!(bucket.take(4, 4, 5 + 100 * MS), Err(Duration::from_millis(150)));
+        assert_eq!(bucket.take(4, 4, 5 + 250 * MS), Ok(()));
         // What is refused takes nothing.
-        assert_eq!(bucket.take(4, 5 + 250 * MS), Err(Duration::from_millis(250)));
+        assert_eq!(bucket.take(4, 4, 5 + 250 * MS), Err(Duration::from_millis(250)));
     }
 
     #[test]
@@ -275,11 +282,15 @@ mod tests {
         for (rate, holds) in [(1, 1), (100, 100), (1_000, 100), (20_000, 2_000)] {
             let bucket = Bucket::default();
             let now = 7 * SECOND;
-            assert_eq!((0..100_000).take_while(|_| bucket.take(rate, now).is_ok()).count(), holds, "{rate}");
+            assert_eq!(
+                (0..100_000).take_while(|_| bucket.take(rate, at_once(rate), now).is_ok()).count(),
+                holds,
+                "{rate}"
+            );
         }
         // Over a long time it gives no more than its rate.
         let bucket = Bucket::default();
-        let given = (0..10_000).filter(|ms| bucket.take(1_000, ms * MS / 4).is_ok()).count();
+        let given = (0..10_000).filter(|ms| bucket.take(1_000, 100, ms * MS / 4).is_ok()).count();
         assert!((2_500..=2_601).contains(&given), "{given}");
     }
 
