@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 
 use crate::{
-    acl, attest, audit, domain, entry, identity, measure, policy, policy_key, principal, revocation, sealing,
-    simulated, ticket, tpm, trust,
+    acl, attest, audit, domain, entry, identity, measure, policy, policy_key, principal, quota, revocation,
+    sealing, simulated, ticket, tpm, trust,
 };
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
@@ -75,6 +75,9 @@ pub(crate) enum Command {
     /// Revoke certificates, enrolments, instances, measurements, principals
     #[command(subcommand)]
     Revocation(revocation::RevocationCommand),
+    /// Say how much a domain may take of this broker
+    #[command(subcommand)]
+    Quota(quota::Quota),
     /// Sign a machine's certificate with the policy key, on the owner's word (offline)
     #[command(subcommand)]
     Identity(identity::Identity),

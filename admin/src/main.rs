@@ -16,6 +16,7 @@ mod measure;
 mod policy;
 mod policy_key;
 mod principal;
+mod quota;
 mod revocation;
 mod sealing;
 mod simulated;
@@ -63,6 +64,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Trust(command) => trust::run(context, &command).await?,
         Command::Acl(command) => acl::run(context, &command).await?,
         Command::Principal(command) => principal::run(context, &command).await?,
+        Command::Quota(command) => quota::run(context, &command).await?,
         Command::Revocation(command) => revocation::run(context, &command).await?,
         Command::Identity(command) => identity::run(context, &command)?,
         Command::Audit(command) => return audit::run(context, &command).await,

@@ -31,7 +31,12 @@ pub(crate) struct Domain {
 impl Domain {
     /// A new one.
     pub(crate) fn make(algorithm: KeyAlgorithm) -> Result<Self, BenchError> {
-        let name: DomainName = DOMAIN.parse()?;
+        Self::named(DOMAIN, algorithm)
+    }
+
+    /// A new one of this name.
+    pub(crate) fn named(name: &str, algorithm: KeyAlgorithm) -> Result<Self, BenchError> {
+        let name: DomainName = name.parse()?;
         let now = UnixTime::now();
         let key = SigningKey::generate(algorithm)?;
         let policy_key = Secret::copy_from(key.pkcs8_der());
@@ -57,14 +62,13 @@ impl Domain {
         (0..count).map(connector).collect()
     }
 
-    /// Makes a broker's data directory in `dir` that holds this domain; every member may store and retrieve.
+    /// Makes a broker's data directory in `dir` that holds this domain.
     pub(crate) fn data_dir(&self, dir: &Path) -> Result<PathBuf, BenchError> {
-        let path = dir.join("broker");
-        let data_dir = DataDir::create(&path, &NewSlot::File { path: dir.join("root.key") })?;
-        let root = data_dir.unlock()?;
-        let store = data_dir.store(&root)?;
-        let now = UnixTime::now().as_secs().cast_signed();
-        let record = DomainRecord {
+        data_dir(&[self], dir)
+    }
+
+    fn record(&self, now: i64) -> DomainRecord {
+        DomainRecord {
             policy_certificate: self.policy.der().to_vec(),
             policy_key: Some(Secret::copy_from(self.policy_key.expose())),
             broker_identity: Some(BrokerIdentity {
@@ -76,12 +80,23 @@ impl Domain {
             access: Vec::new(),
             created: now,
             home: None,
-        };
-        let audit = AuditFacts { time: now, action: "domain-create".into(), ..AuditFacts::default() };
-        let create = Command::CreateDomain(NewDomain { name: self.name.clone(), record, audit });
-        for done in store.writer()?.commit(vec![create]) {
-            done?;
         }
-        Ok(path)
     }
+}
+
+/// Makes a broker's data directory in `dir` that holds these domains; every member may store and retrieve.
+pub(crate) fn data_dir(domains: &[&Domain], dir: &Path) -> Result<PathBuf, BenchError> {
+    let path = dir.join("broker");
+    let data_dir = DataDir::create(&path, &NewSlot::File { path: dir.join("root.key") })?;
+    let root = data_dir.unlock()?;
+    let store = data_dir.store(&root)?;
+    let now = UnixTime::now().as_secs().cast_signed();
+    let create = |domain: &&Domain| {
+        let audit = AuditFacts { time: now, action: "domain-create".into(), ..AuditFacts::default() };
+        Command::CreateDomain(NewDomain { name: domain.name.clone(), record: domain.record(now), audit })
+    };
+    for done in store.writer()?.commit(domains.iter().map(create).collect()) {
+        done?;
+    }
+    Ok(path)
 }

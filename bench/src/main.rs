@@ -16,6 +16,7 @@ mod setting;
 mod snp;
 mod start;
 mod stats;
+mod tenants;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,7 +30,8 @@ use error::BenchError;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measure what the broker costs, against a bare TLS server and the bare storage engine; and what evidence costs.
+/// Measure what the broker costs, against a bare TLS server and the bare storage engine; what evidence costs; and what
+/// one tenant costs another.
 #[derive(Parser)]
 #[command(name = "claviger-bench", version, about, after_help = EXAMPLES)]
 struct Args {
@@ -43,12 +45,19 @@ struct Args {
 enum Command {
     Start(start::Args),
     Snp(snp::Args),
+    Tenants(tenants::Args),
     /// A broker over a data directory that exists; what `start` measures.
     #[command(hide = true)]
     ServeBroker {
         /// The data directory.
         #[arg(long)]
         data_dir: PathBuf,
+        /// With the product's limits as they are.
+        #[arg(long)]
+        as_it_is: bool,
+        /// With these rates of one domain, if they aren't the product's: requests, handshakes.
+        #[arg(long, num_args = 2)]
+        rates: Vec<u32>,
     },
     /// A bare TLS server that is told on stdin what to serve; what `start` holds the broker against.
     #[command(hide = true)]
@@ -60,6 +69,7 @@ const EXAMPLES: &str = "Examples:
   claviger-bench start --output json --rounds 9 --seconds 2
   claviger-bench start --policy-key p256 --dir /var/tmp
   claviger-bench snp --output json
+  claviger-bench tenants
 
 Build it with --release; docs/benchmarks.md says what each figure means.";
 
@@ -72,7 +82,8 @@ fn main() -> ExitCode {
     let done = match args.command {
         Command::Start(start) => return tell(start::run(&start), mode),
         Command::Snp(snp) => return tell(snp::run(&snp), mode),
-        Command::ServeBroker { data_dir } => serve::broker::run(data_dir),
+        Command::Tenants(tenants) => return tell(tenants::run(&tenants), mode),
+        Command::ServeBroker { data_dir, as_it_is, rates } => serve::broker::run(data_dir, as_it_is, rates),
         Command::ServeBare => serve::bare::run(),
     };
     done.map_or_else(|error| Failure::from(error).exit(mode), |()| ExitCode::SUCCESS)
@@ -103,6 +114,7 @@ mod tests {
             "b start --rounds 1 --seconds 0.1",
             "b start --policy-key p256 --output json",
             "b snp --rounds 1 --output json",
+            "b tenants --rounds 1 --seconds 0.5",
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }

@@ -29,6 +29,16 @@ impl Server {
         Self::spawn("the broker", command, None)
     }
 
+    /// The same with its limits as they are, but for these rates of one domain, where there are any.
+    pub(crate) fn broker_as_it_is(data_dir: &Path, rates: &[u32]) -> Result<Self, BenchError> {
+        let mut command = this_program("serve-broker")?;
+        command.arg("--as-it-is").arg("--data-dir").arg(data_dir);
+        if !rates.is_empty() {
+            command.arg("--rates").args(rates.iter().map(ToString::to_string));
+        }
+        Self::spawn("the broker", command, None)
+    }
+
     /// A bare TLS server.
     pub(crate) fn bare(spec: &Spec) -> Result<Self, BenchError> {
         // Through the pipe, for there is a key in it.

@@ -6,7 +6,7 @@ use claviger_store::{Command, Done, Store, StoreError};
 
 use crate::actors::store::{Commits, Desk};
 use crate::era::Era;
-use crate::net::permits::Place;
+use crate::net::tenant::{SharedPlace, Tenants};
 
 /// The open store: its read side, the way to its writer, and where audit segments lie. Every domain of a
 /// snapshot carries it, so that a sealed broker, which has no domains, can't reach one either.
@@ -17,6 +17,8 @@ pub struct Storage {
     pub writer: Commits,
     /// Where audit segments lie.
     pub audit_dir: PathBuf,
+    /// What each domain takes of the broker.
+    pub tenants: Tenants,
     /// How long all of this is there.
     pub era: Era,
 }
@@ -28,7 +30,12 @@ impl Storage {
     }
 
     /// Has a shard's command committed, durably, and the answer given at the shard's desk.
-    pub async fn commit_for(&self, desk: &Desk, command: Command, place: Place) -> Result<Done, StoreError> {
+    pub async fn commit_for(
+        &self,
+        desk: &Desk,
+        command: Command,
+        place: SharedPlace,
+    ) -> Result<Done, StoreError> {
         self.writer.commit(command, Some(place), Some(desk)).await
     }
 }

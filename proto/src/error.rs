@@ -93,8 +93,10 @@ pub enum ErrorCode {
     AttestationRefused,
     /// The broker is sealed.
     Sealed,
-    /// The broker is at a limit; try again later.
+    /// The broker, or the domain, is at a limit for now; try again later.
     Busy,
+    /// The domain has used up what it may have of this broker; waiting won't help.
+    QuotaExceeded,
     /// The broker couldn't do it, through no fault of the peer; nothing was changed.
     Unavailable,
     /// The peer took too long.
@@ -120,6 +122,7 @@ impl ErrorCode {
             Self::AttestationRefused => "attestation-refused",
             Self::Sealed => "sealed",
             Self::Busy => "busy",
+            Self::QuotaExceeded => "quota-exceeded",
             Self::Unavailable => "unavailable",
             Self::Deadline => "deadline",
             Self::ProofNeeded => "proof-needed",
@@ -129,7 +132,7 @@ impl ErrorCode {
 
     /// Reads the stable text.
     pub fn from_text(text: &str) -> Option<Self> {
-        const ALL: [ErrorCode; 15] = [
+        const ALL: [ErrorCode; 16] = [
             ErrorCode::Malformed,
             ErrorCode::TooLarge,
             ErrorCode::UnknownRequest,
@@ -141,6 +144,7 @@ impl ErrorCode {
             ErrorCode::AttestationRefused,
             ErrorCode::Sealed,
             ErrorCode::Busy,
+            ErrorCode::QuotaExceeded,
             ErrorCode::Unavailable,
             ErrorCode::Deadline,
             ErrorCode::ProofNeeded,
@@ -160,6 +164,7 @@ impl ErrorCode {
             | Self::ReservedName
             | Self::CertificateRefused
             | Self::ProofNeeded
+            | Self::QuotaExceeded
             | Self::Refused => 3,
             Self::NotFound => 4,
             Self::Conflict => 5,

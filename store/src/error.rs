@@ -48,6 +48,26 @@ pub enum StoreError {
         /// How many versions of a name there may be.
         limit: u32,
     },
+    /// A domain has as many names as it may.
+    #[error(
+        "this domain has {limit} names, all that it may have here, and no name is given back; the broker's operator can give \
+         it more (key-admin quota set)"
+    )]
+    NamesQuota {
+        /// How many it may have.
+        limit: u64,
+    },
+    /// A domain takes up as much as it may.
+    #[error(
+        "this domain has {used} of its {limit} bytes here, too many for this secret; destroy versions that aren't needed any \
+         more, or have the broker's operator give it more (key-admin quota set)"
+    )]
+    BytesQuota {
+        /// What it takes up.
+        used: u64,
+        /// What it may.
+        limit: u64,
+    },
     /// A new name is longer than this store takes.
     #[error("a new name has at most {limit} bytes here; choose a shorter one")]
     NameLength {
@@ -126,7 +146,10 @@ impl StoreError {
             | Self::TicketUsed
             | Self::HomeBehind
             | Self::DomainExists(_) => ErrorCode::Conflict,
-            Self::VersionsExhausted | Self::VersionsLimit { .. } => ErrorCode::Refused,
+            Self::VersionsExhausted => ErrorCode::Refused,
+            Self::VersionsLimit { .. } | Self::NamesQuota { .. } | Self::BytesQuota { .. } => {
+                ErrorCode::QuotaExceeded
+            }
             Self::NameLength { .. } => ErrorCode::InvalidName,
             Self::BlobSize | Self::SecretLimit { .. } => ErrorCode::TooLarge,
             Self::Damaged { .. }

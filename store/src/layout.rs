@@ -115,6 +115,17 @@ pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
 /// bytes, lies within its page instead of on the heap.
 const DIGEST: usize = 16;
 
+/// What lies under a key of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryPart {
+    /// Which versions there are; the newest may lie beside it.
+    Head,
+    /// Older versions, without their secrets.
+    Page,
+    /// One version.
+    Version,
+}
+
 /// Where the entries of one name lie: side by side, under the domain's generation id and a keyed digest of
 /// the name.
 #[derive(Clone, Copy)]
@@ -135,6 +146,16 @@ impl EntryPlace {
     /// A key after all those of the name that this key is of.
     pub(crate) fn end_of(key: &[u8]) -> Option<Vec<u8>> {
         Some([key.get(..16 + DIGEST)?, &[u8::MAX]].concat())
+    }
+
+    /// What lies under a key of an entry.
+    pub(crate) fn part(key: &[u8]) -> Option<EntryPart> {
+        match key.get(16 + DIGEST)? {
+            0 => Some(EntryPart::Head),
+            1 => Some(EntryPart::Page),
+            2 => Some(EntryPart::Version),
+            _ => None,
+        }
     }
 
     /// Which versions there are.

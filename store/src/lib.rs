@@ -34,6 +34,8 @@ mod store;
 #[cfg(feature = "engine")]
 mod ticket;
 #[cfg(feature = "engine")]
+mod usage;
+#[cfg(feature = "engine")]
 mod writer;
 
 pub use id::StoreId;
@@ -48,6 +50,7 @@ pub use crate::{
     error::StoreError,
     store::{Store, Witness},
     ticket::{Ticket, TicketFault, TicketId, TicketState},
+    usage::{Quota, Usage, VERSION_BYTES},
     writer::{
         Change, ChangeVersions, CheckpointDomain, CheckpointSigner, Command, DeleteDomain, DomainChange,
         Done, NewDomain, Once, PulledDomain, PutEntry, PutLimits, Span, TicketChange, Tickets, UpdateDomain,

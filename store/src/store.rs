@@ -17,6 +17,7 @@ use crate::error::{StoreError, damaged};
 use crate::layout::{self, Generation};
 use crate::seal::{Aad, RecordKind, SealError, SealKey};
 use crate::ticket::{self, Ticket, TicketId, TicketSum};
+use crate::usage::{self, Usage};
 use crate::writer::Writer;
 use crate::{RootKey, StoreId, audit};
 
@@ -189,6 +190,20 @@ impl Store {
     /// head, so it is for a thread that may block.
     pub fn index_names(&self, keys: &DomainKeys) -> Result<(), StoreError> {
         self.inner.names.build(self.engine(), keys)
+    }
+
+    /// What a domain takes up. Reads one record; every record of the domain where that was never counted.
+    pub fn usage(&self, keys: &DomainKeys) -> Result<Usage, StoreError> {
+        if keys.is_destroyed() {
+            return Err(StoreError::NotFound);
+        }
+        audit::load_head(self.engine(), keys)?.usage.map_or_else(|| self.count_usage(keys), Ok)
+    }
+
+    /// The same, counted anew from every record of the domain. For a thread that may block; what is stored meanwhile may
+    /// be in it or not.
+    pub fn count_usage(&self, keys: &DomainKeys) -> Result<Usage, StoreError> {
+        usage::count(self.engine(), keys)
     }
 
     /// A launch ticket of a domain, as it is now.

@@ -49,9 +49,18 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr, tls: Arc<ClientConfig>) -> Result<Self, BenchError> {
+        Self::open_in(address, tls, DOMAIN).await
+    }
+
+    /// In a domain of this name.
+    pub(crate) async fn open_in(
+        address: SocketAddr,
+        tls: Arc<ClientConfig>,
+        domain: &str,
+    ) -> Result<Self, BenchError> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
-        let name = ServerName::try_from(DOMAIN).expect("the domain's name is a DNS label");
+        let name = ServerName::try_from(domain.to_owned()).expect("the domain's name is a DNS label");
         let stream = TlsConnector::from(tls).connect(name, tcp).await?;
         Ok(Self { stream, buffer: vec![0; LARGEST] })
     }

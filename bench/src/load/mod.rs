@@ -125,7 +125,7 @@ fn on_the_crate_s_scale(niceness: i32) -> u8 {
 
 /// Keeps this thread from interrupting a server on the same core each time that an answer wakes it: load comes from other
 /// machines, and doesn't. It has as much of the processor as before (`SCHED_BATCH`, sched(7)), for both servers alike.
-fn give_way() -> Result<(), BenchError> {
+pub(crate) fn give_way() -> Result<(), BenchError> {
     let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
     let before = rustix::process::getpriority_process(None).unwrap_or(0);
     let same = ThreadPriority::Crossplatform(on_the_crate_s_scale(before).try_into().expect("at most 99"));

@@ -65,7 +65,7 @@ fn retrieve(domain: &DomainName) -> Result<(ResourceName, Vec<u8>), BenchError> 
 }
 
 /// The frame that stores the next version of `name`.
-pub(super) fn put(domain: &DomainName, name: ResourceName, bytes: usize) -> Vec<u8> {
+pub(crate) fn put(domain: &DomainName, name: ResourceName, bytes: usize) -> Vec<u8> {
     let blob = Secret::new(vec![0xa5; bytes]);
     let entry_type = EntryType::binary_blob();
     let options = PutOptions::default();
@@ -74,7 +74,7 @@ pub(super) fn put(domain: &DomainName, name: ResourceName, bytes: usize) -> Vec<
 }
 
 /// Which version an answer says was stored.
-pub(super) fn stored(answer: &[u8]) -> Result<u32, BenchError> {
+pub(crate) fn stored(answer: &[u8]) -> Result<u32, BenchError> {
     match decode_response(answer, None)?.outcome {
         Outcome::Stored(version) => Ok(version.get()),
         Outcome::Refused(_) => Err(BenchError::Answer("a store was refused")),

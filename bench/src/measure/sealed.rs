@@ -56,6 +56,7 @@ impl Stores for Sealed {
             entry_type: EntryType::binary_blob(),
             exportable: true,
             options: PutOptions::default(),
+            quota: claviger_store::Quota::default(),
             blob: Secret::new(vec![0xa5; ENTRY_BYTES]),
             now: self.now,
             audit: self.facts(),

@@ -10,7 +10,7 @@ use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
     AclRules, AddPrincipal, AddReference, AddRevocation, AdmissionTerms, ApplyPolicy, AuditQuery,
-    CreateDomain, CreateTickets, ImportEntry, Problem, SetPreset, State, Status, StockPeers,
+    CreateDomain, CreateTickets, ImportEntry, Problem, Quotas, SetPreset, State, Status, StockPeers,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -83,6 +83,8 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/revocations", web::get().to(revocations))
         .route("/v1/domains/{domain}/revocations", web::post().to(revoke))
         .route("/v1/domains/{domain}/revocations/{kind}/{what}", web::delete().to(reinstate))
+        .route("/v1/domains/{domain}/quota", web::get().to(quota))
+        .route("/v1/domains/{domain}/quota", web::put().to(set_quota))
         .route("/v1/domains/{domain}/principals", web::get().to(principals))
         .route("/v1/domains/{domain}/principals", web::post().to(add_principal))
         .route("/v1/domains/{domain}/principals/{principal}", web::delete().to(remove_principal))
@@ -220,6 +222,16 @@ async fn reinstate(admin: web::Data<Admin>, path: web::Path<(String, String, Str
     let (domain, kind, what) = path.into_inner();
     ask(&admin, domains::Reinstate { domain: name(&domain)?, kind, what }).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+async fn quota(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let name = name(&path)?;
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ShowQuota(name)).await?))
+}
+
+async fn set_quota(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<Quotas>) -> Answer {
+    let set = domains::SetQuota { domain: name(&path)?, quotas: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, set).await?))
 }
 
 async fn principals(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {

@@ -117,6 +117,15 @@ limits! {
     handshakes_per_second: u32, "handshakes_per_second" = 10_000, 1 => 1_000_000, Reload;
     /// The same from one address (IPv6: one /64 network): one host can't take all of the processors' time.
     handshakes_per_second_per_address: u32, "handshakes_per_second_per_address" = 1_000, 1 => 1_000_000, Reload;
+    /// Open connections of one domain's members, and as many of who asks to be admitted to it.
+    connections_per_domain: usize, "connections_per_domain" = 8_192, 1 => 1 << 20, Reload;
+    /// TLS handshakes begun in a second in one domain: one domain can't take all of the processors' time.
+    handshakes_per_second_per_domain: u32, "handshakes_per_second_per_domain" = 1_000, 1 => 1_000_000, Reload;
+    /// Requests begun in a second in one domain: each costs a core some 10 µs, and a store more.
+    requests_per_second_per_domain: u32, "requests_per_second_per_domain" = 10_000, 1 => 10_000_000, Reload;
+    /// How many of a hundred one domain can take of the places that all draw from: handshakes under way, admissions,
+    /// proofs, pending_stores, keys_in_making, large_bodies. One at least; 100 where a broker has one domain.
+    share_per_domain: usize, "share_per_domain" = 50, 1 => 100, Start;
     /// Evidence being verified in all; more waits, silent agents don't count.
     admissions: usize, "admissions" = 64, 1 => 1 << 16, Start;
     /// Proofs being verified on open channels (fresh evidence, principals) in all; more waits. Apart from admissions,
@@ -138,6 +147,10 @@ limits! {
     name: usize, "name_bytes" = MAX_RESOURCE_NAME, 1 => MAX_RESOURCE_NAME, Start;
     /// Versions of one name, destroyed ones too, for each is kept: what a loop that rotates can fill.
     versions_per_name: u32, "versions_per_name" = 10_000, 1 => 1 << 30, Start;
+    /// Names of one domain that have had a version; none is given back, for versions are never used again.
+    names_per_domain: usize, "names_per_domain" = 1 << 20, 1 => 1_u64 << 40, Start;
+    /// Bytes that one domain stores: of its secrets that aren't destroyed, and 256 for each version.
+    bytes_per_domain: usize, "bytes_per_domain" = 16_u64 << 30, 1 => 1_u64 << 50, Start;
     /// From the connection to the whole ClientHello.
     hello: Duration, "hello_ms" = 5_000, 1 => HOUR, Reload;
     /// From the ClientHello to the end of the handshake: slow links, small machines.
@@ -185,6 +198,12 @@ impl Limits {
 
     /// What the store's writer is to refuse.
     pub(crate) fn put_limits(&self) -> PutLimits {
-        PutLimits { versions: self.versions_per_name, name: self.name, secret: self.secret }
+        PutLimits {
+            versions: self.versions_per_name,
+            names: self.names_per_domain as u64,
+            bytes: self.bytes_per_domain as u64,
+            name: self.name,
+            secret: self.secret,
+        }
     }
 }

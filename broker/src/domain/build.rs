@@ -7,6 +7,7 @@ use claviger_attest::{
     AdmissionIssuer, CLOCK_SKEW, CertificateError, IssueError, Issuer, KeyAlgorithm, KeyError, Measurement,
     PolicyCertificate, PolicyError, Role, SigningKey,
 };
+use claviger_proto::admin::Quotas;
 use claviger_proto::key::PrivateKey;
 use claviger_proto::{DomainName, ParseError, Secret};
 use claviger_store::{BrokerIdentity, DomainRecord, StoredDomain};
@@ -58,6 +59,8 @@ pub enum BuildFault {
     References(#[from] serde_json::Error),
     #[error("its access rules are not readable: {0}")]
     Access(serde_json::Error),
+    #[error("its quotas are not readable: {0}")]
+    Quotas(serde_json::Error),
 }
 
 /// Issues the broker its own certificate under a policy key that it holds: P-256, role broker.
@@ -94,6 +97,7 @@ fn assemble(
     let preset: Preset = record.preset.parse()?;
     let trust = Trust::decode(&record.references)?;
     let access = Access::decode(&record.access).map_err(BuildFault::Access)?;
+    let quotas = quotas(&stored.quotas)?;
     let now = seconds(UnixTime::now());
     if is_behind(now, record) {
         return Err(BuildFault::Clock);
@@ -102,6 +106,8 @@ fn assemble(
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
     let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
     let agents = AgentVerifier::new(name.clone(), policy.clone(), access.revocations.clone());
+    let tenant = storage.tenants.of(stored.keys.generation());
+    tenant.set(&quotas);
     Ok(Domain {
         service_tls: tls::service(tls_identity(identity), Arc::clone(&agents), Arc::clone(provider))?,
         admission_tls: tls::admission(tls_identity(identity), Arc::clone(provider))?,
@@ -110,6 +116,8 @@ fn assemble(
         storage: Arc::clone(storage),
         created: record.created,
         home: record.home,
+        quotas,
+        tenant,
         name,
         policy,
         acl,
@@ -121,6 +129,15 @@ fn assemble(
         trust,
         agents,
     })
+}
+
+/// What the operator says, as the store keeps it; nothing at all is nothing.
+fn quotas(bytes: &[u8]) -> Result<Quotas, BuildFault> {
+    if bytes.is_empty() {
+        Ok(Quotas::default())
+    } else {
+        serde_json::from_slice(bytes).map_err(BuildFault::Quotas)
+    }
 }
 
 /// Whether the clock was put back behind what was sealed once: certificates that ended could live again.

@@ -14,8 +14,10 @@ use std::sync::Arc;
 use claviger_acl::{Acl, Preset};
 use claviger_attest::{AdmissionIssuer, PolicyCertificate, Principals};
 use claviger_proto::DomainName;
-use claviger_store::{DomainKeys, HomeMark};
+use claviger_proto::admin::Quotas;
+use claviger_store::{DomainKeys, HomeMark, Quota};
 
+use crate::net::tenant::Tenant;
 use crate::storage::Storage;
 
 pub use access::Access;
@@ -59,10 +61,22 @@ pub struct Domain {
     pub agents: Arc<AgentVerifier>,
     /// TLS of admission: any self-signed certificate is taken, for it only carries a key.
     pub admission_tls: Arc<rustls::ServerConfig>,
+    /// What the operator says of how much it may.
+    pub quotas: Quotas,
+    /// What it takes of the broker; the same for all snapshots of it.
+    pub tenant: Arc<Tenant>,
     /// When it was created, seconds since 1970.
     pub created: i64,
     /// Where it was pulled from another broker: how far that was.
     pub home: Option<HomeMark>,
+}
+
+impl Domain {
+    /// What the operator says of how much it may store.
+    pub fn quota(&self) -> Quota {
+        let Quotas { names, bytes, versions_per_name: versions, .. } = self.quotas;
+        Quota { names, bytes, versions }
+    }
 }
 
 /// The broker's own certificate in a domain.

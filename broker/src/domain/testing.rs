@@ -12,7 +12,9 @@ use rustls::pki_types::UnixTime;
 
 use super::{Domain, build, issue_leaf};
 use crate::actors::store::StoreActor;
+use crate::config::{Config, Live, Overrides};
 use crate::era::Era;
+use crate::net::tenant::Tenants;
 use crate::runtime::failure::Failure;
 use crate::storage::Storage;
 
@@ -53,8 +55,10 @@ pub(crate) fn make(name: &str, preset: Preset) -> Made {
     }
     let audit = tempfile::tempdir().expect("a temporary directory");
     let writer = StoreActor::start_on(&Arbiter::current(), writer, Failure::new().0);
-    let storage =
-        Arc::new(Storage { store, writer, audit_dir: audit.path().to_owned(), era: Era::default() });
+    let flags = Overrides { data_dir: Some(audit.path().to_owned()), ..Overrides::default() };
+    let tenants = Tenants::new(Live::new(&Config::load(None, flags).expect("defaults")));
+    let audit_dir = audit.path().to_owned();
+    let storage = Arc::new(Storage { store, writer, audit_dir, tenants, era: Era::default() });
     let stored = storage.store.domain(&name).expect("readable").expect("there");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let domain = Arc::new(build(&stored, &storage, &provider).expect("a domain"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use claviger_client::endorsements::{EndorsementError, Source, Vcek};
 use rustls::pki_types::UnixTime;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::Shard;
@@ -25,7 +25,13 @@ pub struct Examined<'a, S> {
     /// The evidence, with what it needs.
     pub evidence: Endorsed<S>,
     /// A place among the attestors, to be kept until it is verified.
-    pub place: SemaphorePermit<'a>,
+    pub place: AttestorPlace<'a>,
+}
+
+/// A place among the attestors: of the domain's share, and of all.
+pub struct AttestorPlace<'a> {
+    _own: OwnedSemaphorePermit,
+    _all: SemaphorePermit<'a>,
 }
 
 /// Whose evidence it is, as the log and budgets have it.
@@ -51,7 +57,8 @@ pub async fn examine<S: Passed>(
     let (claim, end) = (Arc::new(claim), Instant::now() + limit);
     // Only evidence that has come holds a place, and waits for it as long as it took itself: agents that are
     // silent keep nobody out.
-    let place = place(by.places, shard, end).await?;
+    let asked = current()?;
+    let place = place(by.places, &asked, shard, end).await?;
     let domain = current()?;
     let screened: S = screen(&domain, &claim, shard).await?;
     let vceks = screened.needs().map(|needed| Vcek::needed(&needed)).unwrap_or_default();
@@ -61,18 +68,25 @@ pub async fn examine<S: Passed>(
     }
     drop(place);
     let found = find(&vceks, &domain, end, by, shard).await?;
-    let place = self::place(by.places, shard, end).await?;
+    let place = self::place(by.places, &domain, shard, end).await?;
     let now = current()?;
     let screened = if Arc::ptr_eq(&now, &domain) { screened } else { screen(&now, &claim, shard).await? };
     Ok(Examined { domain: now, evidence: Endorsed { screened, found: Some(found) }, place })
 }
 
-/// A place among the attestors.
-pub async fn place(places: Places, shard: &Shard, end: Instant) -> Result<SemaphorePermit<'_>, Rejected> {
-    match timeout_at(end, shard.permits.at_attestors(places).acquire()).await {
-        Ok(Ok(place)) => Ok(place),
-        _ => Err(Rejected::Busy),
-    }
+/// A place among the attestors. The domain's own share first: who waits for that keeps no other domain out.
+pub async fn place<'s>(
+    places: Places,
+    domain: &Domain,
+    shard: &'s Shard,
+    end: Instant,
+) -> Result<AttestorPlace<'s>, Rejected> {
+    let both = async {
+        let own = domain.tenant.at_attestors(places).await?;
+        let all = shard.permits.at_attestors(places).acquire().await.ok()?;
+        Some(AttestorPlace { _own: own, _all: all })
+    };
+    timeout_at(end, both).await.ok().flatten().ok_or(Rejected::Busy)
 }
 
 async fn screen<S: Passed>(

@@ -42,7 +42,32 @@ pub struct Bounds<'p> {
     /// From there to its last byte.
     pub rest: Duration,
     /// Places for large bodies.
-    pub large: &'p Semaphore,
+    pub large: Large<'p>,
+}
+
+/// Where places for large bodies are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Large<'p> {
+    /// The domain's share of them, where it is known whose it is.
+    pub own: Option<&'p Semaphore>,
+    /// Those of all.
+    pub all: &'p Semaphore,
+}
+
+impl<'p> Large<'p> {
+    async fn place(self) -> Option<LargePlace<'p>> {
+        let own = match self.own {
+            Some(own) => Some(own.acquire().await.ok()?),
+            None => None,
+        };
+        Some(LargePlace { _own: own, _all: self.all.acquire().await.ok()? })
+    }
+}
+
+#[derive(Debug)]
+struct LargePlace<'p> {
+    _own: Option<SemaphorePermit<'p>>,
+    _all: SemaphorePermit<'p>,
 }
 
 /// A frame's body, and the place that it holds as long as it is in memory.
@@ -50,7 +75,7 @@ pub struct Bounds<'p> {
 pub struct Frame<'p> {
     /// The message.
     pub body: Zeroizing<Vec<u8>>,
-    _large: Option<SemaphorePermit<'p>>,
+    _large: Option<LargePlace<'p>>,
 }
 
 /// The first bytes of a frame.
@@ -103,7 +128,7 @@ pub async fn finish_frame<'p, S: AsyncRead + Unpin>(
             stream.read_exact(&mut head[have..]).await?;
         }
         let length = body_length(head, bounds.limit)?;
-        let large = if length > LARGE_BODY { bounds.large.acquire().await.ok() } else { None };
+        let large = if length > LARGE_BODY { bounds.large.place().await } else { None };
         // Allocated once, after the limit was checked, so that no part of a secret stays in a smaller buffer; and
         // written only as it comes, so that what never comes takes no memory.
         let mut body = Zeroizing::new(Vec::with_capacity(length));
@@ -173,7 +198,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn bounds(limit: usize, large: &Semaphore) -> Bounds<'_> {
-        Bounds { limit, first: SECOND, rest: SECOND, large }
+        Bounds { limit, first: SECOND, rest: SECOND, large: Large { own: None, all: large } }
     }
 
     async fn read(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ReadError> {

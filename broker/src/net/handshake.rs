@@ -1,8 +1,10 @@
 //! From a socket to a verified channel.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_proto::key_service::Dialect;
 use rustls::pki_types::CertificateDer;
@@ -15,7 +17,10 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use super::Shard;
+use super::permits::Place;
 use super::rate::TooFast;
+use super::tenant::{SharedPlace, Tenant};
+use super::turns::{HANDSHAKE, Turn};
 use crate::config::Limits;
 use crate::domain::{Domain, Hello, Refused, choose};
 use crate::era::Lease;
@@ -30,6 +35,10 @@ pub struct Channel {
     pub lease: Lease,
     /// The limits that were in force when it began; it keeps them.
     pub limits: Arc<Limits>,
+    /// Its place among the domain's connections.
+    pub place: Place,
+    /// The domain's turn on this shard.
+    pub turn: Rc<Turn>,
 }
 
 /// Which of a domain's two services a channel is for.
@@ -49,6 +58,26 @@ impl Service {
         }
     }
 
+    /// Whether the domain may have another connection and handshake now; with its place among the handshakes, and that among
+    /// the connections where it has one already.
+    fn admit(
+        self,
+        tenant: &Tenant,
+        source: IpAddr,
+        shard: &Shard,
+        limits: &Limits,
+    ) -> Result<(Option<Place>, SharedPlace), HandshakeError> {
+        let place = match self {
+            Self::Keys => tenant.has_room(limits).then_some(None),
+            Self::Admission => tenant.admission(limits).map(Some),
+        };
+        let place = place.ok_or(HandshakeError::Connections)?;
+        let begun = shard.permits.handshake_rate.take(source, || tenant.handshake(limits));
+        begun.map_err(HandshakeError::Rate)?;
+        let handshaking = tenant.handshaking(&shard.permits.handshakes).ok_or(HandshakeError::Busy)?;
+        Ok((place, handshaking))
+    }
+
     /// Who names no protocol speaks the stock dialect, which a domain has to allow. Stock admission isn't over TLS.
     fn takes(self, domain: &Domain, hello: &Hello<'_>) -> Result<(), Refused> {
         let stock = match self {
@@ -62,6 +91,9 @@ impl Service {
         }
     }
 }
+
+/// How long who is over a quota of its domain waits for the alert: who connects again and again gets no further by it.
+const HOLD_BACK: Duration = Duration::from_millis(50);
 
 /// Why there is no channel. The peer was told by an alert where it could be told anything.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +114,12 @@ pub enum HandshakeError {
     #[error("{}", match .0 {
         TooFast::All => "too many handshakes are begun in a second",
         TooFast::Address => "too many handshakes are begun in a second from this address",
+        TooFast::Domain => "too many handshakes are begun in a second in this domain",
     })]
     Rate(TooFast),
+    /// The domain has as many connections as it may.
+    #[error("the domain has as many connections as it may")]
+    Connections,
     /// What came is no hello, or it never came.
     #[error("no hello: {0}")]
     NoHello(io::Error),
@@ -102,15 +138,22 @@ impl HandshakeError {
             Self::Busy => "busy",
             Self::Rate(TooFast::All) => "rate",
             Self::Rate(TooFast::Address) => "rate-per-address",
+            Self::Rate(TooFast::Domain) => "rate-per-domain",
+            Self::Connections => "connections-per-domain",
             Self::NoHello(_) | Self::Tls(_) => "failed",
         }
+    }
+
+    /// Whether its own domain is what keeps the peer out.
+    fn is_the_domain_s(&self) -> bool {
+        matches!(self, Self::Connections | Self::Rate(TooFast::Domain))
     }
 
     /// How far it got, a word for metrics: no whole hello, a hello that was refused, or the handshake under way.
     pub fn phase(&self) -> &'static str {
         match self {
             Self::NoHello(_) | Self::Deadline("hello") => "hello",
-            Self::Hello(_) | Self::Busy | Self::Rate(_) => "choice",
+            Self::Hello(_) | Self::Busy | Self::Rate(_) | Self::Connections => "choice",
             Self::Deadline(_) | Self::Sealed | Self::Tls(_) => "tls",
         }
     }
@@ -142,16 +185,6 @@ async fn negotiate(
         .map_err(HandshakeError::NoHello)?;
     let begun = Instant::now();
     shard.meters.hello(begun - connected);
-    // Both are taken only now, when public-key work would begin: silent connections, of which there may be many,
-    // hold none and use none up. The alert isn't `internal_error`, which says that trying again is of no use.
-    if let Err(too_fast) = shard.permits.handshake_rate.take(source.ip()) {
-        alert(&mut start, AlertDescription::UserCanceled).await;
-        return Err(HandshakeError::Rate(too_fast));
-    }
-    let Some(_place) = shard.permits.handshakes.take() else {
-        alert(&mut start, AlertDescription::UserCanceled).await;
-        return Err(HandshakeError::Busy);
-    };
     let chosen = {
         let hello = start.client_hello();
         let hello = read(&hello);
@@ -165,18 +198,37 @@ async fn negotiate(
             return Err(HandshakeError::Hello(refused.reason));
         }
     };
+    // All are taken only now, when public-key work would begin: silent connections, of which there may be many,
+    // hold none and use none up. The alert isn't `internal_error`, which says that trying again is of no use.
+    let (place, _handshaking) = match service.admit(&domain.tenant, source.ip(), shard, &limits) {
+        Ok(places) => places,
+        Err(error) => {
+            if error.is_the_domain_s() {
+                tokio::time::sleep(HOLD_BACK).await;
+            }
+            alert(&mut start, AlertDescription::UserCanceled).await;
+            return Err(error);
+        }
+    };
     // Taken before anything is waited for: who ends the era first takes the domain away from every shard.
     let mut lease = domain.storage.era.lease();
     let config = service.tls(&domain);
+    let turn = shard.turns.of(domain.keys.generation());
+    let in_turn = async {
+        turn.begin(HANDSHAKE).await;
+        start.into_stream(config).await
+    };
     let stream = tokio::select! {
         biased;
         () = lease.ending() => return Err(HandshakeError::Sealed),
-        done = timeout_at(begun + limits.handshake, start.into_stream(config)) => {
+        done = timeout_at(begun + limits.handshake, in_turn) => {
             done.map_err(|_| HandshakeError::Deadline("handshake"))?.map_err(HandshakeError::Tls)?
         }
     };
     shard.meters.done(begun.elapsed());
-    Ok(Channel { stream, domain, lease, limits })
+    // Only now is it known for a member.
+    let place = place.or_else(|| domain.tenant.connection(&limits)).ok_or(HandshakeError::Connections)?;
+    Ok(Channel { stream, domain, lease, limits, place, turn })
 }
 
 fn read<'a>(hello: &'a ClientHello<'_>) -> Hello<'a> {

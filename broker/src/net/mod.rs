@@ -12,6 +12,8 @@ pub mod permits;
 pub mod proving;
 pub mod rate;
 pub mod service;
+pub mod tenant;
+pub mod turns;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -28,6 +30,7 @@ use crate::config::Live;
 use crate::request_id::RequestIds;
 use meters::Meters;
 use permits::Permits;
+use turns::Turns;
 
 /// What a connection of a shard works with.
 #[derive(Clone)]
@@ -50,6 +53,8 @@ pub struct Shard {
     pub meters: Rc<Meters>,
     /// Gives out request ids.
     pub ids: Rc<RequestIds>,
+    /// How the shard's time is shared between domains.
+    pub turns: Rc<Turns>,
     /// Turns true when the broker drains.
     pub draining: watch::Receiver<bool>,
     /// How many connection tasks of this shard are running.

@@ -30,7 +30,11 @@ impl Gauge {
 
     /// Takes a place, or `None` when all are taken: nothing here ever waits.
     pub fn take(self: &Arc<Self>) -> Option<Place> {
-        let limit = self.limit();
+        self.take_within(self.limit())
+    }
+
+    /// The same, with another limit than its own.
+    pub fn take_within(self: &Arc<Self>, limit: usize) -> Option<Place> {
         let free = |taken| (taken < limit).then_some(taken + 1);
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).ok()?;
         Some(Place(Arc::clone(self)))

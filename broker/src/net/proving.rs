@@ -187,7 +187,7 @@ async fn attest(
             let leaf = credentials.chain.first().ok_or_else(unread)?;
             let of = certificate_spki(leaf).map_err(|_| unread())?;
             let binding = binding(Purpose::Principal, Some(&of))?;
-            let place = place(Places::Proofs, by.shard, Instant::now() + limit).await?;
+            let place = place(Places::Proofs, &by.channel.domain, by.shard, Instant::now() + limit).await?;
             (current(by)?, Answer::Principal(credentials, binding), place)
         }
     };

@@ -35,6 +35,8 @@ pub enum TooFast {
     All,
     /// This address.
     Address,
+    /// This domain.
+    Domain,
 }
 
 impl HandshakeRate {
@@ -57,13 +59,18 @@ impl HandshakeRate {
         self.per_second_each.store(per_second_each, Ordering::Relaxed);
     }
 
-    /// Takes a token for a handshake with `address`, now.
-    pub fn take(&self, address: IpAddr) -> Result<(), TooFast> {
-        self.take_at(address, self.began.elapsed())
+    /// Takes a token for a handshake with `address`, now, if `domain` has one too.
+    pub fn take<E>(&self, address: IpAddr, domain: impl FnOnce() -> Result<(), E>) -> Result<(), TooFast> {
+        self.take_at(address, self.began.elapsed(), || domain().map_err(|_| TooFast::Domain))
     }
 
-    /// The address comes first: what it may not do takes nothing from the others.
-    fn take_at(&self, address: IpAddr, now: Duration) -> Result<(), TooFast> {
+    /// The address comes first, then the domain: what one of them may not do takes nothing from the others.
+    fn take_at(
+        &self,
+        address: IpAddr,
+        now: Duration,
+        domain: impl FnOnce() -> Result<(), TooFast>,
+    ) -> Result<(), TooFast> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         self.tidy(now);
         let token = |rate: &AtomicU32| FULL / u64::from(rate.load(Ordering::Relaxed).max(1));
@@ -71,6 +78,7 @@ impl HandshakeRate {
             let mut full_at = self.each.entry(network(address)).or_insert(0);
             *full_at = with_token(*full_at, now, token(&self.per_second_each)).ok_or(TooFast::Address)?;
         }
+        domain()?;
         let token = token(&self.per_second);
         let take = |full_at| with_token(full_at, now, token);
         self.all.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).map_err(|_| TooFast::All)?;
@@ -112,6 +120,10 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn take(rate: &HandshakeRate, address: IpAddr, now: Duration) -> Result<(), TooFast> {
+        rate.take_at(address, now, || Ok(()))
+    }
+
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
     }
@@ -119,32 +131,46 @@ mod tests {
     #[test]
     fn t31_an_address_has_its_own_rate_and_the_others_theirs() {
         let rate = HandshakeRate::new(1000, 4);
-        let a = || rate.take_at(ip("10.0.0.1"), ms(5));
+        let a = || take(&rate, ip("10.0.0.1"), ms(5));
         assert!((0..4).all(|_| a().is_ok()));
         assert_eq!(a(), Err(TooFast::Address));
-        assert_eq!(rate.take_at(ip("10.0.0.2"), ms(5)), Ok(()));
+        assert_eq!(take(&rate, ip("10.0.0.2"), ms(5)), Ok(()));
         // A quarter of a second gives one token.
-        assert_eq!(rate.take_at(ip("10.0.0.1"), ms(254)), Err(TooFast::Address));
-        assert_eq!(rate.take_at(ip("10.0.0.1"), ms(256)), Ok(()));
-        assert_eq!(rate.take_at(ip("10.0.0.1"), ms(256)), Err(TooFast::Address));
+        assert_eq!(take(&rate, ip("10.0.0.1"), ms(254)), Err(TooFast::Address));
+        assert_eq!(take(&rate, ip("10.0.0.1"), ms(256)), Ok(()));
+        assert_eq!(take(&rate, ip("10.0.0.1"), ms(256)), Err(TooFast::Address));
     }
 
     #[test]
     fn t31_all_together_have_one_rate() {
         let rate = HandshakeRate::new(3, 100);
-        let take = |host: u8| rate.take_at(IpAddr::from([10, 0, 0, host]), ms(0));
-        assert!((0..3).all(|host| take(host).is_ok()));
-        assert_eq!(take(3), Err(TooFast::All));
+        let each = |host: u8| take(&rate, IpAddr::from([10, 0, 0, host]), ms(0));
+        assert!((0..3).all(|host| each(host).is_ok()));
+        assert_eq!(each(3), Err(TooFast::All));
         rate.set(1_000_000, 100);
-        assert_eq!(rate.take_at(ip("10.0.0.9"), ms(1)), Ok(()));
+        assert_eq!(take(&rate, ip("10.0.0.9"), ms(1)), Ok(()));
+    }
+
+    #[test]
+    fn t34_a_domain_without_a_token_takes_none_of_all_and_an_address_without_one_none_of_the_domain() {
+        let rate = HandshakeRate::new(1, 2);
+        let no = || Err(TooFast::Domain);
+        assert_eq!(rate.take_at(ip("10.0.0.1"), ms(0), no), Err(TooFast::Domain));
+        assert_eq!(rate.take_at(ip("10.0.0.1"), ms(0), no), Err(TooFast::Domain));
+        assert_eq!(
+            rate.take_at(ip("10.0.0.1"), ms(0), || panic!("the address has none")),
+            Err(TooFast::Address)
+        );
+        assert_eq!(take(&rate, ip("10.0.0.2"), ms(0)), Ok(()));
+        assert_eq!(take(&rate, ip("10.0.0.2"), ms(0)), Err(TooFast::All));
     }
 
     #[test]
     fn t31_one_network_is_one_address() {
         let rate = HandshakeRate::new(1000, 1);
-        assert_eq!(rate.take_at(ip("2001:db8::1"), ms(0)), Ok(()));
-        assert_eq!(rate.take_at(ip("2001:db8::ffff"), ms(0)), Err(TooFast::Address));
-        assert_eq!(rate.take_at(ip("2001:db8:0:1::1"), ms(0)), Ok(()));
+        assert_eq!(take(&rate, ip("2001:db8::1"), ms(0)), Ok(()));
+        assert_eq!(take(&rate, ip("2001:db8::ffff"), ms(0)), Err(TooFast::Address));
+        assert_eq!(take(&rate, ip("2001:db8:0:1::1"), ms(0)), Ok(()));
         assert_eq!(network(ip("::ffff:10.0.0.1")), ip("10.0.0.1"));
     }
 
@@ -153,7 +179,7 @@ mod tests {
         let rate = HandshakeRate::new(1_000_000, 10);
         for host in 0..100_000_u32 {
             let now = Duration::from_micros(u64::from(host) * 100);
-            assert_eq!(rate.take_at(IpAddr::from(host.to_be_bytes()), now), Ok(()));
+            assert_eq!(take(&rate, IpAddr::from(host.to_be_bytes()), now), Ok(()));
         }
         assert!(rate.each.len() < 4 * FEW, "{}", rate.each.len());
     }

@@ -16,10 +16,11 @@ use tokio::time::Instant;
 
 use super::Shard;
 use super::frame_io::{
-    Bounds, ReadError, begin_frame, begin_frame_before, finish_frame, linger, write_frame,
+    Bounds, Large, ReadError, begin_frame, begin_frame_before, finish_frame, linger, write_frame,
 };
 use super::handshake::{Channel, Service, handshake};
 use super::proving::{Answerer, Proving};
+use super::turns::REQUEST;
 use crate::actors::router::Route;
 use crate::request_id::RequestId;
 
@@ -52,6 +53,12 @@ pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Sh
 /// How long a broker that drains looks for a request that was sent before it began to: it may be on its way.
 const IN_FLIGHT: Duration = Duration::from_millis(100);
 
+/// How long a connection over its domain's rate isn't read at least.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+
+/// Over how many milliseconds connections that are held back come again.
+const APART: u16 = 16;
+
 struct Conversation<'s> {
     channel: Channel,
     peer: Arc<Peer>,
@@ -69,6 +76,7 @@ impl Conversation<'_> {
         let limits = Arc::clone(&self.channel.limits);
         let ours = self.channel.is_ours();
         let lease = self.channel.lease.clone();
+        let tenant = Arc::clone(&self.channel.domain.tenant);
         let mut waiting = lease.clone();
         // One wait for the whole conversation: to begin another for each request costs more than to decide it.
         let mut drains = pin!(waiting.draining());
@@ -80,7 +88,7 @@ impl Conversation<'_> {
             if last {
                 deadline.as_mut().reset(Instant::now() + IN_FLIGHT);
             }
-            let large = &self.shard.permits.large_bodies;
+            let large = Large { own: Some(tenant.large_bodies()), all: &self.shard.permits.large_bodies };
             let bounds =
                 Bounds { limit: limits.key_service_frame, first: limits.idle, rest: limits.body, large };
             // A broker that drains or is being sealed takes no new request, and finishes one that has begun to arrive.
@@ -95,7 +103,14 @@ impl Conversation<'_> {
                 Err(error) => Err(error),
             };
             let more = match frame {
-                Ok(frame) => self.answer(&frame.body).await && ours,
+                // Before any work: what is over the domain's rate isn't even parsed.
+                Ok(frame) => {
+                    self.channel.turn.begin(REQUEST).await;
+                    match tenant.request(&limits) {
+                        Ok(()) => self.answer(&frame.body).await && ours,
+                        Err(wait) => self.hold_back(wait).await && ours,
+                    }
+                }
                 Err(ReadError::Frame(error)) => {
                     self.refuse_frame(error.into()).await;
                     false
@@ -113,6 +128,24 @@ impl Conversation<'_> {
         }
         // The peer may be gone; the channel ends here either way.
         drop(self.channel.stream.shutdown().await);
+    }
+
+    /// Tells a peer whose domain has had its requests for now how long to wait, and reads nothing more from it until
+    /// then: who doesn't wait takes no more of the broker than who does. False when the answer couldn't be sent.
+    async fn hold_back(&mut self, wait: Duration) -> bool {
+        // Not all at the same time: that would be a burst.
+        let apart = Duration::from_millis(u64::from(self.source.port() % APART));
+        let wait = wait.max(LEAST_WAIT) + apart;
+        let milliseconds = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).saturating_add(1);
+        let text = format!(
+            "this domain has had the requests that it may have for now; try again in {milliseconds} ms, or have the broker's \
+             operator give it more (key-admin quota set)"
+        );
+        metrics::counter!("claviger_over_quota_total", "quota" => "requests").increment(1);
+        let refusal = Refusal::new(ErrorCode::Busy, text).after(milliseconds);
+        let sent = self.send(Echo::default(), self.shard.ids.next(), Outcome::Refused(refusal)).await;
+        tokio::time::sleep(wait).await;
+        sent
     }
 
     /// Answers one request. False when the answer couldn't be sent.

@@ -37,6 +37,7 @@ fn describe() {
     describe_counter!("claviger_connections_refused_total", "Connections refused, by the limit");
     describe_counter!("claviger_handshakes_total", "TLS handshakes, by result and how far they got");
     describe_histogram!("claviger_handshake_seconds", "Time of a handshake's phases");
+    describe_counter!("claviger_over_quota_total", "Requests refused because their domain is over a quota");
     describe_counter!("claviger_certificates_refused_total", "Peers' certificates refused in a handshake");
     describe_histogram!("claviger_commit_seconds", "Time of a commit of the store, with its flush");
     describe_histogram!("claviger_commit_batch_size", "Changes that shared a commit of the store");
@@ -60,8 +61,11 @@ fn begin() {
     for reason in ["connections", "connections-per-address"] {
         counter!("claviger_connections_refused_total", "reason" => reason).absolute(0);
     }
-    for result in ["rate", "rate-per-address", "busy"] {
+    for result in ["rate", "rate-per-address", "rate-per-domain", "connections-per-domain", "busy"] {
         counter!("claviger_handshakes_total", "result" => result, "phase" => "choice").absolute(0);
+    }
+    for quota in ["requests", "names", "bytes", "versions"] {
+        counter!("claviger_over_quota_total", "quota" => quota).absolute(0);
     }
     for result in ["ok", "unreachable", "refused", "not-taken"] {
         counter!("claviger_bootstrap_pulls_total", "result" => result).absolute(0);

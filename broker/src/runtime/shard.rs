@@ -95,6 +95,7 @@ fn run(
         segments,
         meters: Rc::default(),
         ids: Rc::new(RequestIds::new(shared.start, index)),
+        turns: Rc::default(),
         draining: shared.draining,
         tasks: Rc::new(Cell::new(0)),
     });

@@ -26,6 +26,7 @@ use crate::config::{Config, Live};
 use crate::domain::{Domains, build};
 use crate::era::Era;
 use crate::lifecycle::Lifecycle;
+use crate::net::tenant::Tenants;
 use crate::runtime::failure::Failure;
 use crate::runtime::stack;
 use crate::storage::Storage;
@@ -127,7 +128,8 @@ impl Ground {
         let store_arbiter = Arbiter::try_new().map_err(StartError::Socket)?;
         let writer = StoreActor::start_on(&store_arbiter.handle(), writer, Arc::clone(&self.failure));
         let audit_dir = self.data_dir.audit_dir().to_owned();
-        let storage = Storage { store, writer, audit_dir, era: Era::default() };
+        let tenants = Tenants::new(self.live.clone());
+        let storage = Storage { store, writer, audit_dir, tenants, era: Era::default() };
         Ok((Arc::new(storage), store_arbiter))
     }
 

@@ -125,6 +125,9 @@ impl From<Problem> for Failure {
                 "change what stands in the way; a domain that was pulled is changed at its home broker"
             }
             ErrorCode::Sealed => "unseal the broker: key-admin unseal",
+            ErrorCode::QuotaExceeded => {
+                "have versions destroyed that aren't needed any more, or give it more (key-admin quota set)"
+            }
             ErrorCode::Busy | ErrorCode::Deadline => "try again in a moment",
             ErrorCode::Unavailable => "look at the broker's log",
             _ => "correct it and try again",

@@ -194,6 +194,9 @@ fn refused_next(refusal: &Refusal, request_id: Option<&str>) -> String {
              the broker's log"
         }
         ErrorCode::Sealed => "the operator has to unseal the broker",
+        ErrorCode::QuotaExceeded => {
+            "destroy versions that aren't needed any more, or ask the broker's operator for more (key-admin quota set)"
+        }
         ErrorCode::Busy | ErrorCode::Deadline => "try again in a moment",
         ErrorCode::Unavailable => "try again; if it stays, the operator finds the reason in the broker's log",
         _ => "correct the request and try again",

@@ -21,6 +21,8 @@
 //! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
 //! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
+//! | `GET /v1/domains/{domain}/quota` | | [`DomainQuota`] |
+//! | `PUT /v1/domains/{domain}/quota` | [`Quotas`] | [`DomainQuota`] |
 //! | `GET /v1/domains/{domain}/policy` | | [`TrustPolicy`] |
 //! | `PUT /v1/domains/{domain}/policy` | [`ApplyPolicy`] | [`AppliedPolicy`] |
 //! | `GET /v1/domains/{domain}/tickets` | | list of [`Ticket`] |
@@ -42,6 +44,7 @@ mod domain;
 mod entry;
 mod policy;
 mod problem;
+mod quota;
 mod revocation;
 mod sealing;
 mod secret_hex;
@@ -54,6 +57,7 @@ pub use domain::{CreateDomain, Domain};
 pub use entry::{ImportEntry, Imported};
 pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolicy};
 pub use problem::Problem;
+pub use quota::{DomainQuota, QuotaUse, Quotas};
 pub use revocation::{AddRevocation, AdmissionTerms, Revocation};
 pub use sealing::{SealState, ShareCount, Unseal};
 pub use secret_hex::SecretHex;

@@ -50,18 +50,26 @@ pub struct Refusal {
     pub message: String,
     /// What the peer can answer, and then ask again. Not for stock peers, to whom the connection gives one request.
     pub challenge: Option<Box<Challenge>>,
+    /// After how many milliseconds asking again may help, where that is known.
+    pub retry_after_ms: Option<u32>,
 }
 
 impl Refusal {
     /// A refusal with its text.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), challenge: None }
+        Self { code, message: message.into(), challenge: None, retry_after_ms: None }
     }
 
     /// A refusal that a proof on this channel may turn.
     pub fn challenge(challenge: Challenge, message: impl Into<String>) -> Self {
         let challenge = Some(Box::new(challenge));
-        Self { code: ErrorCode::ProofNeeded, message: message.into(), challenge }
+        Self { code: ErrorCode::ProofNeeded, message: message.into(), challenge, retry_after_ms: None }
+    }
+
+    /// The same, with how many milliseconds to wait.
+    #[must_use]
+    pub fn after(self, milliseconds: u32) -> Self {
+        Self { retry_after_ms: Some(milliseconds), ..self }
     }
 }
 
@@ -118,6 +126,9 @@ impl Answer<'_> {
             Outcome::Refused(refusal) => {
                 for word in refusal.challenge.iter().flat_map(|challenge| challenge.needs.words()) {
                     out.text(109, word);
+                }
+                if let Some(wait) = refusal.retry_after_ms {
+                    out.int32(110, i32::try_from(wait).unwrap_or(i32::MAX));
                 }
             }
             Outcome::Proven => out.text(104, PROVEN),
@@ -195,6 +206,9 @@ struct ResponseMessage {
     /// What a challenge asks for.
     #[prost(string, repeated, tag = "109")]
     needs: Vec<String>,
+    /// Milliseconds.
+    #[prost(int32, optional, tag = "110")]
+    retry_after: Option<i32>,
 }
 
 impl Drop for ResponseMessage {
@@ -221,6 +235,7 @@ pub fn decode_response(body: &[u8], stored: Option<Version>) -> Result<Response,
             message.error_code.as_deref().and_then(ErrorCode::from_text).unwrap_or(ErrorCode::NotFound);
         let text = message.error_message.take().unwrap_or_else(|| "the server answered: failed".to_owned());
         let mut refusal = Refusal::new(code, text);
+        refusal.retry_after_ms = message.retry_after.and_then(|wait| u32::try_from(wait).ok());
         refusal.challenge = read_challenge(&message)?.map(Box::new);
         return Ok(Response { request_id, outcome: Outcome::Refused(refusal) });
     }

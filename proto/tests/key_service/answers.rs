@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use super::{RequestWire, ResponseWire, dom0, field_numbers, refusal, some_entry, store_wire, wire};
 
-const CODES: [ErrorCode; 15] = [
+const CODES: [ErrorCode; 16] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::UnknownRequest,
@@ -20,6 +20,7 @@ const CODES: [ErrorCode; 15] = [
     ErrorCode::AttestationRefused,
     ErrorCode::Sealed,
     ErrorCode::Busy,
+    ErrorCode::QuotaExceeded,
     ErrorCode::Unavailable,
     ErrorCode::Deadline,
     ErrorCode::ProofNeeded,
@@ -77,6 +78,21 @@ fn every_code_has_one_text_and_comes_back() {
 /// The name that serde gives a unit variant.
 fn serde_json_name(code: ErrorCode) -> String {
     serde_json::to_value(code).unwrap().as_str().unwrap().to_owned()
+}
+
+#[test]
+fn how_long_to_wait_comes_with_a_refusal_and_only_to_our_peers() {
+    let busy = || Outcome::Refused(Refusal::new(ErrorCode::Busy, "later").after(1500));
+    let body = encode_response(&Echo::default(), Some("r1"), &busy());
+    let Outcome::Refused(read) = decode_response(&body, None).unwrap().outcome else { panic!("a refusal") };
+    assert_eq!(read.retry_after_ms, Some(1500));
+    assert!(!field_numbers(&encode_response(&Echo::default(), None, &busy())).contains(&110));
+    // What can't be a time is none.
+    let Outcome::Refused(refusal) = busy() else { panic!("a refusal") };
+    let odd = Outcome::Refused(Refusal { retry_after_ms: Some(u32::MAX), ..refusal });
+    let body = encode_response(&Echo::default(), Some("r1"), &odd);
+    let Outcome::Refused(read) = decode_response(&body, None).unwrap().outcome else { panic!("a refusal") };
+    assert_eq!(read.retry_after_ms, Some(i32::MAX.cast_unsigned()));
 }
 
 #[test]

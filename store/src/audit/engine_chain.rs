@@ -10,6 +10,7 @@ use crate::error::{StoreError, damaged, sealed};
 use crate::layout;
 use crate::seal::RecordKind;
 use crate::ticket::TicketSum;
+use crate::usage::Usage;
 
 /// Most records that share a seal, so that a block stays far below the largest value of an engine.
 const BLOCK: usize = 512;
@@ -25,6 +26,8 @@ pub(crate) struct TrailHead {
     pub(crate) checkpoint_digest: [u8; 32],
     /// The sum over the records of launch tickets.
     pub(crate) tickets: TicketSum,
+    /// What the domain takes up; `None` where that was never counted.
+    pub(crate) usage: Option<Usage>,
     /// The revision of the record itself; `None` before it is first written.
     pub(crate) revision: Option<Revision>,
 }
@@ -44,14 +47,32 @@ struct TrailHeadBody {
     /// Empty before the first ticket.
     #[prost(bytes = "vec", tag = "6")]
     tickets: Vec<u8>,
+    /// Absent in records of a version that didn't count.
+    #[prost(message, optional, tag = "20")]
+    usage: Option<UsageBody>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+struct UsageBody {
+    #[prost(uint64, tag = "1")]
+    names: u64,
+    #[prost(uint64, tag = "2")]
+    bytes: u64,
 }
 
 impl TrailHead {
     /// A new domain's.
     pub(crate) fn new(keys: &DomainKeys) -> Self {
         let chain = ChainHead::empty(keys, ChainId::Store);
-        let tickets = TicketSum::default();
-        Self { chain, domain_serial: 1, checkpoint: 0, checkpoint_digest: [0; 32], tickets, revision: None }
+        Self {
+            chain,
+            domain_serial: 1,
+            checkpoint: 0,
+            checkpoint_digest: [0; 32],
+            tickets: TicketSum::default(),
+            usage: Some(Usage::default()),
+            revision: None,
+        }
     }
 
     /// Adds records; gives the sealed blocks to put.
@@ -82,6 +103,7 @@ impl TrailHead {
             checkpoint: self.checkpoint,
             checkpoint_digest: self.checkpoint_digest.to_vec(),
             tickets: self.tickets.0.to_vec(),
+            usage: self.usage.map(|Usage { names, bytes }| UsageBody { names, bytes }),
         };
         let place = layout::audit_head(keys.generation());
         let raw = keys
@@ -106,6 +128,7 @@ pub(crate) fn load_head(engine: &AnyEngine, keys: &DomainKeys) -> Result<TrailHe
         checkpoint: body.checkpoint,
         checkpoint_digest: body.checkpoint_digest.try_into().map_err(|_| broken())?,
         tickets: TicketSum(tickets.try_into().map_err(|_| broken())?),
+        usage: body.usage.map(|UsageBody { names, bytes }| Usage { names, bytes }),
         revision: Some(revision),
     })
 }

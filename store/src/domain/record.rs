@@ -65,6 +65,8 @@ pub struct StoredDomain {
     pub serial: u32,
     /// What describes it.
     pub record: DomainRecord,
+    /// What the operator says of its quotas, as the broker serializes it. Stays here: a broker elsewhere has its own.
+    pub quotas: Vec<u8>,
 }
 
 /// The body of the record; the keys that belong to it are records of their own, in the broker's tree.
@@ -98,6 +100,8 @@ pub(crate) struct DomainBody {
     pub(crate) home_serial: u32,
     #[prost(int64, tag = "15")]
     pub(crate) home_time: i64,
+    #[prost(bytes = "vec", tag = "20")]
+    pub(crate) quotas: Vec<u8>,
 }
 
 impl DomainBody {
@@ -129,10 +133,10 @@ pub(crate) fn load_body(engine: &AnyEngine, keys: &DomainKeys) -> Result<(Domain
 
 /// Loads all that describes a domain.
 pub(crate) fn load(engine: &AnyEngine, keys: Arc<DomainKeys>) -> Result<StoredDomain, StoreError> {
-    let (body, _) = load_body(engine, &keys)?;
-    let serial = body.serial;
+    let (mut body, _) = load_body(engine, &keys)?;
+    let (serial, quotas) = (body.serial, std::mem::take(&mut body.quotas));
     let record = load_record(engine, &keys, body)?;
-    Ok(StoredDomain { keys, serial, record })
+    Ok(StoredDomain { keys, serial, record, quotas })
 }
 
 fn load_record(engine: &AnyEngine, keys: &DomainKeys, body: DomainBody) -> Result<DomainRecord, StoreError> {

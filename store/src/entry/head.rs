@@ -156,6 +156,11 @@ impl Head {
         Self::decode(opened.expose()).map_err(|_| damaged("head", key))
     }
 
+    /// Bytes of the newest version's record, when it lies in the head's value; else 0.
+    pub(crate) fn beside_bytes(key: &Key, raw: &[u8]) -> Result<usize, StoreError> {
+        split(raw, || key.clone()).map(|(_, latest)| latest.len())
+    }
+
     /// The record of the newest version, still sealed, in the head's value: when this version is the newest
     /// and lies there.
     pub(crate) fn beside<'a>(

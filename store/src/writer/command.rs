@@ -11,6 +11,7 @@ use crate::audit::{AuditFacts, SegmentHead};
 use crate::domain::{BrokerIdentity, DomainKeys, DomainRecord, HomeMark};
 use crate::entry::Stage;
 use crate::ticket::{Ticket, TicketFault, TicketId};
+use crate::usage::Quota;
 
 /// What a [`crate::Writer`] is told to do. Carries secrets: no `Debug`, no `Clone`.
 pub enum Command {
@@ -48,6 +49,8 @@ pub struct PutEntry {
     pub blob: Secret,
     /// What else is asked.
     pub options: PutOptions,
+    /// How much the domain may take up, where that isn't what every domain may.
+    pub quota: Quota,
     /// When, seconds since 1970.
     pub now: i64,
     /// Who asked. The name and the version are filled in by the writer.
@@ -137,6 +140,8 @@ pub enum DomainChange {
     References(Vec<u8>),
     /// Other access rules of the owner's own, or principals.
     Access(Vec<u8>),
+    /// Other quotas, by the operator's word; as the broker serializes them.
+    Quotas(Vec<u8>),
     /// Another certificate of the broker's own.
     BrokerIdentity(BrokerIdentity),
     /// All that another broker gave.

@@ -13,6 +13,7 @@ use crate::engine::{AnyEngine, Key, Revision, Txn};
 use crate::error::StoreError;
 use crate::layout;
 use crate::store::Store;
+use crate::usage;
 use crate::writer::name_plan::{Ground, NamePlan};
 use crate::writer::once_plan::OncePlan;
 use crate::writer::ticket_plan::TicketPlan;
@@ -42,10 +43,14 @@ impl DomainPlan {
         keys: Arc<DomainKeys>,
         known: Option<TrailHead>,
     ) -> Result<Self, StoreError> {
-        let trail = match known {
+        let mut trail = match known {
             Some(trail) => trail,
             None => load_head(store.engine(), &keys)?,
         };
+        if trail.usage.is_none() {
+            // Written by a version that didn't count; from the next commit on the sum is kept.
+            trail.usage = Some(usage::count(store.engine(), &keys)?);
+        }
         let (facts, put, gone) = (Vec::new(), Vec::new(), Vec::new());
         let (names, tickets, once) = (HashMap::new(), TicketPlan::default(), OncePlan::default());
         Ok(Self {
@@ -75,7 +80,8 @@ impl DomainPlan {
             return Err(StoreError::SecretLimit { limit: limits.secret });
         }
         let (plan, ground) = plan_of(&mut self.names, engine, &self.keys, put.permit.name())?;
-        let (version, repeated) = plan.put(&ground, &put, limits)?;
+        let usage = self.trail.usage.get_or_insert_default();
+        let (version, repeated) = plan.put(&ground, &put, limits.of(put.quota), usage)?;
         let name = Some(ground.name.to_string());
         self.facts.push(AuditFacts { name, version: Some(version.get()), ..put.audit });
         Ok(Done::Stored { version, repeated })
@@ -84,7 +90,8 @@ impl DomainPlan {
     pub(super) fn change(&mut self, engine: &AnyEngine, command: ChangeVersions) -> Result<Done, StoreError> {
         let ChangeVersions { permit, change, span, audit, .. } = command;
         let (plan, ground) = plan_of(&mut self.names, engine, &self.keys, permit.name())?;
-        let changed = plan.change(&ground, change, span)?;
+        let usage = self.trail.usage.get_or_insert_default();
+        let changed = plan.change(&ground, change, span, usage)?;
         for version in &changed {
             let name = Some(ground.name.to_string());
             self.facts.push(AuditFacts { name, version: Some(version.get()), ..audit.clone() });
@@ -112,6 +119,7 @@ impl DomainPlan {
             DomainChange::Preset(preset) => body.preset = preset,
             DomainChange::References(references) => body.references = references,
             DomainChange::Access(access) => body.access = access,
+            DomainChange::Quotas(quotas) => body.quotas = quotas,
             DomainChange::BrokerIdentity(identity) => {
                 self.put.push(put_key(&self.keys, KeyOf::Broker, body.serial, &identity.key)?);
                 body.broker_certificate = identity.certificate;

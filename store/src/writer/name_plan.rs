@@ -11,6 +11,7 @@ use crate::engine::{AnyEngine, Revision, Txn};
 use crate::entry::{Head, LARGEST_BESIDE, Loaded, Stage, VersionMeta, is_put_back, load};
 use crate::error::{StoreError, damaged, sealed};
 use crate::layout::EntryPlace;
+use crate::usage::{self, Usage};
 use crate::writer::{Change, PutEntry, PutLimits, Span};
 use pages::Pages;
 use records::Records;
@@ -68,6 +69,7 @@ impl NamePlan {
         ground: &Ground<'_>,
         put: &PutEntry,
         limits: PutLimits,
+        usage: &mut Usage,
     ) -> Result<(Version, bool), StoreError> {
         let latest = Latest::of(self.head.highest());
         if put.options.if_latest.is_some_and(|expected| expected != latest) {
@@ -82,19 +84,33 @@ impl NamePlan {
             Some(asked) if self.is_same(ground, put, asked)? => return Ok((asked, true)),
             Some(asked) => return Err(StoreError::Conflict { asked, next: next? }),
         };
-        self.check_room(ground.name, limits)?;
+        self.check_room(ground.name, limits, put.blob.len(), *usage)?;
         let meta = VersionMeta::new(ground.keys, version, put);
         let key = self.at.version(version.get());
         let aad = meta.aad(ground.keys, ground.name);
         let raw = ground.keys.seal(&aad, put.blob.expose()).map_err(|e| sealed(e, "entry", &key))?;
+        usage.add_version(self.head.highest().is_none(), put.blob.len());
         self.add(meta, raw);
         Ok((version, false))
     }
 
-    /// Whether one more version may be added.
-    fn check_room(&self, name: &ResourceName, limits: PutLimits) -> Result<(), StoreError> {
-        if self.head.highest().is_none() && name.as_str().len() > limits.name {
+    /// Whether one more version, of a secret of so many bytes, may be added to what there is.
+    fn check_room(
+        &self,
+        name: &ResourceName,
+        limits: PutLimits,
+        secret: usize,
+        usage: Usage,
+    ) -> Result<(), StoreError> {
+        let is_first = self.head.highest().is_none();
+        if is_first && name.as_str().len() > limits.name {
             return Err(StoreError::NameLength { limit: limits.name });
+        }
+        if is_first && usage.names >= limits.names {
+            return Err(StoreError::NamesQuota { limit: limits.names });
+        }
+        if usage.bytes.saturating_add(usage::cost(secret)) > limits.bytes {
+            return Err(StoreError::BytesQuota { used: usage.bytes, limit: limits.bytes });
         }
         let (first, highest) = self.head.range().into_inner();
         if highest.saturating_add(1).saturating_sub(first) >= limits.versions {
@@ -136,6 +152,7 @@ impl NamePlan {
         ground: &Ground<'_>,
         change: Change,
         span: Span,
+        usage: &mut Usage,
     ) -> Result<Vec<Version>, StoreError> {
         let (range, alone) = match span {
             Span::One(version) => (version.get()..=version.get(), true),
@@ -147,7 +164,7 @@ impl NamePlan {
             let stage = meta.stage().ok_or_else(|| damaged("head", &self.at.head()))?;
             match change.next(stage) {
                 Some(next) => {
-                    self.set_stage(ground, &meta, next)?;
+                    self.set_stage(ground, &meta, next, usage)?;
                     changed.extend(Version::new(number));
                 }
                 None if alone && stage == Stage::Destroyed && change != Change::Destroy => {
@@ -160,7 +177,13 @@ impl NamePlan {
     }
 
     /// Seals a version anew at another stage; a destroyed one is a mark without the secret.
-    fn set_stage(&mut self, ground: &Ground<'_>, meta: &VersionMeta, stage: Stage) -> Result<(), StoreError> {
+    fn set_stage(
+        &mut self,
+        ground: &Ground<'_>,
+        meta: &VersionMeta,
+        stage: Stage,
+        usage: &mut Usage,
+    ) -> Result<(), StoreError> {
         let Ground { keys, name, .. } = *ground;
         // From here on its record tells an older head; see `crate::entry`.
         self.set_apart();
@@ -172,7 +195,10 @@ impl NamePlan {
         let plain = blob.as_ref().map_or(&[][..], |blob| blob.expose());
         let key = self.at.version(meta.version);
         let raw = keys.seal(&next.aad(keys, name), plain).map_err(|e| sealed(e, "entry", &key))?;
-        self.records.replace(ground, &self.at, meta.version, raw)?;
+        let former = self.records.replace(ground, &self.at, meta.version, raw)?;
+        if stage == Stage::Destroyed {
+            usage.give_back(former);
+        }
         if !self.head.replace(&next) {
             self.pages.replace(ground, &self.at, next)?;
         }

@@ -142,6 +142,7 @@ impl World {
             exportable: true,
             blob: Secret::copy_from(blob),
             options: PutOptions::default(),
+            quota: claviger_store::Quota::default(),
             now: NOW,
             audit: facts("store"),
         }

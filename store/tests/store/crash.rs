@@ -46,6 +46,7 @@ fn child_that_stores() {
                 entry_type: "binary-blob".parse().unwrap(),
                 exportable: true,
                 options: claviger_proto::key_service::PutOptions::default(),
+                quota: claviger_store::Quota::default(),
                 blob: Secret::new(blob(name, *version)),
                 now: NOW,
                 audit: facts("store"),

@@ -22,7 +22,7 @@ fn a_name_has_at_most_as_many_versions_as_the_limit() {
     assert_eq!((outcomes[0].as_ref().ok(), outcomes[1].as_ref().ok()), (Some(&1001), Some(&1002)));
     let error = outcomes[2].as_ref().expect_err("one too many");
     assert!(matches!(error, StoreError::VersionsLimit { limit: 3 }), "{error}");
-    assert_eq!(error.code(), ErrorCode::Refused);
+    assert_eq!(error.code(), ErrorCode::QuotaExceeded);
     // Versions are never used again, so destroying one makes no room.
     let destroy = world.change_command("a", Change::Destroy, 1000);
     assert!(world.writer.commit(vec![destroy])[0].is_ok());

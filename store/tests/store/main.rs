@@ -12,6 +12,7 @@ mod faults;
 mod limits;
 mod model;
 mod once;
+mod quotas;
 mod secrecy;
 mod tampering;
 mod tickets;

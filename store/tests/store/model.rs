@@ -6,7 +6,7 @@ use std::sync::Arc;
 use claviger_proto::Version;
 use claviger_proto::key_service::{Latest, State};
 use claviger_store::engine::{AnyEngine, MemoryEngine, SledEngine};
-use claviger_store::{Change, Done, Store, StoreError};
+use claviger_store::{Change, Done, Store, StoreError, Usage, VERSION_BYTES};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
@@ -132,6 +132,13 @@ impl Model {
         kept.filter(there).map(|kept| kept.blob.as_slice())
     }
 
+    fn usage(&self) -> Usage {
+        let versions = self.names.values().flat_map(BTreeMap::values);
+        let secret = |kept: &Kept| if kept.state == State::Destroyed { 0 } else { kept.blob.len() as u64 };
+        let bytes = versions.map(|kept| secret(kept) + VERSION_BYTES).sum();
+        Usage { names: self.names.len() as u64, bytes }
+    }
+
     fn state(&self, kept: &Kept) -> State {
         match kept.state {
             State::There if kept.expires.is_some_and(|at| at <= self.now) => State::Expired,
@@ -254,6 +261,9 @@ fn compare(world: &World, model: &Model) -> Result<(), TestCaseError> {
         let states = world.states(name, model.now);
         prop_assert_eq!(states, model.states(name));
     }
+    let usage = world.store.usage(&world.keys).unwrap();
+    prop_assert_eq!(usage, model.usage());
+    prop_assert_eq!(usage, world.store.count_usage(&world.keys).unwrap());
     let names: Vec<&str> = model.names.keys().copied().collect();
     prop_assert_eq!(world.names("", None), names);
     Ok(())

@@ -37,6 +37,7 @@ fn t17_neither_secrets_nor_names_are_in_any_file() {
             entry_type: "canary-type".parse().unwrap(),
             exportable: true,
             options: claviger_proto::key_service::PutOptions::default(),
+            quota: claviger_store::Quota::default(),
             blob: claviger_proto::Secret::copy_from(blob),
             now: 1,
             audit: facts("canary-action"),

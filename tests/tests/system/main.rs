@@ -18,6 +18,7 @@ mod operations;
 mod policy;
 mod proving;
 mod quickstart;
+mod quotas;
 mod refusals;
 mod renewal;
 mod requests;

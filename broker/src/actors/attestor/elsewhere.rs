@@ -68,7 +68,7 @@ fn grant(verifier: &Verifier, grant: Grant) -> Result<Granted, Rejected> {
     // What the snapshot has admits agents; what can certify a broker is made here, for this one.
     let stored = domain.storage.store.domain(&domain.name)?;
     let stored = stored.filter(|stored| stored.keys.generation() == domain.keys.generation());
-    let StoredDomain { keys, serial, record } = stored.ok_or(Rejected::Internal)?;
+    let StoredDomain { keys, serial, record, .. } = stored.ok_or(Rejected::Internal)?;
     if record.home.is_some() {
         return Err(Rejected::NotHome);
     }

@@ -73,6 +73,7 @@ impl Registry {
             self.reload(name).await?;
             return Err(error.into());
         }
+        self.storage.tenants.forget(domain.keys.generation());
         let trail = self.storage.audit_dir.join(domain.keys.audit_dir_name());
         let removed = actix_rt::task::spawn_blocking(move || std::fs::remove_dir_all(trail)).await;
         if let Ok(Err(error)) = removed
@@ -177,6 +178,16 @@ impl Registry {
         if domain.home.is_some() {
             return Err(AdminError::FromHome(domain.name.clone()));
         }
+        self.change(domain, change, action).await
+    }
+
+    /// The same for what is said here, of a domain that was made elsewhere as well.
+    pub(super) async fn change(
+        &self,
+        domain: &Domain,
+        change: DomainChange,
+        action: &'static str,
+    ) -> Result<(), AdminError> {
         let keys = Arc::clone(&domain.keys);
         let audit = operator_event(action);
         self.storage.commit(Command::UpdateDomain(UpdateDomain { keys, change, audit })).await?;

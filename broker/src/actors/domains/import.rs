@@ -33,6 +33,7 @@ impl Registry {
             exportable,
             blob: blob.0,
             options: PutOptions::default(),
+            quota: domain.quota(),
             now: seconds(UnixTime::now()),
             audit: operator_event("entry-import"),
         };

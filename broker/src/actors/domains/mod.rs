@@ -8,6 +8,7 @@ mod error;
 mod import;
 mod policy;
 mod pulled;
+mod quota;
 mod records;
 mod registry;
 mod revocation;
@@ -135,6 +136,21 @@ pub struct SetAdmission {
     pub domain: DomainName,
     /// How long.
     pub terms: admin::AdmissionTerms,
+}
+
+/// How much a domain may, and what it takes up.
+#[derive(Message)]
+#[rtype(result = "Result<admin::DomainQuota, AdminError>")]
+pub struct ShowQuota(pub DomainName);
+
+/// Let a domain take this much of the broker.
+#[derive(Message)]
+#[rtype(result = "Result<admin::DomainQuota, AdminError>")]
+pub struct SetQuota {
+    /// Which.
+    pub domain: DomainName,
+    /// How much, where that isn't what every domain may.
+    pub quotas: admin::Quotas,
 }
 
 /// Whom a domain knows as principals.
@@ -382,6 +398,8 @@ handle! {
     Revoke => |registry, it| registry.revoke(&it.domain, it.revocation).await;
     Reinstate => |registry, it| registry.reinstate(&it.domain, &it.kind, &it.what).await;
     SetAdmission => |registry, it| registry.set_admission(&it.domain, it.terms).await;
+    ShowQuota => |registry, show| registry.quota(&show.0).await;
+    SetQuota => |registry, set| registry.set_quota(&set.domain, set.quotas).await;
     ListPrincipals => |registry, list| registry.principals(&list.0);
     KnowPrincipal => |registry, know| registry.add_principal(&know.domain, know.principal).await;
     ForgetPrincipal => |registry, it| registry.remove_principal(&it.domain, &it.principal).await;

@@ -226,8 +226,21 @@ fn refusal(error: &StoreError) -> Refusal {
                 "the broker's store failed; nothing was changed; try again later",
             )
         }
-        code => Refusal::new(code, error.to_string()),
+        code => {
+            count_over_quota(error);
+            Refusal::new(code, error.to_string())
+        }
     }
+}
+
+fn count_over_quota(error: &StoreError) {
+    let quota = match error {
+        StoreError::NamesQuota { .. } => "names",
+        StoreError::BytesQuota { .. } => "bytes",
+        StoreError::VersionsLimit { .. } => "versions",
+        _ => return,
+    };
+    metrics::counter!("claviger_over_quota_total", "quota" => quota).increment(1);
 }
 
 fn failed() -> Outcome {

@@ -12,7 +12,7 @@ use claviger_proto::{EntryType, ResourceName, Secret, Version};
 use claviger_store::{AuditFacts, Change, ChangeVersions, Command, Done, PutEntry, Span, StoreError};
 
 use super::{Asked, Step, Tools, failed, refusal};
-use crate::net::permits::Place;
+use crate::net::tenant::SharedPlace;
 
 /// Versions that are changed in one commit, when all are to be: each secret is opened and sealed anew.
 const AT_ONCE: u32 = 32;
@@ -22,7 +22,7 @@ pub(super) fn store(asked: Asked, tools: &Tools, store: Store) -> Step {
     let prepared = asked
         .may(Action::Store, &name)
         .and_then(|permit| check_expiry(&asked, options).map(|()| permit))
-        .and_then(|permit| Ok((permit, place(tools)?)));
+        .and_then(|permit| Ok((permit, place(&asked, tools)?)));
     match prepared {
         Ok((permit, place)) => {
             let made = Made { version, entry_type, exportable, blob, options };
@@ -52,6 +52,7 @@ fn put(asked: &Asked, permit: Permit, made: Made) -> PutEntry {
         exportable,
         blob,
         options,
+        quota: asked.domain.quota(),
         now: asked.seconds(),
         audit: committed(&asked.facts),
     }
@@ -67,9 +68,12 @@ fn check_expiry(asked: &Asked, options: PutOptions) -> Result<(), Refusal> {
     }
 }
 
-fn place(tools: &Tools) -> Result<Place, Refusal> {
-    let busy = || Refusal::new(ErrorCode::Busy, "too many stores are waiting; try again in a second");
-    tools.permits.stores.take().ok_or_else(busy)
+fn place(asked: &Asked, tools: &Tools) -> Result<SharedPlace, Refusal> {
+    let busy = || {
+        let text = "too many stores are waiting, of this domain or in all; try again in a second";
+        Refusal::new(ErrorCode::Busy, text).after(1_000)
+    };
+    asked.domain.tenant.store(&tools.permits.stores).ok_or_else(busy)
 }
 
 pub(super) fn generate(asked: Asked, tools: &Tools, generate: Generate) -> Step {
@@ -78,7 +82,7 @@ pub(super) fn generate(asked: Asked, tools: &Tools, generate: Generate) -> Step 
         .may(Action::Store, &name)
         .and_then(|permit| check_expiry(&asked, options).map(|()| permit))
         .and_then(|permit| Ok((permit, kind.parse().map_err(not_made)?)))
-        .and_then(|(permit, kind)| Ok((permit, kind, making(tools)?, place(tools)?)));
+        .and_then(|(permit, kind)| Ok((permit, kind, making(&asked, tools)?, place(&asked, tools)?)));
     match prepared {
         Ok((permit, kind, making, place)) => {
             make_later(asked, tools, Plan { name, kind, exportable, options }, (permit, making, place))
@@ -93,7 +97,7 @@ pub(super) fn rotate(asked: Asked, tools: &Tools, rotate: Rotate) -> Step {
         .may(Action::Rotate, &name)
         .and_then(|permit| check_expiry(&asked, options).map(|()| permit))
         .and_then(|permit| successor(&asked, &permit, name, options).map(|plan| (permit, plan)))
-        .and_then(|(permit, plan)| Ok((permit, plan, making(tools)?, place(tools)?)));
+        .and_then(|(permit, plan)| Ok((permit, plan, making(&asked, tools)?, place(&asked, tools)?)));
     match prepared {
         Ok((permit, plan, making, place)) => make_later(asked, tools, plan, (permit, making, place)),
         Err(refusal) => asked.refused(tools, refusal),
@@ -135,9 +139,12 @@ fn not_made(error: NewKeyError) -> Refusal {
     Refusal::new(code, error.to_string())
 }
 
-fn making(tools: &Tools) -> Result<Place, Refusal> {
-    let busy = || Refusal::new(ErrorCode::Busy, "too many keys are being made; try again in a few seconds");
-    tools.permits.keys.take().ok_or_else(busy)
+fn making(asked: &Asked, tools: &Tools) -> Result<SharedPlace, Refusal> {
+    let busy = || {
+        let text = "too many keys are being made, of this domain or in all; try again in a few seconds";
+        Refusal::new(ErrorCode::Busy, text).after(3_000)
+    };
+    asked.domain.tenant.key(&tools.permits.keys).ok_or_else(busy)
 }
 
 /// Makes the key on a thread that may take its time, and puts it.
@@ -145,7 +152,7 @@ fn make_later(
     asked: Asked,
     tools: &Tools,
     plan: Plan,
-    (permit, making, place): (Permit, Place, Place),
+    (permit, making, place): (Permit, SharedPlace, SharedPlace),
 ) -> Step {
     let tools = tools.clone();
     Step::Later(Box::pin(async move {
@@ -167,7 +174,7 @@ fn make_later(
 
 pub(super) fn change(asked: Asked, tools: &Tools, change: Change, target: Target) -> Step {
     let Target { name, versions } = target;
-    let prepared = asked.may(change.action(), &name).and_then(|permit| Ok((permit, place(tools)?)));
+    let prepared = asked.may(change.action(), &name).and_then(|permit| Ok((permit, place(&asked, tools)?)));
     match (prepared, versions) {
         (Ok((permit, place)), Which::One(version)) => {
             let command = change_command(&asked, permit, change, Span::One(version));
@@ -221,13 +228,13 @@ async fn change_all(
     Ok(all)
 }
 
-fn commit_later(asked: Asked, tools: &Tools, command: Command, place: Place) -> Step {
+fn commit_later(asked: Asked, tools: &Tools, command: Command, place: SharedPlace) -> Step {
     let tools = tools.clone();
     Step::Later(Box::pin(async move { commit(asked, &tools, command, place).await }))
 }
 
 /// The commit itself records what succeeds; what doesn't is recorded here.
-async fn commit(asked: Asked, tools: &Tools, command: Command, place: Place) -> super::Held {
+async fn commit(asked: Asked, tools: &Tools, command: Command, place: SharedPlace) -> super::Held {
     match asked.domain.storage.commit_for(&tools.desk, command, place).await {
         Ok(Done::Stored { version, .. }) => done(&asked, tools, Outcome::Stored(version)),
         Ok(Done::Changed(versions)) => done(&asked, tools, Outcome::Changed(versions)),

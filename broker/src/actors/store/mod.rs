@@ -16,7 +16,7 @@ use actix_rt::ArbiterHandle;
 use claviger_store::{Command, Done, StoreError, Writer};
 use tokio::sync::oneshot;
 
-use crate::net::permits::Place;
+use crate::net::tenant::SharedPlace;
 use crate::runtime::failure::Failure;
 use answers::Outbox;
 use pace::Pace;
@@ -35,7 +35,7 @@ struct Commit {
     /// Through which desk; `None` for what is rare.
     desk: Option<Desk>,
     /// The place in the queue, taken at the edge and given back with the answer.
-    place: Option<Place>,
+    place: Option<SharedPlace>,
 }
 
 /// The way to the committer. When the last of these is gone the store actor ends, and with it the committer, once
@@ -51,7 +51,7 @@ impl Commits {
     pub async fn commit(
         &self,
         command: Command,
-        place: Option<Place>,
+        place: Option<SharedPlace>,
         desk: Option<&Desk>,
     ) -> Result<Done, StoreError> {
         let (reply, answer) = oneshot::channel();
@@ -131,7 +131,7 @@ fn commit_batches(mut writer: Writer, waiting: &Taker<Commit>, failure: &Failure
 }
 
 /// Who waits for an outcome, through which desk, and holds which place.
-type Asker = (oneshot::Sender<Result<Done, StoreError>>, Option<Desk>, Option<Place>);
+type Asker = (oneshot::Sender<Result<Done, StoreError>>, Option<Desk>, Option<SharedPlace>);
 
 /// Takes commits apart: what is to be done, and who asks.
 fn part(batch: &mut Vec<Commit>, askers: &mut Vec<Asker>, sweeping: &mut bool) -> Vec<Command> {

@@ -22,8 +22,9 @@ use zeroize::Zeroizing;
 
 use super::Shard;
 use super::binding::{bind, channels_key, nonce};
-use super::frame_io::{Bounds, ReadError, linger, read_frame, write_frame};
+use super::frame_io::{Bounds, Large, ReadError, linger, read_frame, write_frame};
 use super::handshake::{Channel, Service, handshake};
+use super::tenant::Tenant;
 use crate::actors::attestor::{Admitted, Claim, Granted, Rejected, ToCertify};
 use crate::actors::audit::{admission_event, grant_event};
 use crate::config::Limits;
@@ -171,10 +172,11 @@ async fn converse(
         .await
         .map_err(|_| Ended::Gone("challenge unsent"))?;
     let mut lease = channel.lease.clone();
+    let tenant = Arc::clone(&channel.domain.tenant);
     let read = tokio::select! {
         biased;
         () = lease.ending() => return Err(Ended::Refused(sealed())),
-        read = read_frame(&mut channel.stream, bounds(shard, &limits, limits.evidence)) => read,
+        read = read_frame(&mut channel.stream, bounds(shard, Some(&tenant), &limits, limits.evidence)) => read,
     };
     let frame = match read {
         Ok(frame) => frame,
@@ -227,6 +229,7 @@ fn sealed() -> Refusal {
     Refusal::new(ErrorCode::Sealed, "the broker is sealed; try again when its operator has unsealed it")
 }
 
-fn bounds<'s>(shard: &'s Shard, limits: &Limits, first: Duration) -> Bounds<'s> {
-    Bounds { limit: limits.admission_frame, first, rest: limits.body, large: &shard.permits.large_bodies }
+fn bounds<'s>(shard: &'s Shard, tenant: Option<&'s Tenant>, limits: &Limits, first: Duration) -> Bounds<'s> {
+    let large = Large { own: tenant.map(Tenant::large_bodies), all: &shard.permits.large_bodies };
+    Bounds { limit: limits.admission_frame, first, rest: limits.body, large }
 }

@@ -37,7 +37,7 @@ pub(super) async fn serve(
     shard: &Shard,
     limits: &Limits,
 ) {
-    let read = read_frame(stream, bounds(shard, limits, limits.first_frame)).await;
+    let read = read_frame(stream, bounds(shard, None, limits, limits.first_frame)).await;
     let by = By { id: shard.ids.next(), source, shard, limits };
     let answer = match read {
         Ok(frame) => by.answer(named, &frame.body).await,
@@ -115,7 +115,8 @@ impl By<'_> {
 
     async fn admit(&self, domain: &Arc<Domain>, asked: Asked) -> Result<Admitted, Rejected> {
         // As before a handshake: from here on there is work.
-        if self.shard.permits.handshake_rate.take(self.source.ip()).is_err() {
+        let pace = || domain.tenant.handshake(self.limits);
+        if self.shard.permits.handshake_rate.take(self.source.ip(), pace).is_err() {
             return Err(Rejected::Busy);
         }
         let Asked { wants, submitted, evidence } = asked;

@@ -26,22 +26,21 @@ impl Records {
         self.0.insert(version, Record { raw, was: None });
     }
 
-    /// Another in place of the version's record, wherever that is.
+    /// Another in place of the version's record, wherever that is. Gives how many bytes the former had.
     pub(super) fn replace(
         &mut self,
         ground: &Ground<'_>,
         at: &EntryPlace,
         version: u32,
         raw: Vec<u8>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
         if let Some(record) = self.0.get_mut(&version) {
-            record.raw = raw;
-            return Ok(());
+            return Ok(std::mem::replace(&mut record.raw, raw).len());
         }
         let key = at.version(version);
-        let (_, revision) = ground.engine.get(&key)?.ok_or_else(|| damaged("entry", &key))?;
+        let (former, revision) = ground.engine.get(&key)?.ok_or_else(|| damaged("entry", &key))?;
         self.0.insert(version, Record { raw, was: Some(revision) });
-        Ok(())
+        Ok(former.len())
     }
 
     /// Opens the version's record: as it is to be, or as the engine has it.

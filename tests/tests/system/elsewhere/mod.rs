@@ -76,6 +76,26 @@ fn it_serves_what_home_was_given_and_goes_on_when_home_is_away() {
 }
 
 #[test]
+fn quotas_are_each_broker_s_own_and_do_not_travel() {
+    let world = World::new();
+    world.list("may-issue = true");
+    let cloud = world.start();
+    wait_for(&cloud, "ok");
+    world.home.admin("quota set --domain fleet --names 7").run().ok();
+    cloud.admin("quota set --domain fleet --names 1").run().ok();
+    world.fleet.enroll(&cloud, &world.vm).run().ok();
+    store(&cloud, &world.vm.state, "a", b"secret").run().ok();
+    store(&cloud, &world.vm.state, "b", b"secret").run().failed(3).is("quota-exceeded");
+    // Whatever else comes from home.
+    world.home.admin("acl preset --domain fleet provisioned").run().ok();
+    wait_for_another(&cloud);
+    let names =
+        |broker: &Broker| broker.admin("quota show --domain fleet").run().ok()["set"]["names"].clone();
+    assert_eq!((names(&cloud), names(&world.home)), (1.into(), 7.into()));
+    world.fleet.verify_audit(&cloud);
+}
+
+#[test]
 fn what_changes_at_home_comes_after_it_and_nothing_is_changed_there() {
     let world = World::new();
     world.list("may-issue = true");

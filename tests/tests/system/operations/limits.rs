@@ -108,10 +108,10 @@ fn names_secrets_and_versions() {
     for version in 1..=3 {
         assert_eq!(channel.request(&message::store("c", b"x")).ok().stored_version(), Some(version));
     }
-    channel.request(&message::store("c", b"x")).refused("refused");
+    channel.request(&message::store("c", b"x")).refused("quota-exceeded");
     let state = fleet.state_of("member", &fleet.member());
     let told = claviger_tests::fleet::store(&broker, &state, "c", b"x").run();
-    told.failed(3).is("refused").says(&["3 versions", "another name"]);
+    told.failed(3).is("quota-exceeded").says(&["3 versions", "another name"]);
     assert_eq!(channel.request(&message::retrieve("c")).ok().blob(), b"x");
     fleet.verify_audit(&broker);
 }

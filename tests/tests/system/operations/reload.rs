@@ -49,7 +49,7 @@ fn what_can_be_read_again_counts_at_once_and_the_rest_is_named() {
     assert!(after.is_closed(), "it was idle for a millisecond");
     // Who began before has the limits that it began with; and what counts from the next start doesn't yet.
     before.request(&message::store("b", b"x")).ok();
-    before.request(&message::store("b", b"x")).refused("refused");
+    before.request(&message::store("b", b"x")).refused("quota-exceeded");
     let log = broker.log();
     for key in ["shards", "limits.admissions", "limits.versions_per_name"] {
         let line = log.lines().find(|line| line.contains(&format!("\"key\":\"{key}\""))).expect(key);
