@@ -17,7 +17,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
 
 use crate::certifier::Fingerprint;
 use crate::error::Error;
@@ -40,6 +40,12 @@ impl Trust {
     ) -> Self {
         let accepted = Accepted::Brokers(measurements.clone());
         Self { domain: domain.clone(), policy: policy.clone(), accepted, seen: None }
+    }
+
+    /// What a stock server is told of the domain.
+    fn hint(&self) -> Option<[DistinguishedName; 1]> {
+        let subject = || DistinguishedName::from(self.policy.subject_der().to_vec());
+        matches!(self.accepted, Accepted::Pinned(_)).then(|| [subject()])
     }
 
     /// For stock servers, known by fingerprint.
@@ -210,7 +216,8 @@ fn config(
     let certified = certified(leaf, key).map_err(unusable)?;
     let provider = Arc::new(provider());
     let dialect = trust.dialect();
-    let verifier = Arc::new(BrokerVerifier { trust, provider: provider.clone() });
+    let hint = trust.hint();
+    let verifier = Arc::new(BrokerVerifier { trust, hint, provider: provider.clone() });
     let mut config = ClientConfig::builder_with_details(provider, time.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(unusable)?
@@ -250,6 +257,8 @@ fn provider() -> CryptoProvider {
 /// be taken over, the role in a certificate under the policy key can't.
 struct BrokerVerifier {
     trust: Trust,
+    /// The policy certificate's subject, towards a stock server.
+    hint: Option<[DistinguishedName; 1]>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -298,5 +307,10 @@ impl ServerCertVerifier for BrokerVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+
+    /// Towards a stock server, as stock clients do: a broker of many domains in its place finds the domain by it.
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        self.hint.as_ref().map(<[_; 1]>::as_slice)
     }
 }

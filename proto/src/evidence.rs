@@ -27,6 +27,8 @@ pub const ITEM_SIGNED_REPORT: &str = "signed-vse-attestation-report";
 pub const VERB_SAYS: &str = "says";
 /// The verb that makes a key one that may sign reports.
 pub const VERB_TRUSTED_FOR_ATTESTATION: &str = "is-trusted-for-attestation";
+/// The descriptor of the claim that an admission gives for the purpose `attestation`.
+pub const DESCRIPTOR_PLATFORM_RULE: &str = "platform-rule";
 /// The entity type of a key.
 pub const ENTITY_KEY: &str = "key";
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use claviger_proto::DomainName;
+use claviger_proto::evidence::DESCRIPTOR_PLATFORM_RULE;
 use claviger_proto::key::{KeyMessage, MessageKey, PublicKey};
 use rustls_pki_types::UnixTime;
 
@@ -266,7 +267,7 @@ impl AdmissionIssuer {
         let rule = Vouch {
             says: public_message("policyKey", &issuer.certificate, issuer.key.public()),
             of: KeyMessage::of("auth-key", MessageKey::Public(key)).encode().to_vec(),
-            descriptor: "platform-rule",
+            descriptor: DESCRIPTOR_PLATFORM_RULE,
             dates: (seconds(from)?, seconds(until)?),
         };
         Ok(rule.sign(&issuer.key)?)

@@ -57,7 +57,9 @@ pub(crate) struct QuoteCertificate {
 }
 
 impl QuoteCertificate {
-    pub(crate) fn parse(der: &[u8]) -> Result<Self, AttestError> {
+    /// `stock`: the stock subject will do. Who certified such a key by the stock tools saw neither its attributes nor that it
+    /// is the key of the activation, so it is believed in stock evidence only, and never on a channel of ours.
+    pub(crate) fn parse(der: &[u8], stock: bool) -> Result<Self, AttestError> {
         let unreadable = ParseError::Certificate("it can't be read");
         let malformed = AttestError::Malformed { part: PART, cause: unreadable };
         if der.len() > MAX_CERTIFICATE {
@@ -68,7 +70,7 @@ impl QuoteCertificate {
         if x509.signature_algorithm != x509.tbs_certificate.signature {
             return Err(malformed);
         }
-        check_purpose(&view).map_err(|error| error.unwrap_or(malformed))?;
+        check_purpose(&view, stock).map_err(|error| error.unwrap_or(malformed))?;
         let key = PublicKey::from_spki_der(x509.subject_pki.raw)
             .map_err(|cause| AttestError::Malformed { part: PART, cause })?;
         Ok(Self {
@@ -116,7 +118,7 @@ fn algorithm(oid: &[u8], root: KeyKind) -> Option<&'static dyn VerificationAlgor
 }
 
 /// What it is for. The error is `None` where an extension can't be read.
-fn check_purpose(view: &View<'_>) -> Result<(), Option<AttestError>> {
+fn check_purpose(view: &View<'_>, stock: bool) -> Result<(), Option<AttestError>> {
     let says = |why| Some(AttestError::Statement { part: PART, why });
     let unread = |_: CertificateError| None;
     let foreign = |extension: &&x509_parser::extensions::X509Extension<'_>| {
@@ -138,12 +140,20 @@ fn check_purpose(view: &View<'_>) -> Result<(), Option<AttestError>> {
     if view.key_usage().map_err(unread)?.is_some_and(|usage| !usage.digital_signature()) {
         return Err(says("its key is for signatures"));
     }
-    let named = is_attestation_key(view)? || has_stock_subject(view);
-    if named { Ok(()) } else { Err(says(MACHINE)) }
+    if is_attestation_key(view)? || (stock && has_stock_subject(view)) {
+        Ok(())
+    } else if has_stock_subject(view) {
+        Err(says(STOCK))
+    } else {
+        Err(says(MACHINE))
+    }
 }
 
 const MACHINE: &str =
     "it is a TPM's quote key's (by the TCG's key purpose, or the stock subject), and not a machine's own";
+
+const STOCK: &str = "it has the TCG's key purpose: one of the stock subject alone is taken in stock evidence only (certify the \
+                     key anew: key-admin tpm challenge, tpm certify)";
 
 /// Whether its only purpose is the TCG's for attestation keys.
 fn is_attestation_key(view: &View<'_>) -> Result<bool, Option<AttestError>> {

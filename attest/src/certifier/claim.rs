@@ -5,8 +5,8 @@ use claviger_proto::certifier_policy::{
     VERB_TRUSTED, VERB_TRUSTED_PLATFORM, exact,
 };
 use claviger_proto::evidence::{
-    CLAIM_FORMAT, Claim, Clause, ENTITY_KEY, Entity as Wire, SignedClaim, VERB_SAYS,
-    VERB_TRUSTED_FOR_ATTESTATION,
+    CLAIM_FORMAT, Claim, Clause, DESCRIPTOR_PLATFORM_RULE, ENTITY_KEY, Entity as Wire, SignedClaim,
+    VERB_SAYS, VERB_TRUSTED_FOR_ATTESTATION,
 };
 use claviger_proto::key::{KeyKind, KeyMessage, MessageKey};
 use claviger_proto::time_text::{time_from_text, time_to_text};
@@ -110,6 +110,9 @@ fn read_claim(block: &[u8], policy_key: &PublicKey, now: i64) -> Result<PolicyCl
     })?;
     if claim.format.as_deref() != Some(CLAIM_FORMAT) {
         return Err(ClaimFault::Format);
+    }
+    if claim.descriptor.as_deref() == Some(DESCRIPTOR_PLATFORM_RULE) {
+        return Err(ClaimFault::PlatformRule);
     }
     let (not_before, not_after) = dates(&claim, now)?;
     let clause: Clause = exact(&claim.clause.ok_or(missing("clause"))?, "vse_clause")?;

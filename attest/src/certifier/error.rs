@@ -44,6 +44,12 @@ pub enum ClaimFault {
     /// A format other than clauses.
     #[error("its format isn't vse-clause")]
     Format,
+    /// What an admission gave a program for its own key.
+    #[error(
+        "it is a platform rule, which an admission gives whoever it admits (purpose attestation), and no claim of a policy: in \
+         one it would make that program's key a root"
+    )]
+    PlatformRule,
     /// Not whole dates.
     #[error("its {0} isn't a whole date, as 2026-11-24T05:57:45.00000Z")]
     Date(&'static str),

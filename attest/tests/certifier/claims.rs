@@ -292,3 +292,10 @@ fn a_platform_has_properties_that_are_known() {
     let bad = platform(|platform| platform.has_key = Some(true));
     assert_eq!(fault(&bad, PLATFORM), ClaimFault::Platform);
 }
+
+/// What an admission gives whoever it admits (purpose attestation) would make that program's key a root.
+#[test]
+fn a_platform_rule_is_no_claim_of_a_policy() {
+    let rule = with(ROOT, |draft| draft.claim.descriptor = Some("platform-rule".to_owned()));
+    assert_eq!(fault(&rule, ROOT), ClaimFault::PlatformRule);
+}

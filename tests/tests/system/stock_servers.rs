@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use claviger_tests::broker::Broker;
+use claviger_tests::broker::{Broker, Setup};
 use claviger_tests::fleet::Fleet;
 use claviger_tests::programs::{self, Run, directory, workspace};
 use claviger_tests::tools;
@@ -182,6 +182,19 @@ fn what_a_stock_server_lacks_is_refused_before_anything_is_sent() {
     assert_eq!(model.log(), before);
 }
 
+/// The service names no domain, so nobody else would notice.
+#[test]
+fn a_domain_that_the_policy_certificate_doesn_t_name_is_refused_before_anything_is_sent() {
+    let broker = Broker::start();
+    let fleet = Fleet::generate(broker.dir(), "dom1", "--algorithm rsa-2048");
+    let machine = fleet.machine("vm");
+    let enroll = programs::command("key-client")
+        .args("enroll --peer certifier --domain other --admission 127.0.0.1:9");
+    let enroll = enroll.with("--evidence", format!("simulated-enclave:{}", machine.platform.display()));
+    let enroll = enroll.with("--policy-cert", &fleet.policy_cert).with("--state-dir", &machine.state);
+    enroll.run().failed(2).says(&["that of domain dom1, not of other", "nothing was sent"]);
+}
+
 #[test]
 fn a_machine_that_the_service_doesn_t_trust_gets_nothing() {
     let Some(model) = Model::start() else { return };
@@ -198,10 +211,12 @@ fn a_machine_that_the_service_doesn_t_trust_gets_nothing() {
 /// A broker of ours that allows stock programs is to the agent what a stock server is, but for its mistakes.
 #[test]
 fn a_broker_that_allows_stock_programs_stands_in_for_both_servers() {
-    let broker = Broker::start();
+    let broker = Broker::start_with(Setup { stock_domain: Some("dom1"), ..Setup::default() });
     let fleet = Fleet::generate(broker.dir(), "dom1", "--algorithm rsa-2048 --format certifier");
     fleet.create_on(&broker, "members").ok();
     fleet.allow_all_stock(&broker);
+    // Which of the broker's domains it means is said as stock clients say it.
+    Fleet::create(&broker, "neighbour", "members");
     let machine = fleet.machine("vm");
     fleet.trust(&broker, &machine, "vm");
     fleet.enroll(&broker, &machine).args("--peer certifier").run().ok();

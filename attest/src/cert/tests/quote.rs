@@ -29,7 +29,7 @@ fn stock() -> Fake {
 }
 
 fn read(fake: &Fake) -> Result<(), AttestError> {
-    let certificate = QuoteCertificate::parse(&fake.sign())?;
+    let certificate = QuoteCertificate::parse(&fake.sign(), true)?;
     assert!(certificate.is_signed_by(WORLD.policy_key.public()));
     assert!(!certificate.is_signed_by(WORLD.machine.public()));
     assert_eq!(certificate.key(), WORLD.machine.public());
@@ -48,6 +48,14 @@ fn ours_and_stock_ones_are_read() {
     // A name has no order here.
     let [organization, name] = STOCK_SUBJECT;
     read(&stock().subject(&[name, organization])).expect("a stock one");
+}
+
+/// Who certified by the stock tools saw neither the key's attributes nor that it is the one of the activation.
+#[test]
+fn a_stock_subject_alone_counts_in_stock_evidence_only() {
+    let error = QuoteCertificate::parse(&stock().sign(), false).expect_err("it would be fresh");
+    assert!(error.to_string().contains("TCG's key purpose"), "{error}");
+    QuoteCertificate::parse(&ours().sign(), false).expect("ours");
 }
 
 #[test]
@@ -102,7 +110,7 @@ fn what_the_key_is_for_is_what_it_does() {
 fn only_the_key_and_the_algorithm_that_belong_together_verify() {
     for algorithm in KeyAlgorithm::ALL {
         let key = SigningKey::generate(algorithm).expect("a key");
-        let certificate = QuoteCertificate::parse(&ours().sign_by(&key)).expect("one");
+        let certificate = QuoteCertificate::parse(&ours().sign_by(&key), false).expect("one");
         // An Ed25519 key can be no root.
         assert_eq!(certificate.is_signed_by(key.public()), algorithm != KeyAlgorithm::Ed25519, "{algorithm}");
     }

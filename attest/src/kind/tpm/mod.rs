@@ -68,6 +68,8 @@ struct Submitted<'a> {
     certificate: &'a [u8],
     extra_data: [u8; 32],
     ticket: Option<TicketId>,
+    /// Whether a stock program sent it.
+    stock: bool,
 }
 
 /// Checks all that costs no signature.
@@ -83,7 +85,7 @@ pub(super) fn screen(
 
 impl Submitted<'_> {
     fn screen(self, policy: &ReferenceValues, now: i64) -> Result<Pending, AttestError> {
-        let Self { quote, signature, certificate, extra_data, ticket } = self;
+        let Self { quote, signature, certificate, extra_data, ticket, stock } = self;
         verify_slices_are_equal(quote.extra_data(), &extra_data).map_err(|_| AttestError::OtherBinding)?;
         let measurement = quote.measurement();
         let trusted = policy.trusted(KIND, &measurement, now)?;
@@ -93,7 +95,7 @@ impl Submitted<'_> {
         if roots.is_empty() {
             return Err(AttestError::OtherRegisters { measurement, pcrs: quote.pcrs().clone() });
         }
-        let certificate = QuoteCertificate::parse(certificate)?;
+        let certificate = QuoteCertificate::parse(certificate, stock)?;
         certificate.check_dates(now)?;
         Ok(Pending { quote, signature, certificate, roots, ticket })
     }

@@ -75,5 +75,6 @@ pub(super) fn submitted<'a>(
         certificate,
         extra_data: tpm_qualifying_data(binding, user_data),
         ticket: user_data.map(ticket_of).transpose()?.flatten(),
+        stock: false,
     })
 }

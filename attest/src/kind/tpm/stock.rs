@@ -38,6 +38,6 @@ pub(in crate::kind) fn screen_stock(
     let statement = sha256(quote.signed());
     let extra_data = sha256(&what_was_said);
     let certificate = certificate.serialized.as_slice();
-    let submitted = Submitted { quote, signature, certificate, extra_data, ticket: None };
+    let submitted = Submitted { quote, signature, certificate, extra_data, ticket: None, stock: true };
     Ok(StockPending { pending: submitted.screen(policy, now)?, said, statement })
 }

@@ -105,9 +105,16 @@ impl By<'_> {
         let domain = named.map_or_else(|| domains.unnamed(), |name| domains.get(name));
         match domain {
             Some(domain) if domain.access.stock.admission => Ok(Arc::clone(domain)),
-            _ => {
-                let why = "stock evidence is not allowed here: a listener has a domain, or the broker a default or only \
-                           one, and its owner allows it (key-admin domain stock allow DOMAIN admission)";
+            Some(domain) => {
+                let name = &domain.name;
+                let why = format!(
+                    "domain {name} doesn't allow stock evidence (key-admin domain stock allow {name} admission)"
+                );
+                Err(Refusal::new(ErrorCode::Refused, why))
+            }
+            None => {
+                let why = "stock evidence names no domain, and this listener has none that is served here, nor the broker a \
+                           default or only one (admission_listen = ADDRESS:PORT=DOMAIN)";
                 Err(Refusal::new(ErrorCode::Refused, why))
             }
         }
@@ -174,9 +181,14 @@ impl By<'_> {
 
     fn refuse_for(&self, domain: &Domain, refusal: Refusal, why: Option<String>) -> TrustResponse {
         let code = refusal.code.as_str();
+        // The log has what the peer isn't told.
+        let why = why.unwrap_or_else(|| {
+            tracing::info!(id = %self.id, domain = %domain.name, %refusal, "a stock request is refused");
+            refusal.to_string()
+        });
         let event = admission_event("stock-enroll", self.id, self.source, None, code);
         self.told(domain, code);
-        self.recorded(domain, &AuditFacts { reason: why, ..event }, TrustResponse::Refused(refusal))
+        self.recorded(domain, &AuditFacts { reason: Some(why), ..event }, TrustResponse::Refused(refusal))
     }
 
     fn told(&self, domain: &Domain, result: &'static str) {

@@ -1,6 +1,6 @@
 //! `key-client enroll`
 
-use claviger_attest::{BrokerMeasurements, KeyAlgorithm};
+use claviger_attest::{BrokerMeasurements, KeyAlgorithm, PolicyCertificate};
 use claviger_client::certifier::{Peer, certify};
 use claviger_client::cli::slot::check_alone;
 use claviger_client::cli::{Failure, OutputMode, Report, certificates, clock};
@@ -67,6 +67,20 @@ fn remembered(state: &StateDir, domain: &DomainName) -> Result<BrokerMeasurement
     Ok(same.map_or(BrokerMeasurements::Any, |identity| identity.brokers().clone()))
 }
 
+/// A stock service names no domain, so nothing else would notice that the two are of different ones.
+fn check_domain(domain: &DomainName, policy: &PolicyCertificate) -> Result<(), Failure> {
+    match policy.domain_named().filter(|named| *named != domain.as_str()) {
+        None => Ok(()),
+        Some(named) => {
+            let message = format!(
+                "the policy certificate is that of domain {named}, not of {domain}; nothing was sent"
+            );
+            let next = "give --domain as the certificate names it, or that domain's own policy certificate";
+            Err(Failure::new("usage", 2, message, next))
+        }
+    }
+}
+
 pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failure> {
     let policy = certificates::read_policy_of(&args.policy_cert, &args.domain)?;
     let state = args.state.open()?;
@@ -106,6 +120,7 @@ pub(crate) async fn run(args: &EnrollArgs, mode: OutputMode) -> Result<(), Failu
             ));
         }
         Peer::Certifier(_) => {
+            check_domain(&args.domain, &policy)?;
             certify(&args.admission, &enrollment, &options).await.map_err(from_certifier)?
         }
     };
