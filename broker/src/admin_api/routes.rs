@@ -9,8 +9,8 @@ use actix_web::{HttpResponse, ResponseError, web};
 use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
-    AclRules, AddPrincipal, AddReference, ApplyPolicy, AuditQuery, CreateDomain, CreateTickets, ImportEntry,
-    Problem, SetPreset, State, Status, StockPeers,
+    AclQuestion, AclRules, AddPrincipal, AddReference, ApplyPolicy, AuditQuery, CreateDomain, CreateTickets,
+    ImportEntry, Problem, SetPreset, State, Status, StockPeers,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -78,6 +78,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/acl-preset", web::put().to(set_preset))
         .route("/v1/domains/{domain}/acl-rules", web::get().to(rules))
         .route("/v1/domains/{domain}/acl-rules", web::put().to(set_rules))
+        .route("/v1/domains/{domain}/acl-decision", web::post().to(decision))
         .route("/v1/domains/{domain}/stock", web::put().to(set_stock))
         .route("/v1/domains/{domain}/principals", web::get().to(principals))
         .route("/v1/domains/{domain}/principals", web::post().to(add_principal))
@@ -186,6 +187,11 @@ async fn rules(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
 async fn set_rules(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<AclRules>) -> Answer {
     let change = domains::ChangeRules { domain: name(&path)?, rules: body.into_inner() };
     Ok(HttpResponse::Ok().json(ask(&admin, change).await?))
+}
+
+async fn decision(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<AclQuestion>) -> Answer {
+    let explain = domains::ExplainRules { domain: name(&path)?, question: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, explain).await?))
 }
 
 async fn set_stock(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<StockPeers>) -> Answer {

@@ -10,6 +10,7 @@
 //! | `PUT /v1/domains/{domain}/acl-preset` | [`SetPreset`] | [`Domain`] |
 //! | `GET /v1/domains/{domain}/acl-rules` | | [`AclRules`] |
 //! | `PUT /v1/domains/{domain}/acl-rules` | [`AclRules`] | [`AclRules`] |
+//! | `POST /v1/domains/{domain}/acl-decision` | [`AclQuestion`] | [`AclAnswer`] |
 //! | `GET /v1/domains/{domain}/principals` | | list of [`Principal`] |
 //! | `POST /v1/domains/{domain}/principals` | [`AddPrincipal`] | [`Principal`] |
 //! | `DELETE /v1/domains/{domain}/principals/{name}` | | |
@@ -34,6 +35,7 @@
 mod access;
 mod audit;
 mod broker;
+mod decision;
 mod domain;
 mod entry;
 mod policy;
@@ -45,6 +47,7 @@ mod ticket;
 pub use access::{AclRules, AclRulesInForce, AddPrincipal, Principal, SetPreset, StockPeers};
 pub use audit::{AuditPage, AuditQuery, AuditRecord, AuditReport, AuditSegment};
 pub use broker::{Home, PulledDomain, State, Status};
+pub use decision::{AclAnswer, AclQuestion, AclRule};
 pub use domain::{CreateDomain, Domain};
 pub use entry::{ImportEntry, Imported};
 pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolicy};

@@ -4,6 +4,7 @@
 mod access;
 mod audit;
 mod change;
+mod decision;
 mod error;
 mod import;
 mod policy;
@@ -87,6 +88,16 @@ pub struct ChangeRules {
     pub domain: DomainName,
     /// All of them.
     pub rules: admin::AclRules,
+}
+
+/// What somebody could do in a domain, and which rule says so.
+#[derive(Message)]
+#[rtype(result = "Result<admin::AclAnswer, AdminError>")]
+pub struct ExplainRules {
+    /// Whose.
+    pub domain: DomainName,
+    /// Who, and what.
+    pub question: admin::AclQuestion,
 }
 
 /// Let stock programs do this much in a domain, and no more.
@@ -339,6 +350,7 @@ handle! {
     ChangePreset => |registry, change| registry.set_preset(&change.domain, &change.preset).await;
     ShowRules => |registry, show| registry.rules(&show.0);
     ChangeRules => |registry, change| registry.set_rules(&change.domain, change.rules).await;
+    ExplainRules => |registry, it| registry.decision(&it.domain, &it.question);
     AllowStock => |registry, it| registry.set_stock(&it.domain, it.stock).await;
     ListPrincipals => |registry, list| registry.principals(&list.0);
     KnowPrincipal => |registry, know| registry.add_principal(&know.domain, know.principal).await;

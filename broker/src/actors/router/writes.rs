@@ -17,7 +17,7 @@ use crate::net::permits::Place;
 /// Versions that are changed in one commit, when all are to be: each secret is opened and sealed anew.
 const AT_ONCE: u32 = 32;
 
-pub(super) fn store(asked: Asked, tools: &Tools, store: Store) -> Step {
+pub(super) fn store(mut asked: Asked, tools: &Tools, store: Store) -> Step {
     let Store { name, version, entry_type, exportable, blob, options } = store;
     let prepared = asked
         .may(Action::Store, &name)
@@ -72,7 +72,7 @@ fn place(tools: &Tools) -> Result<Place, Refusal> {
     tools.permits.stores.take().ok_or_else(busy)
 }
 
-pub(super) fn generate(asked: Asked, tools: &Tools, generate: Generate) -> Step {
+pub(super) fn generate(mut asked: Asked, tools: &Tools, generate: Generate) -> Step {
     let Generate { name, kind, exportable, options } = generate;
     let prepared = asked
         .may(Action::Store, &name)
@@ -87,7 +87,7 @@ pub(super) fn generate(asked: Asked, tools: &Tools, generate: Generate) -> Step 
     }
 }
 
-pub(super) fn rotate(asked: Asked, tools: &Tools, rotate: Rotate) -> Step {
+pub(super) fn rotate(mut asked: Asked, tools: &Tools, rotate: Rotate) -> Step {
     let Rotate { name, options } = rotate;
     let prepared = asked
         .may(Action::Rotate, &name)
@@ -165,7 +165,7 @@ fn make_later(
     }))
 }
 
-pub(super) fn change(asked: Asked, tools: &Tools, change: Change, target: Target) -> Step {
+pub(super) fn change(mut asked: Asked, tools: &Tools, change: Change, target: Target) -> Step {
     let Target { name, versions } = target;
     let prepared = asked.may(change.action(), &name).and_then(|permit| Ok((permit, place(tools)?)));
     match (prepared, versions) {
