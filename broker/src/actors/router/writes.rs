@@ -176,7 +176,7 @@ pub(super) fn change(mut asked: Asked, tools: &Tools, change: Change, target: Ta
         (Ok((permit, place)), Which::All) => {
             let tools = tools.clone();
             Step::Later(Box::pin(async move {
-                match change_all(&asked, change, permit, &name).await {
+                match change_all(&mut asked, change, permit, &name).await {
                     Ok(changed) => {
                         drop(place);
                         done(&asked, &tools, Outcome::Changed(changed))
@@ -197,12 +197,12 @@ fn change_command(asked: &Asked, permit: Permit, change: Change, span: Span) -> 
 /// All versions that there are now, from the newest, some at a time. If it ends half-way, what was changed is
 /// recorded, and asking again does the rest.
 async fn change_all(
-    asked: &Asked,
+    asked: &mut Asked,
     change: Change,
     permit: Permit,
     name: &ResourceName,
 ) -> Result<Vec<Version>, Refusal> {
-    let domain = &asked.domain;
+    let domain = Arc::clone(&asked.domain);
     let range = domain.storage.store.range(&domain.keys, &permit).map_err(|error| refusal(&error))?;
     let (first, mut last) = range.into_inner();
     let mut permit = Some(permit);
