@@ -1,6 +1,7 @@
 //! `key-admin domain`
 
 pub(crate) mod stock;
+mod suspend;
 
 use clap::{Args, Subcommand};
 use claviger_client::cli::{Failure, Report, Table, clock};
@@ -12,6 +13,7 @@ use crate::acl::PresetName;
 use crate::context::Context;
 use crate::keys::PolicyFiles;
 use stock::Stock;
+use suspend::ToSuspend;
 
 #[derive(Subcommand)]
 pub(crate) enum DomainCommand {
@@ -26,6 +28,11 @@ pub(crate) enum DomainCommand {
     /// Say what stock Certifier programs may do in a domain
     #[command(subcommand)]
     Stock(Stock),
+    /// Have a domain answer nobody, and keep everything
+    Suspend(ToSuspend),
+    /// Have a suspended domain answer again
+    #[command(after_help = "Example:\n  key-admin domain resume fleet")]
+    Resume(Named),
     /// Delete a domain, and with its key every secret in it
     #[command(after_help = "Example:\n  key-admin domain delete fleet")]
     Delete(Named),
@@ -63,6 +70,8 @@ pub(crate) async fn run(context: &Context, command: &DomainCommand) -> Result<()
             context.tell(&One { domain, done: None })
         }
         DomainCommand::Stock(command) => stock::run(context, command).await,
+        DomainCommand::Suspend(args) => suspend::suspend(context, args).await,
+        DomainCommand::Resume(args) => suspend::resume(context, args).await,
         DomainCommand::Delete(args) => {
             context.api()?.delete(&path(&args.domain)).await?;
             context.tell(&Deleted { domain: &args.domain, deleted: true })
@@ -115,12 +124,13 @@ impl Report for One {
     fn text(&self) -> String {
         let Domain { name, preset, policy_fingerprint, policy_not_after, policy_key_held_by, .. } =
             &self.domain;
-        let Domain { broker_certificate_not_after, references, stock, created, .. } = &self.domain;
+        let Domain { broker_certificate_not_after, references, stock, created, suspended, .. } = &self.domain;
+        let suspended = suspended.as_ref().map(|it| format!("\n  {}", suspend::told(it))).unwrap_or_default();
         let done = self.done.map(|done| format!("{done} ")).unwrap_or_default();
         format!(
             "{done}domain {name}\n  preset {preset}\n  policy certificate {policy_fingerprint}, valid until {}\n  \
              policy key held by the {policy_key_held_by}\n  broker's certificate valid until {}\n  \
-             trusted measurements {references}\n  stock programs may {}\n  created {}",
+             trusted measurements {references}\n  stock programs may {}\n  created {}{suspended}",
             clock::text(*policy_not_after),
             clock::text(*broker_certificate_not_after),
             stock::told(*stock),
@@ -136,7 +146,7 @@ struct All {
 
 impl Report for All {
     fn text(&self) -> String {
-        let mut table = Table::new(["name", "preset", "trusted", "policy until", "fingerprint"]);
+        let mut table = Table::new(["name", "preset", "trusted", "policy until", "fingerprint", "state"]);
         for domain in &self.domains {
             table.row([
                 domain.name.to_string(),
@@ -144,6 +154,7 @@ impl Report for All {
                 domain.references.to_string(),
                 clock::text(domain.policy_not_after),
                 domain.policy_fingerprint.clone(),
+                if domain.suspended.is_some() { "suspended" } else { "serving" }.to_owned(),
             ]);
         }
         table.render()

@@ -101,6 +101,8 @@ pub enum ErrorCode {
     Deadline,
     /// It may be allowed to who proves more on this channel: fresh evidence, or a principal.
     ProofNeeded,
+    /// The domain is suspended: it answers nobody until it is resumed.
+    Suspended,
     /// The request is understood and refused for another reason, which the message says.
     Refused,
 }
@@ -123,13 +125,14 @@ impl ErrorCode {
             Self::Unavailable => "unavailable",
             Self::Deadline => "deadline",
             Self::ProofNeeded => "proof-needed",
+            Self::Suspended => "suspended",
             Self::Refused => "refused",
         }
     }
 
     /// Reads the stable text.
     pub fn from_text(text: &str) -> Option<Self> {
-        const ALL: [ErrorCode; 15] = [
+        const ALL: [ErrorCode; 16] = [
             ErrorCode::Malformed,
             ErrorCode::TooLarge,
             ErrorCode::UnknownRequest,
@@ -144,6 +147,7 @@ impl ErrorCode {
             ErrorCode::Unavailable,
             ErrorCode::Deadline,
             ErrorCode::ProofNeeded,
+            ErrorCode::Suspended,
             ErrorCode::Refused,
         ];
         ALL.into_iter().find(|code| code.as_str() == text)
@@ -160,6 +164,7 @@ impl ErrorCode {
             | Self::ReservedName
             | Self::CertificateRefused
             | Self::ProofNeeded
+            | Self::Suspended
             | Self::Refused => 3,
             Self::NotFound => 4,
             Self::Conflict => 5,

@@ -189,6 +189,7 @@ fn refused_next(refusal: &Refusal, request_id: Option<&str>) -> String {
             "mend what the message names, if it is this machine's; the domain's owner finds the reason, and what to do, in \
              the broker's log"
         }
+        ErrorCode::Suspended => "ask who runs the domain when it is resumed (key-admin domain resume)",
         ErrorCode::Sealed => "the operator has to unseal the broker",
         ErrorCode::Busy | ErrorCode::Deadline => "try again in a moment",
         ErrorCode::Unavailable => "try again; if it stays, the operator finds the reason in the broker's log",

@@ -15,6 +15,8 @@
 //! | `POST /v1/domains/{domain}/principals` | [`AddPrincipal`] | [`Principal`] |
 //! | `DELETE /v1/domains/{domain}/principals/{name}` | | |
 //! | `PUT /v1/domains/{domain}/stock` | [`StockPeers`] | [`Domain`] |
+//! | `PUT /v1/domains/{domain}/suspension` | [`Suspend`] | [`Domain`] |
+//! | `DELETE /v1/domains/{domain}/suspension` | | [`Domain`] |
 //! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
 //! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
@@ -42,6 +44,7 @@ mod policy;
 mod problem;
 mod sealing;
 mod secret_hex;
+mod suspension;
 mod ticket;
 
 pub use access::{AclRules, AclRulesInForce, AddPrincipal, Principal, SetPreset, StockPeers};
@@ -54,4 +57,5 @@ pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolic
 pub use problem::Problem;
 pub use sealing::{SealState, ShareCount, Unseal};
 pub use secret_hex::SecretHex;
+pub use suspension::{Suspend, Suspension};
 pub use ticket::{CreateTickets, Ticket};

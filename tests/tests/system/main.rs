@@ -30,6 +30,7 @@ mod status;
 mod stock;
 mod stock_policy;
 mod stock_servers;
+mod suspend;
 mod threats;
 mod tpm;
 mod trace;

@@ -26,6 +26,11 @@ impl Registry {
             AdminError::Invalid(format!("{:?} is no action: {error}", question.action))
         })?;
         let resource: ResourceName = question.resource.parse()?;
+        if let Err(refusal) = domain.access.check_suspended() {
+            // Before any rule, as for requests.
+            let (code, why) = (Some(refusal.code), refusal.message);
+            return Ok(AclAnswer { allowed: false, code, why, rules: Vec::new(), warnings });
+        }
         let explained = domain.acl.suppose(&who, action, &resource);
         Ok(answer(&explained, warnings))
     }

@@ -11,6 +11,7 @@ mod policy;
 mod pulled;
 mod records;
 mod registry;
+mod suspension;
 mod tickets;
 
 use std::future::Future;
@@ -109,6 +110,21 @@ pub struct AllowStock {
     /// What.
     pub stock: admin::StockPeers,
 }
+
+/// Have a domain answer nobody.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct SuspendDomain {
+    /// Which.
+    pub domain: DomainName,
+    /// Why.
+    pub suspend: admin::Suspend,
+}
+
+/// Have a domain answer again.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct ResumeDomain(pub DomainName);
 
 /// Whom a domain knows as principals.
 #[derive(Message)]
@@ -352,6 +368,8 @@ handle! {
     ChangeRules => |registry, change| registry.set_rules(&change.domain, change.rules).await;
     ExplainRules => |registry, it| registry.decision(&it.domain, &it.question);
     AllowStock => |registry, it| registry.set_stock(&it.domain, it.stock).await;
+    SuspendDomain => |registry, it| registry.suspend(&it.domain, it.suspend).await;
+    ResumeDomain => |registry, resume| registry.resume(&resume.0).await;
     ListPrincipals => |registry, list| registry.principals(&list.0);
     KnowPrincipal => |registry, know| registry.add_principal(&know.domain, know.principal).await;
     ForgetPrincipal => |registry, it| registry.remove_principal(&it.domain, &it.principal).await;

@@ -122,6 +122,7 @@ fn describe(domain: &Domain) -> admin::Domain {
         broker_certificate_not_after: domain.leaf.not_after,
         references: domain.trust.policy.references.len(),
         stock: domain.access.stock,
+        suspended: domain.access.suspended.clone(),
         created: domain.created,
     }
 }

@@ -115,6 +115,9 @@ impl Router {
         if let Err(refusal) = asked.check_dates() {
             return asked.refused(&self.tools, refusal);
         }
+        if let Err(refusal) = asked.domain.access.check_suspended() {
+            return asked.refused(&self.tools, refusal);
+        }
         match request {
             Request::Retrieve(retrieve) => reads::retrieve(asked, &self.tools, &retrieve),
             Request::Describe(describe) => reads::describe(asked, &self.tools, &describe),
