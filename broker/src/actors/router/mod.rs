@@ -168,7 +168,7 @@ impl Asked {
 
     /// Which rule denied it, for the domain's own trail: decided again, and only where something was denied. What comes
     /// before rules has its own code.
-    fn explain(&self, denied: &Denied, action: Action, name: &ResourceName) -> Option<String> {
+    fn explain(&self, denied: Denied, action: Action, name: &ResourceName) -> Option<String> {
         if !matches!(denied, Denied::NotAllowed | Denied::NeedsProof(_)) {
             return None;
         }
@@ -183,7 +183,7 @@ impl Asked {
     fn may(&mut self, action: Action, name: &ResourceName) -> Result<Permit, Refusal> {
         let decided = self.decide(action, name);
         if let Err(denied) = &decided {
-            self.facts.reason = self.explain(denied, action, name);
+            self.facts.reason = self.explain(*denied, action, name);
         }
         decided.map_err(|denied| match denied {
             // By the rules alone: it says nothing of what exists.
