@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use claviger_attest::{Measurement, Peer, PrincipalName, Role, Standing};
 use claviger_proto::{DomainName, ResourceName};
 
+use crate::asker::{Asker, Proven};
 use crate::condition::Condition;
+use crate::explain::{Explanation, Met, Notes};
 use crate::index::{Index, Verdict};
 use crate::oracle::Oracle;
 use crate::policy::Policy;
-use crate::{AclError, Action, Denied, Permit, Preset};
+use crate::{AclError, Action, Denied, Permit, Preset, Supposed};
 
 /// A domain's access rules, compiled. Immutable: a change makes a new one, and whoever holds this one goes on
 /// deciding by all of it, so that no decision mixes two versions.
@@ -25,7 +27,7 @@ impl Acl {
         preset: Preset,
         labels: &[(Measurement, String)],
     ) -> Result<Self, AclError> {
-        Self::compile_policy(domain, &preset.policy(domain), labels)
+        Self::compile_with(domain, preset, "", labels)
     }
 
     /// The rules of a policy's text: casbin's CSV, one rule or role a line, validated strictly.
@@ -34,7 +36,10 @@ impl Acl {
         text: &str,
         labels: &[(Measurement, String)],
     ) -> Result<Self, AclError> {
-        let policy = Policy::parse(domain, text, labels)?;
+        Self::compiled(Policy::parse(domain, text, labels)?)
+    }
+
+    fn compiled(policy: Policy) -> Result<Self, AclError> {
         // What casbin doesn't take must not take effect here.
         Oracle::load(&policy)?;
         Ok(Self { index: Index::build(&policy), policy })
@@ -50,7 +55,7 @@ impl Acl {
         // Apart first, so that an error counts lines as the owner does.
         Policy::parse(domain, rules, &[])?;
         let text = [&preset.policy(domain), rules].concat();
-        Self::compile_policy(domain, &text, labels)
+        Self::compiled(Policy::parse(domain, &text, labels)?.beside(preset))
     }
 
     /// Decides whether the peer may do this, on a channel where it proved nothing. Reserved names are refused before
@@ -71,18 +76,66 @@ impl Acl {
         action: Action,
         name: &ResourceName,
     ) -> Result<Permit, Denied> {
-        let domain = self.policy.domain();
-        if peer.domain() != domain {
+        self.check_member(peer)?;
+        self.ask(peer.into(), standing, action, name, &mut ())?;
+        Ok(Permit::new(self.policy.domain().clone(), name.clone(), action))
+    }
+
+    /// What [`Acl::decide_on`] decides, and which rules it comes from.
+    pub fn explain(
+        &self,
+        peer: &Peer,
+        standing: &Standing<'_>,
+        action: Action,
+        name: &ResourceName,
+    ) -> Explanation {
+        match self.check_member(peer) {
+            Ok(()) => self.noted(peer.into(), standing, action, name),
+            Err(denied) => Explanation::before_rules(denied),
+        }
+    }
+
+    /// The same of a member that is only supposed.
+    pub fn suppose(&self, who: &Supposed, action: Action, name: &ResourceName) -> Explanation {
+        self.noted(who.asker(), who, action, name)
+    }
+
+    fn noted(
+        &self,
+        asker: Asker<'_>,
+        proven: &impl Proven,
+        action: Action,
+        name: &ResourceName,
+    ) -> Explanation {
+        let mut met: Vec<Met> = Vec::new();
+        let decision = self.ask(asker, proven, action, name, &mut met);
+        Explanation::of(decision, &met, &self.policy)
+    }
+
+    fn check_member(&self, peer: &Peer) -> Result<(), Denied> {
+        if peer.domain() != self.policy.domain() {
             return Err(Denied::ForeignDomain);
         }
         if peer.role() != Role::Agent {
             return Err(Denied::NotAnAgent);
         }
-        if name.is_reserved_in(domain) {
+        Ok(())
+    }
+
+    /// The one place where rules decide, with an explanation or without.
+    fn ask(
+        &self,
+        asker: Asker<'_>,
+        proven: &impl Proven,
+        action: Action,
+        name: &ResourceName,
+        notes: &mut impl Notes,
+    ) -> Result<(), Denied> {
+        if name.is_reserved_in(self.policy.domain()) {
             return Err(Denied::ReservedName);
         }
-        match self.index.decide(peer, standing, action, name) {
-            Verdict::Allowed => Ok(Permit::new(domain.clone(), name.clone(), action)),
+        match self.index.decide(asker, proven, action, name, notes) {
+            Verdict::Allowed => Ok(()),
             Verdict::Lacks(needs) => Err(Denied::NeedsProof(needs)),
             Verdict::Denied => Err(Denied::NotAllowed),
         }

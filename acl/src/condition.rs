@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use claviger_attest::{PrincipalName, Standing};
+use claviger_attest::PrincipalName;
 use claviger_proto::key_service::Needs;
 
 use crate::LineError;
+use crate::asker::Proven;
 
 /// Longest age that a rule can allow, in seconds: thirty days. A channel doesn't live longer.
 const MAX_AGE: u64 = 30 * 86_400;
@@ -32,7 +33,7 @@ impl Condition {
     }
 
     /// What is missing for it to hold.
-    pub(crate) fn lacks(&self, standing: &Standing<'_>) -> Needs {
+    pub(crate) fn lacks(&self, standing: &impl Proven) -> Needs {
         let fresh = |within| standing.age().is_some_and(|age| age <= within);
         Needs {
             freshness: self.fresh_within.is_some_and(|within| !fresh(within)),

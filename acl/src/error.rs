@@ -18,6 +18,9 @@ pub enum AclError {
     /// A label that isn't one.
     #[error("a label is 1 to 64 of [A-Za-z0-9._-]")]
     Label,
+    /// An instance that is none.
+    #[error("an instance is its id, 64 lowercase hex digits, or its label, 1 to 64 of [A-Za-z0-9._-]")]
+    Instance,
     /// Roles of roles of roles…
     #[error("a role may be reached over at most {0} others; name it more directly")]
     TooDeep(usize),

@@ -1,13 +1,15 @@
 //! A policy compiled for the hot path: a tree of segments, at whose nodes it is written who may do what.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use claviger_attest::{Measurement, Peer, Standing};
+use claviger_attest::Measurement;
 use claviger_proto::ResourceName;
 use claviger_proto::key_service::Needs;
 
 use crate::Action;
+use crate::asker::{Asker, Proven};
 use crate::condition::Condition;
+use crate::explain::{Notes, RuleId};
 use crate::pattern::{Piece, is_id};
 use crate::policy::{Effect, Policy, Rule, closure};
 use crate::subject::Subject;
@@ -48,14 +50,16 @@ struct Grants([Grant; Action::ALL.len()]);
 
 #[derive(Default)]
 struct Grant {
-    allow: BTreeSet<Id>,
-    deny: BTreeSet<Id>,
+    /// By whom, the first rule that says so.
+    allow: BTreeMap<Id, RuleId>,
+    deny: BTreeMap<Id, RuleId>,
     /// Rules with conditions. Few policies have any, and then few nodes.
     conditional: Vec<Conditional>,
 }
 
 struct Conditional {
     id: Id,
+    rule: RuleId,
     effect: Effect,
     condition: Condition,
 }
@@ -72,10 +76,11 @@ impl Index {
     pub(crate) fn build(policy: &Policy) -> Self {
         let mut ids: HashMap<&Subject, Id> = HashMap::new();
         let mut index = Self::default();
-        for rule in policy.rules() {
-            let next = Id::try_from(ids.len()).expect("a policy's text is far below 2^32 lines");
+        for (place, rule) in policy.rules().iter().enumerate() {
+            let number = |count| Id::try_from(count).expect("a policy's text is far below 2^32 lines");
+            let next = number(ids.len());
             let id = *ids.entry(&rule.subject).or_insert(next);
-            index.root.add(rule, id);
+            index.root.add(rule, id, number(place));
         }
         let roles = policy.roles();
         let spoken_of = policy.members().chain(policy.rules().iter().map(|rule| &rule.subject));
@@ -97,20 +102,21 @@ impl Index {
         index
     }
 
-    /// Whether a rule allows it and none denies it.
+    /// Whether a rule allows it and none denies it; `notes` are taken of the rules on the way there.
     pub(crate) fn decide(
         &self,
-        peer: &Peer,
-        standing: &Standing<'_>,
+        asker: Asker<'_>,
+        standing: &impl Proven,
         action: Action,
         name: &ResourceName,
+        notes: &mut impl Notes,
     ) -> Verdict {
-        let by_measurement = peer.measurement().and_then(|m| self.measurements.get(m));
-        let by_fingerprint = self.fingerprints.get(peer.fingerprint());
-        let instance = peer.instance();
+        let by_measurement = asker.measurement.and_then(|m| self.measurements.get(m));
+        let by_fingerprint = asker.fingerprint.and_then(|digest| self.fingerprints.get(digest));
+        let instance = asker.instance;
         let id = instance.and_then(|id| <&[u8; 32]>::try_from(id).ok());
         let by_instance = id.and_then(|id| self.instances.get(id));
-        let by_instance_label = peer.instance_label().and_then(|label| self.instance_labels.get(label));
+        let by_instance_label = asker.instance_label.and_then(|label| self.instance_labels.get(label));
         let also = [by_measurement, by_fingerprint, by_instance, by_instance_label];
         let [measurement, fingerprint, own, label] = also.map(|ids| ids.map_or(&[][..], AsRef::as_ref));
         let mut question = Question {
@@ -122,6 +128,7 @@ impl Index {
             denied: false,
             wanting: None,
             held_back: Needs::default(),
+            notes,
         };
         self.root.ask(name.as_str(), &mut question);
         question.verdict()
@@ -129,10 +136,10 @@ impl Index {
 }
 
 /// A question on its way through the tree.
-struct Question<'a> {
+struct Question<'a, P, N> {
     asker: [&'a [Id]; 5],
     instance: Option<&'a [u8]>,
-    standing: &'a Standing<'a>,
+    standing: &'a P,
     action: usize,
     allowed: bool,
     denied: bool,
@@ -140,9 +147,10 @@ struct Question<'a> {
     wanting: Option<Needs>,
     /// What rules that deny it would give way to.
     held_back: Needs,
+    notes: &'a mut N,
 }
 
-impl Question<'_> {
+impl<P: Proven, N: Notes> Question<'_, P, N> {
     fn is_asked_by(&self, id: Id) -> bool {
         self.asker.iter().copied().flatten().any(|own| *own == id)
     }
@@ -152,6 +160,7 @@ impl Question<'_> {
             return;
         }
         let lacks = rule.condition.lacks(self.standing);
+        self.notes.met(rule.rule, rule.effect, lacks);
         match rule.effect {
             Effect::Allow if lacks.is_empty() => self.allowed = true,
             Effect::Allow => self.wanting = Some(self.wanting.unwrap_or_default().and(lacks)),
@@ -171,21 +180,21 @@ impl Question<'_> {
 }
 
 impl Node {
-    fn add(&mut self, rule: &Rule, id: Id) {
+    fn add(&mut self, rule: &Rule, id: Id, place: RuleId) {
         let mut node = self;
         for piece in rule.pattern.pieces() {
             node = match piece {
                 Piece::Literal(segment) => node.literal.entry(segment.into()).or_default(),
                 Piece::Any => node.any.get_or_insert_default(),
                 Piece::Instance => node.own.get_or_insert_default(),
-                Piece::Rest => return node.below.add(rule, id),
+                Piece::Rest => return node.below.add(rule, id, place),
             };
         }
-        node.here.add(rule, id);
+        node.here.add(rule, id, place);
     }
 
     /// `rest` is what of the name goes on from here; never empty.
-    fn ask(&self, rest: &str, question: &mut Question<'_>) {
+    fn ask<P: Proven, N: Notes>(&self, rest: &str, question: &mut Question<'_, P, N>) {
         self.below.ask(question);
         let (segment, rest) =
             rest.split_once('/').map_or((rest, None), |(segment, rest)| (segment, Some(rest)));
@@ -204,27 +213,35 @@ impl Node {
 }
 
 impl Grants {
-    fn add(&mut self, rule: &Rule, id: Id) {
+    fn add(&mut self, rule: &Rule, id: Id, place: RuleId) {
         let grant = &mut self.0[rule.action.number()];
         if !rule.condition.is_empty() {
             let (effect, condition) = (rule.effect, rule.condition.clone());
-            grant.conditional.push(Conditional { id, effect, condition });
+            grant.conditional.push(Conditional { id, rule: place, effect, condition });
             return;
         }
-        match rule.effect {
-            Effect::Allow => grant.allow.insert(id),
-            Effect::Deny => grant.deny.insert(id),
+        let grants = match rule.effect {
+            Effect::Allow => &mut grant.allow,
+            Effect::Deny => &mut grant.deny,
         };
+        grants.entry(id).or_insert(place);
     }
 
-    fn ask(&self, question: &mut Question<'_>) {
+    fn ask<P: Proven, N: Notes>(&self, question: &mut Question<'_, P, N>) {
         let grant = &self.0[question.action];
-        let names = |ids: &BTreeSet<Id>| {
-            !ids.is_empty() && question.asker.iter().copied().flatten().any(|id| ids.contains(id))
+        let named = |ids: &BTreeMap<Id, RuleId>| {
+            let mut asker = question.asker.iter().copied().flatten();
+            if ids.is_empty() { None } else { asker.find_map(|id| ids.get(id).copied()) }
         };
-        let (denied, allowed) = (names(&grant.deny), names(&grant.allow));
-        question.denied |= denied;
-        question.allowed |= allowed;
+        let (denied, allowed) = (named(&grant.deny), named(&grant.allow));
+        if let Some(rule) = denied {
+            question.denied = true;
+            question.notes.met(rule, Effect::Deny, Needs::default());
+        }
+        if let Some(rule) = allowed {
+            question.allowed = true;
+            question.notes.met(rule, Effect::Allow, Needs::default());
+        }
         for rule in &grant.conditional {
             question.ask(rule);
         }

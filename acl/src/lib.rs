@@ -6,8 +6,10 @@
 
 mod acl;
 mod action;
+mod asker;
 mod condition;
 mod error;
+mod explain;
 mod index;
 mod oracle;
 mod pattern;
@@ -18,7 +20,9 @@ mod subject;
 
 pub use acl::Acl;
 pub use action::Action;
+pub use asker::Supposed;
 pub use error::{AclError, LineError};
+pub use explain::{Decider, Explanation};
 pub use oracle::Oracle;
 pub use permit::{Denied, Permit};
 pub use preset::Preset;

@@ -16,11 +16,13 @@ use std::fmt;
 
 use claviger_attest::Measurement;
 use claviger_proto::DomainName;
+use claviger_proto::key_service::Needs;
 
 use crate::condition::Condition;
+use crate::explain::{Decider, RuleId};
 use crate::pattern::Pattern;
 use crate::subject::Subject;
-use crate::{AclError, Action, LineError};
+use crate::{AclError, Action, LineError, Preset};
 
 /// How many memberships may lie between a machine and a role. casbin stops looking at 10, without a word.
 pub(crate) const MAX_DEPTH: usize = 8;
@@ -31,6 +33,10 @@ pub(crate) struct Policy {
     domain: DomainName,
     rules: Vec<Rule>,
     memberships: Vec<Membership>,
+    /// What it was read from; explanations show lines of it.
+    text: String,
+    /// A preset whose lines come first, and how many they are.
+    preset: Option<(Preset, usize)>,
 }
 
 /// Whether a rule gives or takes.
@@ -49,6 +55,8 @@ pub(crate) struct Rule {
     pub(crate) effect: Effect,
     /// What an allow asks for, and what a deny gives way to; empty is nothing.
     pub(crate) condition: Condition,
+    /// From 0, in the policy's text.
+    line: usize,
 }
 
 /// Whoever is `of` is also `is`.
@@ -65,9 +73,10 @@ impl Policy {
         text: &str,
         labels: &[(Measurement, String)],
     ) -> Result<Self, AclError> {
-        let mut policy = Self { domain: domain.clone(), rules: Vec::new(), memberships: Vec::new() };
+        let (domain, own) = (domain.clone(), text.to_owned());
+        let mut policy = Self { domain, rules: Vec::new(), memberships: Vec::new(), text: own, preset: None };
         for (i, line) in text.lines().enumerate() {
-            policy.line(line).map_err(|error| AclError::Line { line: i + 1, error })?;
+            policy.line(i, line).map_err(|error| AclError::Line { line: i + 1, error })?;
         }
         for (measurement, label) in labels {
             let label = label.parse().map(Subject::Label).map_err(|_| AclError::Label)?;
@@ -77,12 +86,30 @@ impl Policy {
         Ok(policy)
     }
 
+    /// Its first lines are this preset's, and only those after them the owner's.
+    pub(crate) fn beside(mut self, preset: Preset) -> Self {
+        self.preset = Some((preset, preset.policy(&self.domain).lines().count()));
+        self
+    }
+
+    /// A rule of it, for people. It is one that the index was built from.
+    pub(crate) fn decider(&self, rule: RuleId, lacks: Needs) -> Decider {
+        let rule = &self.rules[usize::try_from(rule).expect("a place in memory")];
+        let text = self.text.lines().nth(rule.line).unwrap_or_default().trim().to_owned();
+        let (preset, before) = match self.preset {
+            Some((preset, lines)) if rule.line < lines => (Some(preset), 0),
+            Some((_, lines)) => (None, lines),
+            None => (None, 0),
+        };
+        Decider { preset, line: rule.line - before + 1, text, allows: rule.effect == Effect::Allow, lacks }
+    }
+
     /// What its rules ask of channels.
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Condition> {
         self.rules.iter().map(|rule| &rule.condition)
     }
 
-    fn line(&mut self, line: &str) -> Result<(), LineError> {
+    fn line(&mut self, number: usize, line: &str) -> Result<(), LineError> {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
@@ -99,6 +126,7 @@ impl Policy {
                     condition: more
                         .first()
                         .map_or(Ok(Condition::default()), |text| effect.condition(text))?,
+                    line: number,
                 };
                 self.own(domain)?;
                 self.rules.push(rule);
@@ -223,7 +251,7 @@ pub(crate) fn takes_part(condition: &str, age: &str, principals: &str) -> bool {
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let domain = &self.domain;
-        for Rule { subject, pattern, action, effect, condition } in &self.rules {
+        for Rule { subject, pattern, action, effect, condition, line: _ } in &self.rules {
             write!(f, "p, {subject}, {domain}, {pattern}, {action}, {effect}, ")?;
             if condition.is_empty() {
                 writeln!(f, "{ALWAYS}")?;

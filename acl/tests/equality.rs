@@ -7,8 +7,9 @@ mod common;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use claviger_acl::{Acl, Action, Denied, Preset};
+use claviger_acl::{Acl, Action, Denied, Explanation, Preset};
 use claviger_attest::Peer;
+use claviger_proto::key_service::Needs;
 use common::{MACHINES, Proven, domain, hex, labels, measurement, name, proven};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -98,6 +99,22 @@ fn given_labels() -> impl Strategy<Value = Vec<(u8, &'static str)>> {
     )
 }
 
+/// Whether the rules that an explanation names are of the kind that such a decision comes from.
+fn agrees(explained: &Explanation) -> bool {
+    let rules = &explained.rules;
+    let holding =
+        |allows: bool| matches!(&rules[..], [rule] if rule.allows == allows && rule.lacks.is_empty());
+    match explained.decision {
+        Ok(()) => holding(true),
+        Err(Denied::NeedsProof(needs)) => {
+            let lacking = rules.iter().fold(Needs::default(), |all, rule| all.and(rule.lacks));
+            !rules.is_empty() && lacking == needs && rules.iter().all(|rule| !rule.lacks.is_empty())
+        }
+        Err(Denied::NotAllowed) => rules.is_empty() || holding(false),
+        Err(_) => rules.is_empty(),
+    }
+}
+
 fn peers() -> impl Iterator<Item = &'static Peer> {
     let others = [&MACHINES.foreign, &MACHINES.instance, &MACHINES.twin];
     MACHINES.agents.iter().map(|(_, peer)| peer).chain(others)
@@ -123,6 +140,10 @@ proptest! {
                 let decided = acl.decide_on(peer, &standing, action, &resource);
                 let casbin = |standing| oracle.allows(peer, standing, action, &resource).unwrap();
                 let index = decided.is_ok();
+                let explained = acl.explain(peer, &standing, action, &resource);
+                prop_assert_eq!(explained.decision, decided.as_ref().map(drop).map_err(|denied| *denied));
+                // The rules named are enough: nothing decides that isn't among them, or nothing allows it.
+                prop_assert!(agrees(&explained), "{:?} under\n{}", explained, text);
                 prop_assert_eq!(index, casbin(&standing), "{} {} by {:?} under\n{}", action, resource, peer, text);
                 // A challenge is given where, and only where, proving everything would let the peer in.
                 let challenged = matches!(decided, Err(Denied::NeedsProof(needs)) if !needs.is_empty());

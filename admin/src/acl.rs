@@ -1,11 +1,14 @@
 //! `key-admin acl`
 
+use std::process::ExitCode;
+
 use clap::{Args, Subcommand, ValueEnum};
 use claviger_client::cli::Failure;
 use claviger_proto::DomainName;
 use claviger_proto::admin::SetPreset;
 
 use crate::acl_rules::{self, Rules};
+use crate::acl_test::{self, Explain, Test};
 use crate::context::Context;
 use crate::domain::{One, path};
 
@@ -16,6 +19,10 @@ pub(crate) enum Acl {
     /// Rules of one's own beside the ready-made ones
     #[command(subcommand)]
     Rules(Rules),
+    /// Ask whether a given peer could do something now
+    Test(Test),
+    /// The same, with the rule that decides; or why a request that was refused was
+    Explain(Explain),
 }
 
 #[derive(Args)]
@@ -59,12 +66,19 @@ impl PresetName {
     }
 }
 
-pub(crate) async fn run(context: &Context, command: &Acl) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, command: &Acl) -> Result<ExitCode, Failure> {
     let args = match command {
         Acl::Preset(args) => args,
-        Acl::Rules(command) => return acl_rules::run(context, command).await,
+        Acl::Rules(command) => {
+            return acl_rules::run(context, command).await.map(|()| ExitCode::SUCCESS);
+        }
+        Acl::Test(args) => return acl_test::test(context, args).await,
+        Acl::Explain(args) => {
+            return acl_test::explain(context, args).await.map(|()| ExitCode::SUCCESS);
+        }
     };
     let request = SetPreset { preset: args.preset.as_str().to_owned() };
     let domain = context.api()?.put(&format!("{}/acl-preset", path(&args.domain)), &request).await?;
-    context.tell(&One { domain, done: Some("changed") })
+    context.tell(&One { domain, done: Some("changed") })?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod stock;
+mod suspend;
 
 use clap::{Args, Subcommand};
 use claviger_client::cli::{Failure, Report, Table, clock};
@@ -14,6 +15,7 @@ use crate::context::Context;
 use crate::keys::PolicyFiles;
 use admission::Admission;
 use stock::Stock;
+use suspend::ToSuspend;
 
 #[derive(Subcommand)]
 pub(crate) enum DomainCommand {
@@ -31,6 +33,11 @@ pub(crate) enum DomainCommand {
     /// Say for how long a domain admits machines
     #[command(subcommand)]
     Admission(Admission),
+    /// Have a domain answer nobody, and keep everything
+    Suspend(ToSuspend),
+    /// Have a suspended domain answer again
+    #[command(after_help = "Example:\n  key-admin domain resume fleet")]
+    Resume(Named),
     /// Delete a domain, and with its key every secret in it
     #[command(after_help = "Example:\n  key-admin domain delete fleet")]
     Delete(Named),
@@ -69,6 +76,8 @@ pub(crate) async fn run(context: &Context, command: &DomainCommand) -> Result<()
         }
         DomainCommand::Stock(command) => stock::run(context, command).await,
         DomainCommand::Admission(command) => admission::run(context, command).await,
+        DomainCommand::Suspend(args) => suspend::suspend(context, args).await,
+        DomainCommand::Resume(args) => suspend::resume(context, args).await,
         DomainCommand::Delete(args) => {
             context.api()?.delete(&path(&args.domain)).await?;
             context.tell(&Deleted { domain: &args.domain, deleted: true })
@@ -128,14 +137,16 @@ impl Report for One {
             admission_lasts,
             revocations,
             created,
+            suspended,
             ..
         } = &self.domain;
+        let suspended = suspended.as_ref().map(|it| format!("\n  {}", suspend::told(it))).unwrap_or_default();
         let done = self.done.map(|done| format!("{done} ")).unwrap_or_default();
         format!(
             "{done}domain {name}\n  preset {preset}\n  policy certificate {policy_fingerprint}, valid until {}\n  \
              policy key held by the {policy_key_held_by}\n  broker's certificate valid until {}\n  \
              trusted measurements {references}\n  stock programs may {}\n  machines are admitted for {}\n  revocations \
-             {revocations}\n  created {}",
+             {revocations}\n  created {}{suspended}",
             clock::text(*policy_not_after),
             clock::text(*broker_certificate_not_after),
             stock::told(*stock),
@@ -152,7 +163,7 @@ struct All {
 
 impl Report for All {
     fn text(&self) -> String {
-        let mut table = Table::new(["name", "preset", "trusted", "policy until", "fingerprint"]);
+        let mut table = Table::new(["name", "preset", "trusted", "policy until", "fingerprint", "state"]);
         for domain in &self.domains {
             table.row([
                 domain.name.to_string(),
@@ -160,6 +171,7 @@ impl Report for All {
                 domain.references.to_string(),
                 clock::text(domain.policy_not_after),
                 domain.policy_fingerprint.clone(),
+                if domain.suspended.is_some() { "suspended" } else { "serving" }.to_owned(),
             ]);
         }
         table.render()

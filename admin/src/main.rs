@@ -2,6 +2,7 @@
 
 mod acl;
 mod acl_rules;
+mod acl_test;
 mod api;
 mod args;
 mod attest;
@@ -62,7 +63,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Ticket(command) => ticket::run(context, &command).await?,
         Command::Tpm(command) => tpm::run(context, &command)?,
         Command::Trust(command) => trust::run(context, &command).await?,
-        Command::Acl(command) => acl::run(context, &command).await?,
+        Command::Acl(command) => return acl::run(context, &command).await,
         Command::Principal(command) => principal::run(context, &command).await?,
         Command::Quota(command) => quota::run(context, &command).await?,
         Command::Revocation(command) => revocation::run(context, &command).await?,

@@ -103,6 +103,8 @@ pub enum ErrorCode {
     Deadline,
     /// It may be allowed to who proves more on this channel: fresh evidence, or a principal.
     ProofNeeded,
+    /// The domain is suspended: it answers nobody until it is resumed.
+    Suspended,
     /// The request is understood and refused for another reason, which the message says.
     Refused,
 }
@@ -126,13 +128,14 @@ impl ErrorCode {
             Self::Unavailable => "unavailable",
             Self::Deadline => "deadline",
             Self::ProofNeeded => "proof-needed",
+            Self::Suspended => "suspended",
             Self::Refused => "refused",
         }
     }
 
     /// Reads the stable text.
     pub fn from_text(text: &str) -> Option<Self> {
-        const ALL: [ErrorCode; 16] = [
+        const ALL: [ErrorCode; 17] = [
             ErrorCode::Malformed,
             ErrorCode::TooLarge,
             ErrorCode::UnknownRequest,
@@ -148,6 +151,7 @@ impl ErrorCode {
             ErrorCode::Unavailable,
             ErrorCode::Deadline,
             ErrorCode::ProofNeeded,
+            ErrorCode::Suspended,
             ErrorCode::Refused,
         ];
         ALL.into_iter().find(|code| code.as_str() == text)
@@ -165,6 +169,7 @@ impl ErrorCode {
             | Self::CertificateRefused
             | Self::ProofNeeded
             | Self::QuotaExceeded
+            | Self::Suspended
             | Self::Refused => 3,
             Self::NotFound => 4,
             Self::Conflict => 5,

@@ -9,8 +9,9 @@ use actix_web::{HttpResponse, ResponseError, web};
 use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
-    AclRules, AddPrincipal, AddReference, AddRevocation, AdmissionTerms, ApplyPolicy, AuditQuery,
-    CreateDomain, CreateTickets, ImportEntry, Problem, Quotas, SetPreset, State, Status, StockPeers,
+    AclQuestion, AclRules, AddPrincipal, AddReference, AddRevocation, AdmissionTerms, ApplyPolicy,
+    AuditQuery, CreateDomain, CreateTickets, ImportEntry, Problem, Quotas, SetPreset, State, Status,
+    StockPeers, Suspend,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -78,6 +79,9 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/acl-preset", web::put().to(set_preset))
         .route("/v1/domains/{domain}/acl-rules", web::get().to(rules))
         .route("/v1/domains/{domain}/acl-rules", web::put().to(set_rules))
+        .route("/v1/domains/{domain}/acl-decision", web::post().to(decision))
+        .route("/v1/domains/{domain}/suspension", web::put().to(suspend))
+        .route("/v1/domains/{domain}/suspension", web::delete().to(resume))
         .route("/v1/domains/{domain}/stock", web::put().to(set_stock))
         .route("/v1/domains/{domain}/admission", web::put().to(set_admission))
         .route("/v1/domains/{domain}/revocations", web::get().to(revocations))
@@ -192,6 +196,20 @@ async fn rules(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
 async fn set_rules(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<AclRules>) -> Answer {
     let change = domains::ChangeRules { domain: name(&path)?, rules: body.into_inner() };
     Ok(HttpResponse::Ok().json(ask(&admin, change).await?))
+}
+
+async fn decision(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<AclQuestion>) -> Answer {
+    let explain = domains::ExplainRules { domain: name(&path)?, question: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, explain).await?))
+}
+
+async fn suspend(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<Suspend>) -> Answer {
+    let suspend = domains::SuspendDomain { domain: name(&path)?, suspend: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, suspend).await?))
+}
+
+async fn resume(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::ResumeDomain(name(&path)?)).await?))
 }
 
 async fn set_stock(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<StockPeers>) -> Answer {

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use claviger_attest::{ADMISSION_DAYS, Principals, Revocations};
-use claviger_proto::admin::StockPeers;
+use claviger_proto::admin::{StockPeers, Suspension};
+use claviger_proto::error::ErrorCode;
+use claviger_proto::key_service::Refusal;
 use serde::{Deserialize, Serialize};
 
 /// See the module. By default there is nothing of it.
@@ -24,6 +26,9 @@ pub struct Access {
     /// For how many seconds machines are admitted, where that isn't [`ADMISSION_DAYS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission_seconds: Option<u32>,
+    /// Where it answers nobody: since when, and why. It travels with the rules, so brokers elsewhere suspend it as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Suspension>,
 }
 
 impl Access {
@@ -38,6 +43,16 @@ impl Access {
     /// Never: this is plain data, whose serialization can't fail.
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("access rules are plain data")
+    }
+
+    /// Whether the domain answers its members, who are told why it doesn't.
+    pub fn check_suspended(&self) -> Result<(), Refusal> {
+        let Some(Suspension { reason, .. }) = &self.suspended else { return Ok(()) };
+        let why = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let text = format!(
+            "the domain is suspended{why}: it keeps what it has, and answers nobody until it is resumed"
+        );
+        Err(Refusal::new(ErrorCode::Suspended, text))
     }
 
     /// Reads what the store holds; nothing at all is none of it.

@@ -158,11 +158,17 @@ impl Conversation<'_> {
                 Outcome::Refused(Refusal::new(ErrorCode::Refused, why))
             }
             Ok(Asked::Request(request)) => self.route(request, id).await,
-            Ok(Asked::Challenge) => Proving::challenge(),
+            Ok(Asked::Challenge) => {
+                self.check_suspended().map_or_else(Outcome::Refused, |()| Proving::challenge())
+            }
             Ok(Asked::Proof(proof)) => {
+                let suspended = self.check_suspended().err();
                 let Self { channel, peer, source, origin, shard, proving } = self;
                 let by = Answerer { channel, peer, origin, source: *source, shard };
-                proving.prove(proof, &by, id).await
+                match suspended {
+                    Some(refusal) => Outcome::Refused(refusal),
+                    None => proving.prove(proof, &by, id).await,
+                }
             }
             Err(error) => {
                 tracing::info!(%id, domain = %self.channel.domain.name, %error, "refused");
@@ -181,6 +187,12 @@ impl Conversation<'_> {
         let domains = self.shard.view.domains();
         let now = || domains.current(&self.channel.domain);
         self.channel.is_ours() || now().is_none_or(|domain| domain.access.stock.key_service)
+    }
+
+    /// Requests the router checks, and records.
+    fn check_suspended(&self) -> Result<(), Refusal> {
+        let domains = self.shard.view.domains();
+        domains.current(&self.channel.domain).map_or(Ok(()), |domain| domain.access.check_suspended())
     }
 
     async fn route(&self, request: Request, id: RequestId) -> Outcome {

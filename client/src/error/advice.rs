@@ -193,6 +193,7 @@ fn refused_next(refusal: &Refusal, request_id: Option<&str>) -> String {
             "mend what the message names, if it is this machine's; the domain's owner finds the reason, and what to do, in \
              the broker's log"
         }
+        ErrorCode::Suspended => "ask who runs the domain when it is resumed (key-admin domain resume)",
         ErrorCode::Sealed => "the operator has to unseal the broker",
         ErrorCode::QuotaExceeded => {
             "destroy versions that aren't needed any more, or ask the broker's operator for more (key-admin quota set)"

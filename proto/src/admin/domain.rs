@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SecretHex, StockPeers};
+use super::{SecretHex, StockPeers, Suspension};
 use crate::DomainName;
 
 /// A domain to create. The policy key travels only over the local admin socket.
@@ -46,6 +46,9 @@ pub struct Domain {
     /// How much of it is revoked.
     #[serde(default)]
     pub revocations: usize,
+    /// Where it is suspended, since when and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Suspension>,
     /// When it was created, seconds since 1970.
     pub created: i64,
 }

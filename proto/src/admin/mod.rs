@@ -10,6 +10,7 @@
 //! | `PUT /v1/domains/{domain}/acl-preset` | [`SetPreset`] | [`Domain`] |
 //! | `GET /v1/domains/{domain}/acl-rules` | | [`AclRules`] |
 //! | `PUT /v1/domains/{domain}/acl-rules` | [`AclRules`] | [`AclRules`] |
+//! | `POST /v1/domains/{domain}/acl-decision` | [`AclQuestion`] | [`AclAnswer`] |
 //! | `GET /v1/domains/{domain}/principals` | | list of [`Principal`] |
 //! | `POST /v1/domains/{domain}/principals` | [`AddPrincipal`] | [`Principal`] |
 //! | `DELETE /v1/domains/{domain}/principals/{name}` | | |
@@ -18,6 +19,8 @@
 //! | `GET /v1/domains/{domain}/revocations` | | list of [`Revocation`] |
 //! | `POST /v1/domains/{domain}/revocations` | [`AddRevocation`] | [`Revocation`] |
 //! | `DELETE /v1/domains/{domain}/revocations/{kind}/{what}` | | |
+//! | `PUT /v1/domains/{domain}/suspension` | [`Suspend`] | [`Domain`] |
+//! | `DELETE /v1/domains/{domain}/suspension` | | [`Domain`] |
 //! | `GET /v1/domains/{domain}/references` | | list of [`Reference`] |
 //! | `POST /v1/domains/{domain}/references` | [`AddReference`] | [`Reference`] |
 //! | `DELETE /v1/domains/{domain}/references/{kind}/{measurement}` | | |
@@ -40,6 +43,7 @@
 mod access;
 mod audit;
 mod broker;
+mod decision;
 mod domain;
 mod entry;
 mod policy;
@@ -48,11 +52,13 @@ mod quota;
 mod revocation;
 mod sealing;
 mod secret_hex;
+mod suspension;
 mod ticket;
 
 pub use access::{AclRules, AclRulesInForce, AddPrincipal, Principal, SetPreset, StockPeers};
 pub use audit::{AuditPage, AuditQuery, AuditRecord, AuditReport, AuditSegment};
 pub use broker::{Home, PulledDomain, State, Status};
+pub use decision::{AclAnswer, AclQuestion, AclRule};
 pub use domain::{CreateDomain, Domain};
 pub use entry::{ImportEntry, Imported};
 pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolicy};
@@ -61,4 +67,5 @@ pub use quota::{DomainQuota, QuotaUse, Quotas};
 pub use revocation::{AddRevocation, AdmissionTerms, Revocation};
 pub use sealing::{SealState, ShareCount, Unseal};
 pub use secret_hex::SecretHex;
+pub use suspension::{Suspend, Suspension};
 pub use ticket::{CreateTickets, Ticket};

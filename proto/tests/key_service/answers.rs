@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use super::{RequestWire, ResponseWire, dom0, field_numbers, refusal, some_entry, store_wire, wire};
 
-const CODES: [ErrorCode; 16] = [
+const CODES: [ErrorCode; 17] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::UnknownRequest,
@@ -24,6 +24,7 @@ const CODES: [ErrorCode; 16] = [
     ErrorCode::Unavailable,
     ErrorCode::Deadline,
     ErrorCode::ProofNeeded,
+    ErrorCode::Suspended,
     ErrorCode::Refused,
 ];
 

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acl_test;
 mod attest;
 mod cryptstore;
 mod docs;
@@ -31,6 +32,7 @@ mod status;
 mod stock;
 mod stock_policy;
 mod stock_servers;
+mod suspend;
 mod threats;
 mod tpm;
 mod trace;

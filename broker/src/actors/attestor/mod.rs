@@ -203,6 +203,9 @@ fn judge(verifier: &Verifier, judge: Judge) -> Result<Judged, Rejected> {
 
 /// Who signs admissions here, if anybody does now: to be asked before any work.
 pub fn issuer(domain: &Domain, now: UnixTime) -> Result<&AdmissionIssuer, Rejected> {
+    if domain.access.suspended.is_some() {
+        return Err(Rejected::Suspended);
+    }
     let nobody = || if domain.home.is_some() { Rejected::HomeAdmits } else { Rejected::NoIssuer };
     let issuer = domain.issuer.as_ref().ok_or_else(nobody)?;
     domain.policy.check_dates(now)?;

@@ -41,6 +41,9 @@ pub enum Rejected {
         /// Why.
         fault: TicketFault,
     },
+    /// Nobody is admitted, whoever it is. Why is for members.
+    #[error("the domain is suspended: it admits nobody until it is resumed")]
+    Suspended,
     /// The domain allowed it, and does no longer.
     #[error("stock evidence is not allowed in this domain")]
     StockNotAllowed,
@@ -114,6 +117,7 @@ impl From<&Rejected> for Refusal {
             Rejected::NoIssuer | Rejected::HomeAdmits | Rejected::NotHome | Rejected::StockNotAllowed => {
                 ErrorCode::Refused
             }
+            Rejected::Suspended => ErrorCode::Suspended,
             Rejected::Certificate(_) | Rejected::DomainGone => ErrorCode::CertificateRefused,
             Rejected::Evidence(_)
             | Rejected::Revoked(_)

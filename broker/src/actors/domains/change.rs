@@ -7,7 +7,9 @@ use claviger_attest::{EvidenceKind, Issuer, Measurement, PolicyCertificate, Refe
 use claviger_proto::admin::{self, AddReference, CreateDomain};
 use claviger_proto::key::{PrivateKey, PublicKey};
 use claviger_proto::{DomainName, Secret};
-use claviger_store::{Command, DeleteDomain, DomainChange, DomainRecord, NewDomain, UpdateDomain};
+use claviger_store::{
+    AuditFacts, Command, DeleteDomain, DomainChange, DomainRecord, NewDomain, UpdateDomain,
+};
 use rustls::pki_types::UnixTime;
 
 use super::registry::{describe_reference, operator_event};
@@ -175,10 +177,20 @@ impl Registry {
         change: DomainChange,
         action: &'static str,
     ) -> Result<(), AdminError> {
+        self.update_as(domain, change, operator_event(action)).await
+    }
+
+    /// The same, with a record that says more.
+    pub(super) async fn update_as(
+        &self,
+        domain: &Domain,
+        change: DomainChange,
+        audit: AuditFacts,
+    ) -> Result<(), AdminError> {
         if domain.home.is_some() {
             return Err(AdminError::FromHome(domain.name.clone()));
         }
-        self.change(domain, change, action).await
+        self.change(domain, change, audit).await
     }
 
     /// The same for what is said here, of a domain that was made elsewhere as well.
@@ -186,10 +198,9 @@ impl Registry {
         &self,
         domain: &Domain,
         change: DomainChange,
-        action: &'static str,
+        audit: AuditFacts,
     ) -> Result<(), AdminError> {
         let keys = Arc::clone(&domain.keys);
-        let audit = operator_event(action);
         self.storage.commit(Command::UpdateDomain(UpdateDomain { keys, change, audit })).await?;
         self.reload(&domain.name).await?;
         Ok(())

@@ -4,6 +4,7 @@
 mod access;
 mod audit;
 mod change;
+mod decision;
 mod error;
 mod import;
 mod policy;
@@ -12,6 +13,7 @@ mod quota;
 mod records;
 mod registry;
 mod revocation;
+mod suspension;
 mod tickets;
 
 use std::future::Future;
@@ -91,6 +93,16 @@ pub struct ChangeRules {
     pub rules: admin::AclRules,
 }
 
+/// What somebody could do in a domain, and which rule says so.
+#[derive(Message)]
+#[rtype(result = "Result<admin::AclAnswer, AdminError>")]
+pub struct ExplainRules {
+    /// Whose.
+    pub domain: DomainName,
+    /// Who, and what.
+    pub question: admin::AclQuestion,
+}
+
 /// Let stock programs do this much in a domain, and no more.
 #[derive(Message)]
 #[rtype(result = "Result<admin::Domain, AdminError>")]
@@ -152,6 +164,21 @@ pub struct SetQuota {
     /// How much, where that isn't what every domain may.
     pub quotas: admin::Quotas,
 }
+
+/// Have a domain answer nobody.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct SuspendDomain {
+    /// Which.
+    pub domain: DomainName,
+    /// Why.
+    pub suspend: admin::Suspend,
+}
+
+/// Have a domain answer again.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct ResumeDomain(pub DomainName);
 
 /// Whom a domain knows as principals.
 #[derive(Message)]
@@ -393,6 +420,7 @@ handle! {
     ChangePreset => |registry, change| registry.set_preset(&change.domain, &change.preset).await;
     ShowRules => |registry, show| registry.rules(&show.0);
     ChangeRules => |registry, change| registry.set_rules(&change.domain, change.rules).await;
+    ExplainRules => |registry, it| registry.decision(&it.domain, &it.question);
     AllowStock => |registry, it| registry.set_stock(&it.domain, it.stock).await;
     ListRevocations => |registry, list| registry.revocations(&list.0);
     Revoke => |registry, it| registry.revoke(&it.domain, it.revocation).await;
@@ -400,6 +428,8 @@ handle! {
     SetAdmission => |registry, it| registry.set_admission(&it.domain, it.terms).await;
     ShowQuota => |registry, show| registry.quota(&show.0).await;
     SetQuota => |registry, set| registry.set_quota(&set.domain, set.quotas).await;
+    SuspendDomain => |registry, it| registry.suspend(&it.domain, it.suspend).await;
+    ResumeDomain => |registry, resume| registry.resume(&resume.0).await;
     ListPrincipals => |registry, list| registry.principals(&list.0);
     KnowPrincipal => |registry, know| registry.add_principal(&know.domain, know.principal).await;
     ForgetPrincipal => |registry, it| registry.remove_principal(&it.domain, &it.principal).await;

@@ -124,6 +124,7 @@ fn describe(domain: &Domain) -> admin::Domain {
         stock: domain.access.stock,
         admission_lasts: domain.access.admission().as_secs(),
         revocations: domain.access.revocations.iter().count(),
+        suspended: domain.access.suspended.clone(),
         created: domain.created,
     }
 }

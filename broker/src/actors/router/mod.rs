@@ -118,6 +118,9 @@ impl Router {
             }
             return asked.refused(&self.tools, Refusal::new(error.code(), error.to_string()));
         }
+        if let Err(refusal) = asked.domain.access.check_suspended() {
+            return asked.refused(&self.tools, refusal);
+        }
         match request {
             Request::Retrieve(retrieve) => reads::retrieve(asked, &self.tools, &retrieve),
             Request::Describe(describe) => reads::describe(asked, &self.tools, &describe),
@@ -161,9 +164,26 @@ impl Asked {
         }
     }
 
+    /// Which rule denied it, for the domain's own trail: decided again, and only where something was denied. What comes
+    /// before rules has its own code.
+    fn explain(&self, denied: Denied, action: Action, name: &ResourceName) -> Option<String> {
+        if !matches!(denied, Denied::NotAllowed | Denied::NeedsProof(_)) {
+            return None;
+        }
+        let Domain { acl, access, .. } = &*self.domain;
+        let none = Proofs::default();
+        let now = Moment { steady: std::time::Instant::now(), wall: self.now };
+        let standing = self.proofs.as_deref().unwrap_or(&none).standing(&access.principals, now);
+        Some(acl.explain(&self.peer, &standing, action, name).to_string())
+    }
+
     /// The same, as the peer is told.
-    fn may(&self, action: Action, name: &ResourceName) -> Result<Permit, Refusal> {
-        self.decide(action, name).map_err(|denied| match denied {
+    fn may(&mut self, action: Action, name: &ResourceName) -> Result<Permit, Refusal> {
+        let decided = self.decide(action, name);
+        if let Err(denied) = &decided {
+            self.facts.reason = self.explain(*denied, action, name);
+        }
+        decided.map_err(|denied| match denied {
             // By the rules alone: it says nothing of what exists.
             Denied::NeedsProof(needs) => proving::challenge(needs, lacking(needs)),
             // For the operator only: the peer is told the same as if there were nothing.

@@ -38,12 +38,12 @@ pub(super) fn describe(mut asked: Asked, tools: &Tools, describe: &Retrieve) -> 
     asked.answered(tools, outcome)
 }
 
-pub(super) fn versions(asked: Asked, tools: &Tools, versions: &Versions) -> Step {
-    let outcome = page(&asked, versions).unwrap_or_else(Outcome::Refused);
+pub(super) fn versions(mut asked: Asked, tools: &Tools, versions: &Versions) -> Step {
+    let outcome = page(&mut asked, versions).unwrap_or_else(Outcome::Refused);
     asked.answered(tools, outcome)
 }
 
-fn page(asked: &Asked, versions: &Versions) -> Result<Outcome, claviger_proto::key_service::Refusal> {
+fn page(asked: &mut Asked, versions: &Versions) -> Result<Outcome, claviger_proto::key_service::Refusal> {
     let permit = asked.may(Action::Versions, &versions.name)?;
     let (domain, limit) = (&asked.domain, versions.limit.get());
     let store = &domain.storage.store;

@@ -17,7 +17,7 @@ use crate::net::tenant::SharedPlace;
 /// Versions that are changed in one commit, when all are to be: each secret is opened and sealed anew.
 const AT_ONCE: u32 = 32;
 
-pub(super) fn store(asked: Asked, tools: &Tools, store: Store) -> Step {
+pub(super) fn store(mut asked: Asked, tools: &Tools, store: Store) -> Step {
     let Store { name, version, entry_type, exportable, blob, options } = store;
     let prepared = asked
         .may(Action::Store, &name)
@@ -76,7 +76,7 @@ fn place(asked: &Asked, tools: &Tools) -> Result<SharedPlace, Refusal> {
     asked.domain.tenant.store(&tools.permits.stores).ok_or_else(busy)
 }
 
-pub(super) fn generate(asked: Asked, tools: &Tools, generate: Generate) -> Step {
+pub(super) fn generate(mut asked: Asked, tools: &Tools, generate: Generate) -> Step {
     let Generate { name, kind, exportable, options } = generate;
     let prepared = asked
         .may(Action::Store, &name)
@@ -91,7 +91,7 @@ pub(super) fn generate(asked: Asked, tools: &Tools, generate: Generate) -> Step 
     }
 }
 
-pub(super) fn rotate(asked: Asked, tools: &Tools, rotate: Rotate) -> Step {
+pub(super) fn rotate(mut asked: Asked, tools: &Tools, rotate: Rotate) -> Step {
     let Rotate { name, options } = rotate;
     let prepared = asked
         .may(Action::Rotate, &name)
@@ -172,7 +172,7 @@ fn make_later(
     }))
 }
 
-pub(super) fn change(asked: Asked, tools: &Tools, change: Change, target: Target) -> Step {
+pub(super) fn change(mut asked: Asked, tools: &Tools, change: Change, target: Target) -> Step {
     let Target { name, versions } = target;
     let prepared = asked.may(change.action(), &name).and_then(|permit| Ok((permit, place(&asked, tools)?)));
     match (prepared, versions) {
@@ -183,7 +183,7 @@ pub(super) fn change(asked: Asked, tools: &Tools, change: Change, target: Target
         (Ok((permit, place)), Which::All) => {
             let tools = tools.clone();
             Step::Later(Box::pin(async move {
-                match change_all(&asked, change, permit, &name).await {
+                match change_all(&mut asked, change, permit, &name).await {
                     Ok(changed) => {
                         drop(place);
                         done(&asked, &tools, Outcome::Changed(changed))
@@ -204,12 +204,12 @@ fn change_command(asked: &Asked, permit: Permit, change: Change, span: Span) -> 
 /// All versions that there are now, from the newest, some at a time. If it ends half-way, what was changed is
 /// recorded, and asking again does the rest.
 async fn change_all(
-    asked: &Asked,
+    asked: &mut Asked,
     change: Change,
     permit: Permit,
     name: &ResourceName,
 ) -> Result<Vec<Version>, Refusal> {
-    let domain = &asked.domain;
+    let domain = Arc::clone(&asked.domain);
     let range = domain.storage.store.range(&domain.keys, &permit).map_err(|error| refusal(&error))?;
     let (first, mut last) = range.into_inner();
     let mut permit = Some(permit);
