@@ -132,3 +132,20 @@ fn the_id_of_a_denied_request_leads_to_the_rule() {
     assert_eq!(page["records"][0]["reason"], Value::Null);
     fleet.verify_audit(&broker);
 }
+
+#[test]
+fn what_is_revoked_may_nothing_and_the_answer_says_so() {
+    let broker = Broker::start();
+    let (fleet, machine) = fleet(&broker);
+    let leaf = leaf(&broker, &fleet, &machine);
+    assert_eq!(certificate(&broker, &leaf).args("retrieve a").run().code(), Some(0));
+    broker.admin("revocation add --domain fleet measurement").arg(&machine.measurement).run().ok();
+    assert_eq!(certificate(&broker, &leaf).args("retrieve a").run().code(), Some(3));
+    let answer = explain(&broker, &format!("--measurement {} retrieve a", machine.measurement));
+    assert_eq!(
+        (&answer["allowed"], &answer["code"]),
+        (&false.into(), &"certificate-refused".into()),
+        "{answer}"
+    );
+    assert!(answer["why"].as_str().unwrap().contains("revoked"), "{answer}");
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use claviger_acl::{Action, Decider, Denied, Explanation, Supposed};
-use claviger_attest::{Measurement, PrincipalName, verify_agent};
+use claviger_attest::{CertificateError, Measurement, PrincipalName, verify_agent};
 use claviger_proto::admin::{AclAnswer, AclQuestion, AclRule};
 use claviger_proto::key_service::Needs;
 use claviger_proto::{DomainName, ResourceName};
@@ -21,7 +21,7 @@ impl Registry {
         question: &AclQuestion,
     ) -> Result<AclAnswer, AdminError> {
         let domain = self.find(name)?;
-        let (who, warnings) = who(&domain, question, UnixTime::now())?;
+        let Who { supposed, revoked, warnings } = who(&domain, question, UnixTime::now())?;
         let action: Action = question.action.parse().map_err(|error: claviger_acl::LineError| {
             AdminError::Invalid(format!("{:?} is no action: {error}", question.action))
         })?;
@@ -31,23 +31,32 @@ impl Registry {
             let (code, why) = (Some(refusal.code), refusal.message);
             return Ok(AclAnswer { allowed: false, code, why, rules: Vec::new(), warnings });
         }
-        let explained = domain.acl.suppose(&who, action, &resource);
+        if let Some(error) = revoked {
+            let (code, why) = (Some(error.code()), error.to_string());
+            return Ok(AclAnswer { allowed: false, code, why, rules: Vec::new(), warnings });
+        }
+        let explained = domain.acl.suppose(&supposed, action, &resource);
         Ok(answer(&explained, warnings))
     }
 }
 
-/// Whom the question supposes, and what is odd about it.
-fn who(
-    domain: &Domain,
-    question: &AclQuestion,
-    now: UnixTime,
-) -> Result<(Supposed, Vec<String>), AdminError> {
+/// Whom a question supposes.
+struct Who {
+    supposed: Supposed,
+    /// Where it is revoked, as far as the question says who it is.
+    revoked: Option<CertificateError>,
+    /// What is odd about it.
+    warnings: Vec<String>,
+}
+
+fn who(domain: &Domain, question: &AclQuestion, now: UnixTime) -> Result<Who, AdminError> {
     let mut who = Supposed::default();
-    let mut warnings = Vec::new();
+    let (mut warnings, mut revoked) = (Vec::new(), None);
     if let Some(certificate) = &question.certificate {
         alone(question)?;
         let leaf = unhex("certificate", certificate)?;
         let peer = verify_agent(&domain.policy, &domain.name, &leaf, now)?;
+        revoked = domain.access.revocations.check_peer(&peer, now).err();
         who.measurement = peer.measurement().copied();
         who.fingerprint = Some(*peer.fingerprint());
         who.instance = peer.instance().and_then(|id| id.try_into().ok());
@@ -76,10 +85,13 @@ fn who(
         let untrusted = "isn't trusted in the domain, so no machine that runs it is admitted anew";
         warnings.push(format!("measurement {measurement} {untrusted}"));
     }
+    if let Some(measurement) = who.measurement.as_ref().filter(|_| revoked.is_none()) {
+        revoked = domain.access.revocations.check_measurement(measurement, now).err();
+    }
     who.age = question.fresh_age.map(|seconds| Duration::from_secs(seconds.into()));
     who.principals =
         question.principals.iter().map(|name| principal(domain, name)).collect::<Result<_, _>>()?;
-    Ok((who, warnings))
+    Ok(Who { supposed: who, revoked, warnings })
 }
 
 /// A certificate says itself what it says, and nothing can be said beside it.
