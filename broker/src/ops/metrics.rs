@@ -38,6 +38,7 @@ fn describe() {
     describe_counter!("claviger_handshakes_total", "TLS handshakes, by result and how far they got");
     describe_histogram!("claviger_handshake_seconds", "Time of a handshake's phases");
     describe_counter!("claviger_over_quota_total", "Requests refused because their domain is over a quota");
+    describe_counter!("claviger_revoked_refused_total", "Refused because it is revoked, by what is");
     describe_counter!("claviger_certificates_refused_total", "Peers' certificates refused in a handshake");
     describe_histogram!("claviger_commit_seconds", "Time of a commit of the store, with its flush");
     describe_histogram!("claviger_commit_batch_size", "Changes that shared a commit of the store");
@@ -82,9 +83,14 @@ fn begin() {
         counter!("claviger_endorsements_total", "result" => result).absolute(0);
     }
     counter!("claviger_certificates_refused_total").absolute(0);
+    for kind in ["certificate", "enrolment", "instance", "measurement"] {
+        counter!("claviger_revoked_refused_total", "kind" => kind).absolute(0);
+    }
     counter!("claviger_audit_sync_failures_total").absolute(0);
     counter!("claviger_panics_total", "place" => "router").absolute(0);
-    for result in ["admitted", "renewed", "broker-admitted", "broker-state"] {
+    for result in
+        ["admitted", "renewed", "stock-admitted", "stock-attested", "broker-admitted", "broker-state"]
+    {
         counter!("claviger_admissions_total", "result" => result).absolute(0);
     }
     for kind in ["freshness", "principal"] {
