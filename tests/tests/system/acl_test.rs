@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use claviger_attest::Role;
 use claviger_tests::broker::Broker;
+use claviger_tests::certificate::{Authority, pem};
 use claviger_tests::channel::Channel;
 use claviger_tests::fleet::{Fleet, Machine, retrieve};
 use claviger_tests::message;
 use claviger_tests::programs::Call;
 use serde_json::Value;
+use time::Duration;
 
 const RULES: &str = "\
 # the owner's own
@@ -148,4 +150,20 @@ fn what_is_revoked_may_nothing_and_the_answer_says_so() {
         "{answer}"
     );
     assert!(answer["why"].as_str().unwrap().contains("revoked"), "{answer}");
+}
+
+#[test]
+fn a_principal_that_is_revoked_is_nobody_in_an_answer_as_in_a_decision() {
+    let broker = Broker::start();
+    let (_fleet, _machine) = fleet(&broker);
+    let staff = Authority::self_signed("staff", true, Duration::HOUR);
+    let file = broker.file("staff.pem", pem("CERTIFICATE", &staff.certificate));
+    broker.admin("principal add --domain fleet ops").with("--certificate", file).run().ok();
+    let asked =
+        || broker.admin("acl test --domain fleet --label web --principal ops retrieve people/a").run();
+    assert_eq!(asked().code(), Some(0));
+    broker.admin("revocation add --domain fleet principal ops").run().ok();
+    asked().failed(3).says(&["that isn't revoked"]);
+    broker.admin("revocation remove --domain fleet principal ops").run().ok();
+    assert_eq!(asked().code(), Some(0));
 }

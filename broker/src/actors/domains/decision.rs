@@ -128,11 +128,13 @@ fn labelled(domain: &Domain, label: &str, now: UnixTime) -> Result<Measurement, 
 /// One that the domain knows: nobody can be another.
 fn principal(domain: &Domain, name: &str) -> Result<PrincipalName, AdminError> {
     let name: PrincipalName = name.parse()?;
-    if domain.access.principals.iter().any(|trusted| *trusted.name() == name) {
+    // Those that count when a request is decided: one that is revoked is nobody.
+    if domain.principals.iter().any(|trusted| *trusted.name() == name) {
         return Ok(name);
     }
     Err(AdminError::Invalid(format!(
-        "{} knows no principal {name}, so nobody can be it; `key-admin principal list` shows those it knows",
+        "{} knows no principal {name} that isn't revoked, so nobody can be it; `key-admin principal list` shows those it \
+         knows, `key-admin revocation list` what is revoked",
         domain.name
     )))
 }

@@ -170,10 +170,10 @@ impl Asked {
         if !matches!(denied, Denied::NotAllowed | Denied::NeedsProof(_)) {
             return None;
         }
-        let Domain { acl, access, .. } = &*self.domain;
+        let Domain { acl, principals, .. } = &*self.domain;
         let none = Proofs::default();
         let now = Moment { steady: std::time::Instant::now(), wall: self.now };
-        let standing = self.proofs.as_deref().unwrap_or(&none).standing(&access.principals, now);
+        let standing = self.proofs.as_deref().unwrap_or(&none).standing(principals, now);
         Some(acl.explain(&self.peer, &standing, action, name).to_string())
     }
 
