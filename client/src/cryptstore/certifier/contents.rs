@@ -115,6 +115,12 @@ impl Contents {
                 continue;
             }
             let tag = entry.tag.clone();
+            // In a policy store an identity isn't among the entries, so this is none.
+            if is_own(&tag) {
+                let why = "the tag of a machine's own identity, which isn't kept so".to_owned();
+                self.left_out.push(LeftOut { tag, why });
+                continue;
+            }
             match item(entry) {
                 Ok(item) if self.items.iter().any(|other| other.tag == item.tag) => {
                     self.flawed.push(Flawed { place, tag, flaw: Flaw::Again(Version::FIRST) });

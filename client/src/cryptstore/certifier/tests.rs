@@ -138,3 +138,16 @@ fn a_key_of_another_algorithm_or_size_opens_nothing() {
     // It opens, and isn't a store.
     assert_eq!(code(&store(&seal, &key("aes-256-gcm", 32), b"hello"), &seal), ("malformed", 3));
 }
+
+#[test]
+fn an_entry_of_a_policy_store_that_is_called_like_an_identity_is_left_out() {
+    let plain = data("policy_store_gcm_simulated.plain.policy_store_message.pb");
+    let before = Contents::read(&plain).unwrap();
+    let (own, other) = (b"1private-auth-key", b"app-symmetric-key");
+    let at = plain.windows(other.len()).position(|window| window == other).unwrap();
+    let named = [&plain[..at], own, &plain[at + own.len()..]].concat();
+    let contents = Contents::read(&named).unwrap().sound().unwrap();
+    assert!(contents.left_out.iter().any(|left| left.tag.as_bytes() == own));
+    assert_eq!(contents.items.len() + 1, before.items.len());
+    crate::cryptstore::Cryptstore::empty().import_certifier(None, contents.items, 0).unwrap();
+}
