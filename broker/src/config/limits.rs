@@ -151,6 +151,8 @@ limits! {
     names_per_domain: usize, "names_per_domain" = 1 << 20, 1 => 1_u64 << 40, Start;
     /// Bytes that one domain stores: of its secrets that aren't destroyed, and 256 for each version.
     bytes_per_domain: usize, "bytes_per_domain" = 16_u64 << 30, 1 => 1_u64 << 50, Start;
+    /// Domains that have metrics with their names; all others are counted together. 0: there are none of domains.
+    domains_in_metrics: usize, "domains_in_metrics" = 100, 0 => 100_000, Start;
     /// From the connection to the whole ClientHello.
     hello: Duration, "hello_ms" = 5_000, 1 => HOUR, Reload;
     /// From the ClientHello to the end of the handshake: slow links, small machines.

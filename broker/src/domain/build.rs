@@ -106,7 +106,7 @@ fn assemble(
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
     let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
     let agents = AgentVerifier::new(name.clone(), policy.clone(), access.revocations.clone());
-    let tenant = storage.tenants.of(stored.keys.generation());
+    let tenant = storage.tenants.of(&name, stored.keys.generation());
     tenant.set(&quotas);
     Ok(Domain {
         service_tls: tls::service(tls_identity(identity), Arc::clone(&agents), Arc::clone(provider))?,

@@ -15,6 +15,7 @@ use crate::actors::store::StoreActor;
 use crate::config::{Config, Live, Overrides};
 use crate::era::Era;
 use crate::net::tenant::Tenants;
+use crate::ops::domains::DomainMeters;
 use crate::runtime::failure::Failure;
 use crate::storage::Storage;
 
@@ -56,7 +57,8 @@ pub(crate) fn make(name: &str, preset: Preset) -> Made {
     let audit = tempfile::tempdir().expect("a temporary directory");
     let writer = StoreActor::start_on(&Arbiter::current(), writer, Failure::new().0);
     let flags = Overrides { data_dir: Some(audit.path().to_owned()), ..Overrides::default() };
-    let tenants = Tenants::new(Live::new(&Config::load(None, flags).expect("defaults")));
+    let live = Live::new(&Config::load(None, flags).expect("defaults"));
+    let tenants = Tenants::new(live, Arc::new(DomainMeters::new(0)));
     let audit_dir = audit.path().to_owned();
     let storage = Arc::new(Storage { store, writer, audit_dir, tenants, era: Era::default() });
     let stored = storage.store.domain(&name).expect("readable").expect("there");

@@ -228,6 +228,9 @@ async fn negotiate(
     shard.meters.done(begun.elapsed());
     // Only now is it known for a member.
     let place = place.or_else(|| domain.tenant.connection(&limits)).ok_or(HandshakeError::Connections)?;
+    if matches!(service, Service::Keys) {
+        domain.tenant.meter().channel();
+    }
     Ok(Channel { stream, domain, lease, limits, place, turn })
 }
 

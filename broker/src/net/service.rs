@@ -227,6 +227,8 @@ impl Conversation<'_> {
     }
 
     async fn send(&mut self, echo: Echo, id: RequestId, outcome: Outcome) -> bool {
+        let refused = if let Outcome::Refused(refusal) = &outcome { Some(refusal.code) } else { None };
+        self.channel.domain.tenant.meter().request(refused);
         let id = self.channel.is_ours().then_some(id.as_str());
         let body = encode_response(&echo, id, &outcome);
         write_frame(&mut self.channel.stream, &body, self.channel.limits.body).await.is_ok()

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use claviger_proto::DomainName;
 use claviger_proto::admin::Quotas;
 use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::permits::{Gauge, Place, Places};
 use crate::config::{Limits, Live};
+use crate::ops::domains::{DomainMeters, Meter};
 
 /// A second, in the nanoseconds that buckets count in.
 const SECOND: u64 = 1_000_000_000;
@@ -68,6 +70,7 @@ pub struct Tenant {
     admissions: Arc<Semaphore>,
     proofs: Arc<Semaphore>,
     large_bodies: Semaphore,
+    meter: Arc<Meter>,
 }
 
 /// A place of a domain's share, and the one that it is among all.
@@ -78,7 +81,7 @@ pub struct SharedPlace {
 }
 
 impl Tenant {
-    fn new(began: Instant, limits: &Limits) -> Self {
+    fn new(began: Instant, limits: &Limits, meter: Arc<Meter>) -> Self {
         let percent = limits.share_per_domain;
         let semaphore = |limit| Semaphore::new(share(limit, percent));
         let gauge = || Gauge::new(usize::MAX);
@@ -98,7 +101,13 @@ impl Tenant {
             admissions: Arc::new(semaphore(limits.admissions)),
             proofs: Arc::new(semaphore(limits.proofs)),
             large_bodies: semaphore(limits.large_bodies),
+            meter,
         }
+    }
+
+    /// Counts what the domain does.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Puts what the operator says in force, from now on.
@@ -218,24 +227,26 @@ fn share(all: usize, percent: usize) -> usize {
 pub struct Tenants {
     began: Instant,
     live: Live,
+    meters: Arc<DomainMeters>,
     all: DashMap<[u8; 16], Arc<Tenant>>,
 }
 
 impl Tenants {
     /// None yet.
-    pub fn new(live: Live) -> Self {
-        Self { began: Instant::now(), live, all: DashMap::new() }
+    pub fn new(live: Live, meters: Arc<DomainMeters>) -> Self {
+        Self { began: Instant::now(), live, meters, all: DashMap::new() }
     }
 
     /// What a domain takes, whichever snapshot of it asks.
-    pub fn of(&self, generation: &[u8; 16]) -> Arc<Tenant> {
-        let new = || Arc::new(Tenant::new(self.began, &self.live.limits()));
+    pub fn of(&self, name: &DomainName, generation: &[u8; 16]) -> Arc<Tenant> {
+        let new = || Arc::new(Tenant::new(self.began, &self.live.limits(), self.meters.of(name)));
         Arc::clone(&self.all.entry(*generation).or_insert_with(new))
     }
 
     /// The domain is deleted.
-    pub fn forget(&self, generation: &[u8; 16]) {
+    pub fn forget(&self, name: &DomainName, generation: &[u8; 16]) {
         self.all.remove(generation);
+        self.meters.forget(name);
     }
 
     /// What is in force for a domain of which the operator says this.
@@ -262,7 +273,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn tenant(limits: &Limits) -> Tenant {
-        Tenant::new(Instant::now(), limits)
+        Tenant::new(Instant::now(), limits, Arc::default())
     }
 
     #[test]
@@ -359,11 +370,15 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let flags = crate::config::Overrides { data_dir: Some(dir.path().into()), ..Default::default() };
         let config = crate::config::Config::load(None, flags).expect("a configuration");
-        let tenants = Tenants::new(Live::new(&config));
-        let one = tenants.of(&[1; 16]);
-        assert!(Arc::ptr_eq(&one, &tenants.of(&[1; 16])) && !Arc::ptr_eq(&one, &tenants.of(&[2; 16])));
-        tenants.forget(&[1; 16]);
-        assert!(!Arc::ptr_eq(&one, &tenants.of(&[1; 16])), "another domain of its name begins anew");
+        let tenants = Tenants::new(Live::new(&config), Arc::new(DomainMeters::new(1)));
+        let name: DomainName = "fleet".parse().expect("a name");
+        let one = tenants.of(&name, &[1; 16]);
+        assert!(
+            Arc::ptr_eq(&one, &tenants.of(&name, &[1; 16]))
+                && !Arc::ptr_eq(&one, &tenants.of(&name, &[2; 16]))
+        );
+        tenants.forget(&name, &[1; 16]);
+        assert!(!Arc::ptr_eq(&one, &tenants.of(&name, &[1; 16])), "another domain of its name begins anew");
         let set = Quotas { names: Some(5), ..Quotas::default() };
         let in_force = tenants.in_force(&set);
         assert_eq!(in_force.names, Some(5));

@@ -1,8 +1,10 @@
-//! `/livez`, `/readyz`, `/metrics`: what an operator's machinery asks. Says nothing about any domain.
+//! `/livez`, `/readyz`, `/metrics`: what an operator's machinery asks. Of a domain it says how much it does, and nothing else.
 
+pub mod domains;
 pub(crate) mod metrics;
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::http::StatusCode;
@@ -11,6 +13,7 @@ use claviger_proto::admin::State;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
+use self::domains::DomainMeters;
 use crate::lifecycle::Lifecycle;
 use crate::net::permits::Permits;
 
@@ -23,6 +26,8 @@ pub struct Ops {
     pub failure: watch::Receiver<Option<&'static str>>,
     /// Counts places.
     pub permits: Permits,
+    /// What each domain does.
+    pub meters: Arc<DomainMeters>,
     /// Renders the metrics; absent where another recorder is installed (a test, an embedding program).
     pub metrics: Option<PrometheusHandle>,
 }
@@ -58,7 +63,7 @@ async fn render(ops: web::Data<Ops>) -> HttpResponse {
     match &ops.metrics {
         Some(handle) => {
             metrics::look(ops.lifecycle.state(), &ops.permits);
-            text(StatusCode::OK, handle.render())
+            text(StatusCode::OK, handle.render() + ops.meters.render().as_str())
         }
         None => text(StatusCode::NOT_FOUND, "metrics are collected elsewhere\n".to_owned()),
     }
@@ -87,7 +92,13 @@ mod tests {
         let (failure, failed) = Failure::new();
         let lifecycle = Lifecycle::new(State::Sealed);
         let permits = Permits::new(&Limits::default());
-        let ops = Ops { lifecycle: lifecycle.clone(), failure: failed, permits, metrics: None };
+        let ops = Ops {
+            lifecycle: lifecycle.clone(),
+            failure: failed,
+            permits,
+            meters: Arc::new(DomainMeters::new(0)),
+            metrics: None,
+        };
         assert_eq!(ready(&ops).await, (503, "sealed: run key-admin unseal\n".to_owned()));
         lifecycle.set(State::Ready);
         assert_eq!(ready(&ops).await, (200, "ready\n".to_owned()));

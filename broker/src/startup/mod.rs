@@ -137,6 +137,7 @@ impl Broker {
         let live = Live::new(&config);
         let broker_id = data_dir.id().to_string();
         let (ground, gate) = Ground::new(data_dir, started, live.clone(), failure, lifecycle.clone())?;
+        let meters = ground.meters();
         let open = match root {
             Some(root) => Some(ground.open(&root).await?),
             None => None,
@@ -181,8 +182,13 @@ impl Broker {
             config.shards,
             home,
         );
-        let ops =
-            Ops { lifecycle: lifecycle.clone(), failure: failed.clone(), permits: permits.clone(), metrics };
+        let ops = Ops {
+            lifecycle: lifecycle.clone(),
+            failure: failed.clone(),
+            permits: permits.clone(),
+            meters,
+            metrics,
+        };
         let servers = serve_http(sockets.admin, sockets.ops, admin, ops).map_err(StartError::Socket)?;
         Ok(Self {
             addresses: sockets.addresses,

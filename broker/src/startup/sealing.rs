@@ -27,6 +27,7 @@ use crate::domain::{Domains, build};
 use crate::era::Era;
 use crate::lifecycle::Lifecycle;
 use crate::net::tenant::Tenants;
+use crate::ops::domains::DomainMeters;
 use crate::runtime::failure::Failure;
 use crate::runtime::stack;
 use crate::storage::Storage;
@@ -43,6 +44,8 @@ pub(crate) struct Ground {
     engine: Arc<AnyEngine>,
     config: Arc<Config>,
     live: Live,
+    /// They count across seals.
+    meters: Arc<DomainMeters>,
     provider: Arc<CryptoProvider>,
     failure: Arc<Failure>,
     lifecycle: Lifecycle,
@@ -92,6 +95,7 @@ impl Ground {
         let ground = Self {
             engine: Arc::new(data_dir.engine()?),
             data_dir: Arc::new(data_dir),
+            meters: Arc::new(DomainMeters::new(config.limits.domains_in_metrics)),
             config,
             live,
             provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
@@ -100,6 +104,11 @@ impl Ground {
             gate,
         };
         Ok((ground, seen))
+    }
+
+    /// What each domain does, for whoever shows it.
+    pub(super) fn meters(&self) -> Arc<DomainMeters> {
+        Arc::clone(&self.meters)
     }
 
     /// Opens the store with its root key, and builds the domains in it.
@@ -128,7 +137,7 @@ impl Ground {
         let store_arbiter = Arbiter::try_new().map_err(StartError::Socket)?;
         let writer = StoreActor::start_on(&store_arbiter.handle(), writer, Arc::clone(&self.failure));
         let audit_dir = self.data_dir.audit_dir().to_owned();
-        let tenants = Tenants::new(self.live.clone());
+        let tenants = Tenants::new(self.live.clone(), Arc::clone(&self.meters));
         let storage = Storage { store, writer, audit_dir, tenants, era: Era::default() };
         Ok((Arc::new(storage), store_arbiter))
     }

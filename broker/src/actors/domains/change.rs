@@ -75,7 +75,7 @@ impl Registry {
             self.reload(name).await?;
             return Err(error.into());
         }
-        self.storage.tenants.forget(domain.keys.generation());
+        self.storage.tenants.forget(name, domain.keys.generation());
         let trail = self.storage.audit_dir.join(domain.keys.audit_dir_name());
         let removed = actix_rt::task::spawn_blocking(move || std::fs::remove_dir_all(trail)).await;
         if let Ok(Err(error)) = removed

@@ -83,6 +83,7 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
         }
     };
     metrics::counter!("claviger_admissions_total", "result" => label).increment(1);
+    channel.domain.tenant.meter().admission(result.is_ok());
     tracing::info!(%id, %source, domain = %channel.domain.name, result = label, "admission");
     let mut event = match (wants, &result) {
         (_, Ok(Given::Broker(granted))) => grant_event(wants.action(), id, source, Some(granted), label),

@@ -158,6 +158,7 @@ impl By<'_> {
             StockArtifact::PlatformRule => ("stock-attest", "stock-attested"),
         };
         let event = admission_event(action, self.id, self.source, Some(&admitted), done);
+        domain.tenant.meter().admission(true);
         self.told(domain, done);
         self.recorded(domain, &event, TrustResponse::Admitted(admitted.certificate))
     }
@@ -187,6 +188,7 @@ impl By<'_> {
             refusal.to_string()
         });
         let event = admission_event("stock-enroll", self.id, self.source, None, code);
+        domain.tenant.meter().admission(false);
         self.told(domain, code);
         self.recorded(domain, &AuditFacts { reason: Some(why), ..event }, TrustResponse::Refused(refusal))
     }

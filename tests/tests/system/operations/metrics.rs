@@ -93,6 +93,37 @@ fn what_happens_is_counted() {
 }
 
 #[test]
+fn what_a_domain_does_is_counted_under_its_name_for_as_many_as_the_operator_says() {
+    let broker = configured("[limits]\ndomains_in_metrics = 1");
+    let (first, second) =
+        (Fleet::create(&broker, "first", "members"), Fleet::create(&broker, "second", "members"));
+    let count = |series: &str| metric(&broker, &format!("claviger_domain_{series}"));
+    let requests =
+        |domain, result| count(&format!("requests_total{{domain=\"{domain}\",result=\"{result}\"}}"));
+    first.admitted(&broker, "vm");
+    let mut channel = first.channel(&broker);
+    channel.request(&message::store("a", b"x")).ok();
+    channel.request(&message::retrieve("a")).ok();
+    channel.request(&message::retrieve("absent")).refused("not-found");
+    second.channel(&broker).request(&message::store("b", b"x")).ok();
+    assert_eq!((requests("first", "ok"), requests("first", "refused")), (2, 1));
+    assert_eq!((requests("_rest", "ok"), requests("_rest", "refused")), (1, 0));
+    assert_eq!(count(r#"admissions_total{domain="first",result="ok"}"#), 1);
+    assert_eq!(count(r#"channels_total{domain="_rest",result="ok"}"#), 1);
+    let (_, page) = broker.page("/metrics");
+    assert!(!page.contains("\"second\""), "{page}");
+    // It counts on when the broker was sealed meanwhile, and its place is another's when it is gone.
+    broker.admin("seal").run().ok();
+    broker.admin("unseal").with("--key-file", broker.key_file()).run().ok();
+    assert_eq!(requests("first", "ok"), 2);
+    broker.admin("domain delete first").run().ok();
+    let third = Fleet::create(&broker, "third", "members");
+    third.channel(&broker).request(&message::store("c", b"x")).ok();
+    assert_eq!((requests("third", "ok"), requests("_rest", "ok")), (1, 1));
+    assert!(!broker.page("/metrics").1.contains("\"first\""));
+}
+
+#[test]
 fn readyz_says_why_not_and_livez_only_whether() {
     let mut broker = configured("[limits]\ndrain_ms = 600000\nbody_ms = 600000");
     let fleet = Fleet::create(&broker, "fleet", "members");
