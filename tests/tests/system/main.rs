@@ -33,6 +33,7 @@ mod stock;
 mod stock_policy;
 mod stock_servers;
 mod suspend;
+mod tenants;
 mod threats;
 mod tpm;
 mod trace;
