@@ -18,6 +18,9 @@ use crate::setting::DOMAIN;
 /// Days that everything is valid for: a bench is done in minutes.
 const DAYS: u32 = 2;
 
+/// Domains that are created in one commit: thousands in one would be a transaction of megabytes.
+const AT_ONCE: usize = 200;
+
 /// A domain whose policy key the bench holds, so that it can make agents without admission.
 pub(crate) struct Domain {
     pub(crate) name: DomainName,
@@ -95,8 +98,11 @@ pub(crate) fn data_dir(domains: &[&Domain], dir: &Path) -> Result<PathBuf, Bench
         let audit = AuditFacts { time: now, action: "domain-create".into(), ..AuditFacts::default() };
         Command::CreateDomain(NewDomain { name: domain.name.clone(), record: domain.record(now), audit })
     };
-    for done in store.writer()?.commit(domains.iter().map(create).collect()) {
-        done?;
+    let mut writer = store.writer()?;
+    for some in domains.chunks(AT_ONCE) {
+        for done in writer.commit(some.iter().map(create).collect()) {
+            done?;
+        }
     }
     Ok(path)
 }

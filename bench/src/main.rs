@@ -6,9 +6,11 @@
 
 mod compare;
 mod domain;
+mod domains;
 mod error;
 mod load;
 mod measure;
+mod quiet;
 mod report;
 mod serve;
 mod server;
@@ -31,7 +33,7 @@ use error::BenchError;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measure what the broker costs, against a bare TLS server and the bare storage engine; what evidence costs; and what
-/// one tenant costs another.
+/// one tenant costs another, and thousands of them.
 #[derive(Parser)]
 #[command(name = "claviger-bench", version, about, after_help = EXAMPLES)]
 struct Args {
@@ -46,6 +48,7 @@ enum Command {
     Start(start::Args),
     Snp(snp::Args),
     Tenants(tenants::Args),
+    Domains(domains::Args),
     /// A broker over a data directory that exists; what `start` measures.
     #[command(hide = true)]
     ServeBroker {
@@ -70,6 +73,7 @@ const EXAMPLES: &str = "Examples:
   claviger-bench start --policy-key p256 --dir /var/tmp
   claviger-bench snp --output json
   claviger-bench tenants
+  claviger-bench domains
 
 Build it with --release; docs/benchmarks.md says what each figure means.";
 
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Command::Start(start) => return tell(start::run(&start), mode),
         Command::Snp(snp) => return tell(snp::run(&snp), mode),
         Command::Tenants(tenants) => return tell(tenants::run(&tenants), mode),
+        Command::Domains(domains) => return tell(domains::run(&domains), mode),
         Command::ServeBroker { data_dir, as_it_is, rates } => serve::broker::run(data_dir, as_it_is, rates),
         Command::ServeBare => serve::bare::run(),
     };

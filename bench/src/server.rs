@@ -64,6 +64,14 @@ impl Server {
         Ok(Duration::from_nanos(self.hear::<Cpu>()?.cpu_ns))
     }
 
+    /// Its memory that is resident now, in KiB (`VmRSS` in `proc_pid_status(5)`).
+    pub(crate) fn resident_kib(&self) -> Result<u64, BenchError> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+        number.ok_or(BenchError::Server(self.what))
+    }
+
     fn tell(&mut self, line: &str) -> Result<(), BenchError> {
         writeln!(self.to, "{line}").and_then(|()| self.to.flush()).map_err(|_| BenchError::Server(self.what))
     }

@@ -4,29 +4,26 @@
 //! against what it is when nobody does. The broker has its own defaults and no quota is set, so this is what a tenant has
 //! whose operator did nothing.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use claviger_attest::KeyAlgorithm;
 use claviger_proto::ErrorCode;
-use claviger_proto::key_service::{Outcome, Request, Retrieve, decode_response};
-use rustls::ClientConfig;
+use claviger_proto::key_service::{Outcome, decode_response};
 use serde::Serialize;
-use tokio::runtime;
 use tokio::task::LocalSet;
 
 use crate::compare::{Comparison, Named, Target};
 use crate::domain::{Domain, data_dir};
 use crate::error::BenchError;
-use crate::load::{Connection, client_tls, framed, give_way};
-use crate::measure::pair::{put, stored};
+use crate::load::stand_back;
+use crate::quiet::{CONNECTIONS, Connected, Tenant, here};
 use crate::report::{Report, Told};
 use crate::server::Server;
-use crate::setting::{DOMAIN, ENTRY_BYTES, cores};
+use crate::setting::{DOMAIN, cores};
 
 const QUIET: Named = Named {
     ratio: "quiet_tenant_p99_vs_alone",
@@ -43,10 +40,6 @@ const MIDDLE: Named = Named {
     unit: "us",
     target: Target::None,
 };
-
-/// The quiet tenant's connections, and the pause of each after every answer: some thousand requests a second in all.
-const QUIET_CONNECTIONS: usize = 8;
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// The flooding tenant's loops, none of which ever waits: connections that retrieve, that store, and that are opened and
 /// closed.
@@ -120,11 +113,11 @@ pub(crate) fn run(args: &Args) -> Result<Report<Setting>, BenchError> {
     let mut rounds = Vec::new();
     for _ in 0..args.rounds {
         // Opened before: on a bench both tenants come from one address, and have its rate of handshakes together.
-        let mut open = Connected::to(&quiet)?;
-        let alone = open.latencies(&quiet, window)?;
+        let mut open = Connected::to(&[&quiet])?;
+        let alone = open.latencies(window)?;
         let flooding = Flood::start(&flood, &counted)?;
         thread::sleep(SETTLE);
-        let beside = open.latencies(&quiet, window);
+        let beside = open.latencies(window);
         flooding.end()?;
         rounds.push((beside?, alone));
     }
@@ -137,101 +130,12 @@ pub(crate) fn run(args: &Args) -> Result<Report<Setting>, BenchError> {
         seconds: args.seconds,
         cores: cores(),
         rates: args.rates.clone(),
-        quiet_connections: QUIET_CONNECTIONS,
+        quiet_connections: CONNECTIONS,
         flood_loops: RETRIEVERS + STORERS + CONNECTORS,
         flood_done: counted.done.load(Ordering::Relaxed),
         flood_refused: counted.refused.load(Ordering::Relaxed),
     };
     Ok(Report { comparisons, setting })
-}
-
-/// Times of requests, in order.
-struct Latencies(Vec<Duration>);
-
-impl Latencies {
-    fn of(mut all: Vec<Duration>) -> Result<Self, BenchError> {
-        all.sort_unstable();
-        if all.is_empty() {
-            Err(BenchError::Answer("there was none in the whole window"))
-        } else {
-            Ok(Self(all))
-        }
-    }
-
-    /// The smallest that so many hundredths of all are no larger than, in microseconds.
-    fn at(&self, hundredth: usize) -> f64 {
-        let at = (self.0.len() * hundredth).div_ceil(100).max(1) - 1;
-        self.0[at].as_secs_f64() * 1e6
-    }
-}
-
-/// A domain as its machines use it.
-struct Tenant {
-    server: SocketAddr,
-    domain: String,
-    tls: Arc<ClientConfig>,
-    retrieve: Vec<u8>,
-    store: Vec<u8>,
-}
-
-impl Tenant {
-    /// Stores what is retrieved later.
-    fn prepare(domain: &Domain, server: SocketAddr) -> Result<Self, BenchError> {
-        let tls = client_tls(&domain.agent()?)?;
-        let name: claviger_proto::ResourceName = "key".parse()?;
-        let retrieve = Request::Retrieve(Retrieve { name: name.clone(), version: None });
-        let tenant = Self {
-            server,
-            domain: domain.name.to_string(),
-            tls,
-            retrieve: framed(&retrieve.encode(&domain.name)),
-            store: put(&domain.name, name, ENTRY_BYTES),
-        };
-        here()?.block_on(async { stored(tenant.open().await?.exchange(&tenant.store).await?) })?;
-        Ok(tenant)
-    }
-
-    async fn open(&self) -> Result<Connection, BenchError> {
-        Connection::open_in(self.server, Arc::clone(&self.tls), &self.domain).await
-    }
-}
-
-/// The quiet tenant's connections.
-struct Connected {
-    runtime: runtime::Runtime,
-    connections: Vec<Connection>,
-}
-
-impl Connected {
-    fn to(tenant: &Tenant) -> Result<Self, BenchError> {
-        let runtime = here()?;
-        let opened = futures_util::future::try_join_all((0..QUIET_CONNECTIONS).map(|_| tenant.open()));
-        let connections = runtime.block_on(opened)?;
-        Ok(Self { runtime, connections })
-    }
-
-    /// What a retrieve takes, over connections that ask now and then.
-    fn latencies(&mut self, tenant: &Tenant, window: Duration) -> Result<Latencies, BenchError> {
-        let ask = async |connection: &mut Connection| {
-            let (began, mut times) = (Instant::now(), Vec::new());
-            while began.elapsed() < window {
-                let asked = Instant::now();
-                let answer = connection.exchange(&tenant.retrieve).await?;
-                times.push(asked.elapsed());
-                if answer.len() < ENTRY_BYTES {
-                    return Err(BenchError::Answer("a quiet tenant's retrieve was refused"));
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-            Ok(times)
-        };
-        let all = futures_util::future::try_join_all(self.connections.iter_mut().map(ask));
-        Latencies::of(self.runtime.block_on(all)?.concat())
-    }
-}
-
-fn here() -> Result<runtime::Runtime, BenchError> {
-    Ok(runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 /// What became of a flood.
@@ -258,7 +162,7 @@ impl Flood {
         let over = Arc::new(AtomicBool::new(false));
         let (tenant, counted, until) = (Arc::clone(tenant), Arc::clone(counted), Arc::clone(&over));
         let thread = thread::Builder::new().name("flood".to_owned()).spawn(move || {
-            give_way()?;
+            stand_back()?;
             let loops = LocalSet::new();
             for n in 0..RETRIEVERS + STORERS + CONNECTORS {
                 let (tenant, counted, over) = (Arc::clone(&tenant), Arc::clone(&counted), Arc::clone(&until));
@@ -294,18 +198,4 @@ async fn once(n: usize, tenant: &Tenant, counted: &Counted, over: &AtomicBool) -
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_one_of_the_times() {
-        let times = |n: u64| Latencies::of((1..=n).rev().map(Duration::from_micros).collect()).expect("some");
-        let near = |found: f64, wanted: f64| (found - wanted).abs() < 1e-6;
-        assert!(near(times(100).at(99), 99.0) && near(times(1000).at(99), 990.0));
-        assert!(near(times(3).at(50), 2.0) && near(times(1).at(99), 1.0));
-        assert!(Latencies::of(vec![]).is_err());
-    }
 }

@@ -126,10 +126,20 @@ fn on_the_crate_s_scale(niceness: i32) -> u8 {
 /// Keeps this thread from interrupting a server on the same core each time that an answer wakes it: load comes from other
 /// machines, and doesn't. It has as much of the processor as before (`SCHED_BATCH`, sched(7)), for both servers alike.
 pub(crate) fn give_way() -> Result<(), BenchError> {
-    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+    scheduled(NormalThreadSchedulePolicy::Batch)
+}
+
+/// Has this thread run only where nothing else wants a processor (`SCHED_IDLE`, sched(7)): what it sends is served, and the
+/// work of sending it takes nothing from the server, as if another machine did it.
+pub(crate) fn stand_back() -> Result<(), BenchError> {
+    scheduled(NormalThreadSchedulePolicy::Idle)
+}
+
+fn scheduled(policy: NormalThreadSchedulePolicy) -> Result<(), BenchError> {
+    let policy = ThreadSchedulePolicy::Normal(policy);
     let before = rustix::process::getpriority_process(None).unwrap_or(0);
     let same = ThreadPriority::Crossplatform(on_the_crate_s_scale(before).try_into().expect("at most 99"));
-    set_thread_priority_and_policy(thread_native_id(), same, batch).map_err(BenchError::Scheduling)
+    set_thread_priority_and_policy(thread_native_id(), same, policy).map_err(BenchError::Scheduling)
 }
 
 fn open<W: Work>(work: &Arc<W>, share: Vec<usize>) -> Result<(Runtime, Vec<W::State>), BenchError> {
