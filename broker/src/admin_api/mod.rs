@@ -4,6 +4,7 @@
 
 mod caller;
 mod face;
+mod openapi;
 mod routes;
 mod sealing;
 mod secret_body;

@@ -8,7 +8,7 @@ use claviger_proto::limits::MAX_DATA;
 
 use super::caller::{Who, admit};
 use super::secret_body::BodyLimit;
-use super::{json_config, routes, sealing};
+use super::{json_config, openapi, routes, sealing};
 
 /// Largest body of an import, in bytes: the largest secret in hex, and room for the rest.
 const MAX_IMPORT: usize = 2 * MAX_DATA + (16 << 10);
@@ -53,6 +53,7 @@ const ANYBODY: Who = Who { operator: true, owner: true, auditor: true };
 
 /// See the module. Calls of one path stand together.
 pub(super) const TABLE: &[Entry] = table! {
+    GET "/v1/openapi.json" ANYBODY => openapi::openapi;
     GET "/v1/status" OPERATOR => routes::status;
     POST "/v1/unseal" OPERATOR => sealing::unseal;
     DELETE "/v1/unseal/shares" OPERATOR => sealing::forget;
@@ -135,7 +136,8 @@ mod tests {
 
     #[test]
     fn operators_get_nothing_of_what_is_in_a_domain_and_owners_nothing_beside_theirs() {
-        for call in TABLE {
+        // What calls there are is no secret, and says nothing of a domain.
+        for call in TABLE.iter().filter(|call| call.path != "/v1/openapi.json") {
             let below = call.path.strip_prefix("/v1/domains/{domain}").map(|rest| rest.trim_matches('/'));
             let domain_s_life = matches!(below, None | Some("" | "suspension" | "quota"));
             let registers = (below, &call.method) == (Some("owners"), &Method::POST);
