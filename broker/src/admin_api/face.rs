@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use claviger_attest::{KeyAlgorithm, SigningKey, self_signed_face};
 use claviger_client::cli::certificates::to_pem;
@@ -19,7 +20,6 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio_rustls::server::TlsStream;
 
 use super::view::AdminView;
 use crate::actors::domains::Caller;
