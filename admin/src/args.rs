@@ -5,8 +5,8 @@ use claviger_client::cli::{Manual, Output};
 
 use crate::reach::Reach;
 use crate::{
-    acl, attest, audit, domain, entry, identity, measure, owner, policy, policy_key, principal, quota,
-    revocation, sealing, simulated, ticket, tpm, trust,
+    acl, attest, audit, domain, entry, identity, measure, operator, owner, policy, policy_key, principal,
+    quota, revocation, sealing, simulated, ticket, tpm, trust,
 };
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Say who may do what in a domain
     #[command(subcommand)]
     Acl(acl::Acl),
+    /// Make certificates of people who operate brokers (offline)
+    #[command(subcommand)]
+    Operator(operator::Operator),
     /// Say who administers a domain over the network
     #[command(subcommand)]
     Owner(owner::Owner),

@@ -14,6 +14,7 @@ mod files;
 mod identity;
 mod keys;
 mod measure;
+mod operator;
 mod owner;
 mod policy;
 mod policy_key;
@@ -66,6 +67,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Tpm(command) => tpm::run(context, &command)?,
         Command::Trust(command) => trust::run(context, &command).await?,
         Command::Acl(command) => return acl::run(context, &command).await,
+        Command::Operator(command) => operator::run(context, &command)?,
         Command::Owner(command) => owner::run(context, &command).await?,
         Command::Principal(command) => principal::run(context, &command).await?,
         Command::Quota(command) => quota::run(context, &command).await?,

@@ -112,8 +112,8 @@ fn fingerprint(text: &str) -> Result<String, String> {
         .ok_or_else(|| "a certificate is named by 64 lowercase hex digits".to_owned())
 }
 
-const CERTIFICATE: &str = "admin-cert.pem";
-const PRIVATE_KEY: &str = "admin-key.pem";
+pub(crate) const CERTIFICATE: &str = "admin-cert.pem";
+pub(crate) const PRIVATE_KEY: &str = "admin-key.pem";
 
 pub(crate) async fn run(context: &Context, command: &Owner) -> Result<(), Failure> {
     match command {

@@ -34,6 +34,9 @@ pub enum Meant {
 
 /// Connects and shakes hands, with this certificate (DER) and its key (PKCS#8). Whether the broker lets its owner do anything
 /// is in the answer to each call.
+///
+/// # Panics
+/// Never: every domain's name is a DNS label.
 pub async fn connect(
     address: &Address,
     meant: &Meant,

@@ -172,8 +172,29 @@ impl Issuer {
 
 /// Makes the certificate by which operators know a broker. They pin it, for nothing else vouches for it.
 pub fn self_signed_face(key: &SigningKey, now: UnixTime) -> Result<Vec<u8>, IssueError> {
-    let name = template::name(&[(template::COMMON_NAME, "claviger admin")]);
-    let end = now.as_secs().checked_add(days(FACE_DAYS).as_secs()).ok_or(IssueError::Validity)?;
+    self_signed(key, "claviger admin", template::SERVER_AUTH, now, FACE_DAYS)
+}
+
+/// Makes the certificate by which a broker knows an operator, for `lasts` days. The broker's configuration lists it, for
+/// nothing else vouches for it.
+pub fn self_signed_operator(
+    key: &SigningKey,
+    name: &PrincipalName,
+    now: UnixTime,
+    lasts: u32,
+) -> Result<Vec<u8>, IssueError> {
+    self_signed(key, name.as_str(), template::CLIENT_AUTH, now, lasts)
+}
+
+fn self_signed(
+    key: &SigningKey,
+    name: &str,
+    usage: &[u8],
+    now: UnixTime,
+    lasts: u32,
+) -> Result<Vec<u8>, IssueError> {
+    let name = template::name(&[(template::COMMON_NAME, name)]);
+    let end = now.as_secs().checked_add(days(lasts).as_secs()).ok_or(IssueError::Validity)?;
     Template {
         issuer: &name,
         subject: &name,
@@ -182,7 +203,7 @@ pub fn self_signed_face(key: &SigningKey, now: UnixTime) -> Result<Vec<u8>, Issu
         extensions: &[
             template::basic_constraints(false),
             template::key_usage(template::DIGITAL_SIGNATURE),
-            template::extended_key_usage(&[template::SERVER_AUTH]),
+            template::extended_key_usage(&[usage]),
         ],
     }
     .sign(key)
