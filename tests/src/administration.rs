@@ -116,6 +116,7 @@ impl Person {
 
     /// Registers them on the broker's own socket.
     #[track_caller]
+    #[must_use]
     pub fn register(self, broker: &Broker, fleet: &Fleet) -> Self {
         register(broker, &fleet.name, &self.cert()).run().ok();
         self

@@ -1,6 +1,7 @@
 //! Rows 3 and 36: every call of the admin API over the network, by everybody who might try.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 
 use claviger_attest::Role;
 use claviger_tests::administration::{Answer, Operator, Person, call, hello, open, register, start};
@@ -76,7 +77,7 @@ impl World {
         let owner = person(&red, "ann", "--role owner");
         let auditor = person(&red, "bob", "--role auditor");
         let of_blue = person(&blue, "eve", "--role owner");
-        Self { owner, auditor, of_blue, broker, operator, red, blue }
+        Self { broker, operator, red, blue, owner, auditor, of_blue }
     }
 
     /// One call on a connection of its own.
@@ -296,7 +297,6 @@ fn a_sealed_broker_is_unsealed_by_an_operator_elsewhere_who_knows_it_by_its_cert
     world.broker.stop();
     world.broker.serve();
     assert_eq!(std::fs::read(world.broker.data_dir().join("admin-cert.pem")).unwrap(), before);
-    use std::os::unix::fs::PermissionsExt as _;
     let key = world.broker.data_dir().join("admin-key.pem").metadata().unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
 }
