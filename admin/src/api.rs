@@ -1,10 +1,11 @@
-//! The admin API, over the broker's Unix socket.
+//! The admin API, over the broker's Unix socket or the network.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
+use claviger_client::administration::connect;
 use claviger_client::cli::Failure;
+use claviger_client::{Error, Timeouts};
 use claviger_proto::admin::Problem;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
@@ -13,9 +14,12 @@ use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
+
+use crate::reach::Way;
 
 /// How long one call may take, connecting included: verifying a long audit trail is the slowest.
 const CALL: Duration = Duration::from_mins(5);
@@ -24,13 +28,13 @@ const CALL: Duration = Duration::from_mins(5);
 const MAX_ANSWER: usize = 16 << 20;
 
 /// A broker's admin API.
-pub(crate) struct Api<'a> {
-    socket: &'a Path,
+pub(crate) struct Api {
+    way: Way,
 }
 
-impl<'a> Api<'a> {
-    pub(crate) fn new(socket: &'a Path) -> Self {
-        Self { socket }
+impl Api {
+    pub(crate) fn new(way: Way) -> Self {
+        Self { way }
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
@@ -69,7 +73,30 @@ impl<'a> Api<'a> {
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
-        let stream = UnixStream::connect(self.socket).await.map_err(|error| self.unconnected(&error))?;
+        match &self.way {
+            Way::Socket(socket) => {
+                let stream = UnixStream::connect(socket).await.map_err(|error| self.unconnected(&error))?;
+                self.exchange_over(stream, method, path, body).await
+            }
+            Way::Network(network) => {
+                let own = (network.certificate.as_slice(), network.key.pkcs8_der());
+                let stream = connect(&network.address, &network.meant, own, Timeouts::default()).await;
+                let stream = stream.map_err(|error| advised(&error))?;
+                self.exchange_over(stream, method, path, body).await
+            }
+        }
+    }
+
+    async fn exchange_over<S>(
+        &self,
+        stream: S,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Bytes, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.unreachable(&error.to_string()))?;
@@ -95,6 +122,11 @@ impl<'a> Api<'a> {
 
     fn problem(&self, status: StatusCode, body: &[u8]) -> Failure {
         match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) if status == StatusCode::FORBIDDEN && matches!(self.way, Way::Network(_)) => {
+                Failure::from(problem).with_next(
+                    "call as one who may: docs/admin-api.md says who may what; key-admin owner list who is registered",
+                )
+            }
             Ok(problem) => problem.into(),
             Err(_) => self.misanswered(&format!("HTTP status {status}")),
         }
@@ -114,19 +146,36 @@ impl<'a> Api<'a> {
     }
 
     fn unreachable(&self, why: &str) -> Failure {
-        let message = format!("the broker can't be reached at {}: {why}", self.socket.display());
+        let message = format!("the broker can't be reached at {}: {why}", self.way);
         Failure::new("unreachable", 8, message, "look at the broker's log, and try again")
     }
 
     fn misanswered(&self, why: &str) -> Failure {
-        let message =
-            format!("what answers at {} is no admin API of this version: {why}", self.socket.display());
+        let message = format!("what answers at {} is no admin API of this version: {why}", self.way);
         Failure::new(
             "protocol",
             1,
             message,
-            "check --admin-socket, and that both programs are of one version",
+            "check --admin-socket or --broker, and that both programs are of one version",
         )
+    }
+}
+
+/// What administers does something else about some errors than what a machine does.
+fn advised(error: &Error) -> Failure {
+    let failure = Failure::from(error);
+    match error {
+        Error::BrokerRefused { .. } => failure.with_next(
+            "don't go on: this isn't the broker that is meant; check --broker, and --admin-policy-cert or --broker-cert",
+        ),
+        Error::UnknownDomain { .. } => failure.with_next(
+            "check --admin-domain; a sealed broker serves no domain, and is unsealed by its operator",
+        ),
+        Error::Tls { .. } | Error::Closed { .. } => {
+            failure.with_next("check the port: the admin API's is 8121, unless the broker says otherwise")
+        }
+        Error::Key { .. } => failure.with_next("give the key that belongs to --admin-cert: --admin-key"),
+        _ => failure,
     }
 }
 

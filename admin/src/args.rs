@@ -1,13 +1,12 @@
 //! The command line, as it is typed. Each noun's own part is in the noun's file.
 
-use std::path::PathBuf;
-
 use clap::{Parser, Subcommand};
 use claviger_client::cli::{Manual, Output};
 
+use crate::reach::Reach;
 use crate::{
-    acl, attest, audit, domain, entry, identity, measure, policy, policy_key, principal, quota, revocation,
-    sealing, simulated, ticket, tpm, trust,
+    acl, attest, audit, domain, entry, identity, measure, operator, owner, policy, policy_key, principal,
+    quota, revocation, sealing, simulated, ticket, tpm, trust,
 };
 
 /// The owner's and the operator's side of Claviger: policy keys and identities offline, domains, trust,
@@ -17,9 +16,8 @@ use crate::{
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) output: Output,
-    /// The broker's admin socket
-    #[arg(long, value_name = "PATH", env = "CLAVIGER_ADMIN_SOCKET", global = true)]
-    pub(crate) admin_socket: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -35,7 +33,12 @@ A domain, step by step:
   export CLAVIGER_ADMIN_SOCKET=/run/claviger/admin.sock
   key-admin domain create fleet --policy-key fleet/policy-key.pem --preset members
   key-admin trust add --domain fleet --kind simulated-enclave --measurement HEX \\
-      --attest-root machine-1/platform_key_file.bin";
+      --attest-root machine-1/platform_key_file.bin
+
+The same as the domain's owner, on a broker elsewhere:
+  key-admin domain show fleet --broker https://broker.example:8121 \\
+      --admin-cert ann/admin-cert.pem --admin-key ann/admin-key.pem \\
+      --admin-policy-cert fleet/policy-cert.pem";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -69,6 +72,12 @@ pub(crate) enum Command {
     /// Say who may do what in a domain
     #[command(subcommand)]
     Acl(acl::Acl),
+    /// Make certificates of people who operate brokers (offline)
+    #[command(subcommand)]
+    Operator(operator::Operator),
+    /// Say who administers a domain over the network
+    #[command(subcommand)]
+    Owner(owner::Owner),
     /// Say whom a domain knows as principals, for access rules
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),

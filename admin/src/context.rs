@@ -1,21 +1,21 @@
 //! What every command is given.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use claviger_client::cli::{Failure, OutputMode, Report, Spinner};
 
 use crate::api::Api;
+use crate::reach::Reach;
 
 /// How results are told, and which broker is meant.
 pub(crate) struct Context {
     mode: OutputMode,
-    socket: Option<PathBuf>,
+    reach: Reach,
 }
 
 impl Context {
-    pub(crate) fn new(mode: OutputMode, socket: Option<PathBuf>) -> Self {
-        Self { mode, socket }
+    pub(crate) fn new(mode: OutputMode, reach: Reach) -> Self {
+        Self { mode, reach }
     }
 
     /// Tells a result.
@@ -53,15 +53,7 @@ impl Context {
     }
 
     /// The broker's admin API.
-    pub(crate) fn api(&self) -> Result<Api<'_>, Failure> {
-        match &self.socket {
-            Some(socket) => Ok(Api::new(socket)),
-            None => Err(Failure::new(
-                "unreachable",
-                8,
-                "no admin socket is named, so no broker can be asked",
-                "name the one that the broker was given: --admin-socket PATH, or CLAVIGER_ADMIN_SOCKET",
-            )),
-        }
+    pub(crate) fn api(&self) -> Result<Api, Failure> {
+        Ok(Api::new(self.reach.way()?))
     }
 }

@@ -14,10 +14,13 @@ mod files;
 mod identity;
 mod keys;
 mod measure;
+mod operator;
+mod owner;
 mod policy;
 mod policy_key;
 mod principal;
 mod quota;
+mod reach;
 mod revocation;
 mod sealing;
 mod simulated;
@@ -48,7 +51,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::new("system", 1, error.to_string(), "free some of the system's resources")
     })?;
-    let context = Context::new(cli.output.mode, cli.admin_socket);
+    let context = Context::new(cli.output.mode, cli.reach);
     runtime.block_on(dispatch(&context, cli.command))
 }
 
@@ -64,6 +67,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failu
         Command::Tpm(command) => tpm::run(context, &command)?,
         Command::Trust(command) => trust::run(context, &command).await?,
         Command::Acl(command) => return acl::run(context, &command).await,
+        Command::Operator(command) => operator::run(context, &command)?,
+        Command::Owner(command) => owner::run(context, &command).await?,
         Command::Principal(command) => principal::run(context, &command).await?,
         Command::Quota(command) => quota::run(context, &command).await?,
         Command::Revocation(command) => revocation::run(context, &command).await?,

@@ -424,6 +424,9 @@ pub enum IssueError {
     /// Not a role.
     #[error("a role is agent or broker")]
     Role,
+    /// No role of a person's.
+    #[error("a person is owner or auditor")]
+    PersonRole,
     /// Signing, or drawing a serial, failed.
     #[error(transparent)]
     Key(#[from] KeyError),

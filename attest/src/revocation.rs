@@ -232,6 +232,11 @@ impl Revocations {
         self.check_measurement(machine.attested().measurement(), now)
     }
 
+    /// Whether a certificate counts still, whoever's it is.
+    pub fn check_certificate(&self, fingerprint: &[u8; 32], now: UnixTime) -> Result<(), CertificateError> {
+        self.check(&Revoked::Certificate(*fingerprint), now)
+    }
+
     /// Whether what runs there may be a member at all.
     pub fn check_measurement(
         &self,

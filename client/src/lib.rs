@@ -18,6 +18,7 @@
 //! - [`renew()`]: the next certificate, before the last one ends.
 //! - [`pull()`]: how a broker elsewhere gets a domain from its home.
 //! - [`Channel`]: the mutually authenticated channel, many requests on one connection.
+//! - [`administration`]: the way to a broker's admin API over the network.
 //! - [`trace`]: what is negotiated, verified and decided on the way to a broker, step by step.
 //! - [`certifier`]: stock Certifier programs in the broker's place.
 //! - [`cryptstore`]: what a machine keeps: its identity, retrieved secrets, keys of its own.
@@ -28,6 +29,7 @@
 //! Every wait has a limit ([`Timeouts`]), and every [`Error`] says whose fault it is and what to do next.
 
 mod address;
+pub mod administration;
 mod admission;
 pub mod certifier;
 mod channel;

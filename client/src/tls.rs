@@ -245,7 +245,7 @@ pub(crate) fn certified(leaf: &[u8], key: &[u8]) -> Result<CertifiedKey, rustls:
 }
 
 /// AWS-LC with X25519MLKEM768 first: what is sent today must not be readable by tomorrow's machines.
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
     CryptoProvider {
         kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],

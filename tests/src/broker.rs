@@ -43,6 +43,8 @@ pub struct Broker {
     pub admission: SocketAddr,
     /// Address of `/readyz` and `/metrics`.
     pub ops: SocketAddr,
+    /// Address of the admin API over the network, where it is set up.
+    pub admin_listen: Option<SocketAddr>,
 }
 
 impl Broker {
@@ -62,8 +64,8 @@ impl Broker {
     pub fn init(setup: Setup) -> Self {
         let dir = tempfile::Builder::new().prefix("claviger-test-").tempdir().expect("a directory");
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
-        let broker =
-            Self { dir, setup, child: None, runs: 0, listen: nowhere, admission: nowhere, ops: nowhere };
+        let (listen, admission, ops) = (nowhere, nowhere, nowhere);
+        let broker = Self { dir, setup, child: None, runs: 0, listen, admission, ops, admin_listen: None };
         let slot = format!("file:{}", broker.key_file().display());
         command("key-broker")
             .arg("init")
@@ -142,6 +144,7 @@ impl Broker {
                 let address = |key: &str| ready[key].as_str().and_then(|text| text.parse().ok()).expect(key);
                 (self.listen, self.admission, self.ops) =
                     (address("listen"), address("admission"), address("ops"));
+                self.admin_listen = ready["admin"].as_str().and_then(|text| text.parse().ok());
                 return Ok(());
             }
             if let Some(status) = self.child().try_wait().expect("its status") {

@@ -9,6 +9,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test fails by panicking, and so does what it is made of")]
 
+pub mod administration;
 pub mod admission;
 pub mod broker;
 pub mod certificate;

@@ -6,6 +6,7 @@ mod extension;
 mod facts;
 mod issue;
 mod peer;
+mod person;
 mod policy;
 mod principal;
 mod principal_name;
@@ -23,6 +24,7 @@ pub use issue::{
     self_signed_agent, self_signed_policy,
 };
 pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker, verify_pinned};
+pub use person::{Person, PersonRole, self_signed_face, self_signed_operator, verify_person};
 pub use policy::PolicyCertificate;
 pub use principal::{Principal, Principals, TrustedPrincipal, sign_as_principal};
 pub use principal_name::PrincipalName;

@@ -176,7 +176,7 @@ pub fn verify_pinned(
 
 // The chain is policy certificate → leaf, without anything between: there is nothing to build. The policy
 // certificate itself can't be the leaf: it is always a CA's, and webpki takes no CA for an end entity.
-fn verify_chain<'a>(
+pub(super) fn verify_chain<'a>(
     policy: &PolicyCertificate,
     leaf: &'a [u8],
     leaf_der: &'a CertificateDer<'a>,
@@ -193,7 +193,7 @@ fn verify_chain<'a>(
     Ok((view, parsed))
 }
 
-fn check_key_usage(view: &View<'_>, ours: bool) -> Result<(), CertificateError> {
+pub(super) fn check_key_usage(view: &View<'_>, ours: bool) -> Result<(), CertificateError> {
     let Some(usage) = view.key_usage()? else { return Ok(()) };
     // Stock admission certificates carry keyCertSign; ours never do.
     let signs_certificates = ours && usage.key_cert_sign();

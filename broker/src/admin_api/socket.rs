@@ -84,10 +84,16 @@ pub(super) async fn only_this_user(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    check(&request)?;
+    next.call(request).await
+}
+
+/// Whether it comes from the broker's own user, or root.
+pub(super) fn check(request: &ServiceRequest) -> Result<(), Failed> {
     let user = request.conn_data::<PeerUser>().and_then(|peer| peer.0);
     let own = rustix::process::geteuid().as_raw();
     if user.is_some_and(|user| user == own || user == 0) {
-        return next.call(request).await;
+        return Ok(());
     }
     let user = user.map_or_else(|| "unknown".to_owned(), |user| user.to_string());
     tracing::warn!(user, "an admin call of another user is refused");
@@ -96,8 +102,7 @@ pub(super) async fn only_this_user(
         code: ErrorCode::Refused,
         title: "not allowed".to_owned(),
         detail: "the admin socket serves only the user that runs the broker".to_owned(),
-    })
-    .into())
+    }))
 }
 
 #[cfg(test)]

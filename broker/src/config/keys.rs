@@ -160,23 +160,34 @@ const OUTER: &[Outer] = &[
     ),
 ];
 
+/// Those of `[admin]`.
+const ADMIN: &[Outer] = &[
+    outer(
+        "admin.listen",
+        When::Start,
+        Err("\"127.0.0.1:8121\""),
+        "Address of the admin API over mutual TLS, for operators, owners and auditors. Without it only the admin socket is \
+         there.",
+    ),
+    outer(
+        "admin.operators",
+        When::Reload,
+        Ok("[]"),
+        "Who operates the broker over the network: the SHA-256 of each one's certificate in hex, or its PEM file.",
+    ),
+];
+
 /// All keys, those of `[limits]` last.
 pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
-    OUTER.iter().map(|outer| &outer.key).chain(Limits::KEYS)
+    OUTER.iter().chain(ADMIN).map(|outer| &outer.key).chain(Limits::KEYS)
 }
 
 /// All settings with their defaults and what they mean, as a configuration file.
 pub fn reference() -> String {
     let mut text = String::new();
-    for Outer { key, default } in OUTER {
-        let name = key.name;
-        describe(key, &mut text);
-        // Writing to a string can't fail.
-        let _ = match default {
-            Ok(value) => writeln!(text, "{name} = {value}\n"),
-            Err(example) => writeln!(text, "# {name} = {example}\n"),
-        };
-    }
+    outer_keys(OUTER, "", &mut text);
+    text.push_str("[admin]\n");
+    outer_keys(ADMIN, "admin.", &mut text);
     text.push_str("[limits]\n");
     for (key, value) in Limits::KEYS.iter().zip(Limits::default().values()) {
         describe(key, &mut text);
@@ -186,6 +197,19 @@ pub fn reference() -> String {
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// Keys outside `[limits]`, in the table that their names begin with.
+fn outer_keys(keys: &[Outer], table: &str, text: &mut String) {
+    for Outer { key, default } in keys {
+        let name = key.name.trim_start_matches(table);
+        describe(key, text);
+        // Writing to a string can't fail.
+        let _ = match default {
+            Ok(value) => writeln!(text, "{name} = {value}\n"),
+            Err(example) => writeln!(text, "# {name} = {example}\n"),
+        };
+    }
 }
 
 /// Comment lines for a key.

@@ -1,12 +1,13 @@
 //! What of the configuration can change while the broker runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use claviger_proto::DomainName;
 use parking_lot::RwLock;
 
 use super::keys::{When, keys};
-use super::{Config, Limits};
+use super::{AdminListen, Config, Limits};
 
 /// What is in force now. Whoever begins something takes the limits once, and keeps them to its end.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub struct Live(Arc<RwLock<Current>>);
 struct Current {
     limits: Arc<Limits>,
     default_domain: Option<DomainName>,
+    operators: Arc<BTreeSet<[u8; 32]>>,
 }
 
 /// A setting that is another in the new configuration.
@@ -31,7 +33,9 @@ impl Live {
     /// What a broker starts with.
     pub fn new(config: &Config) -> Self {
         let limits = Arc::new(config.limits.clone());
-        Self(Arc::new(RwLock::new(Current { limits, default_domain: config.default_domain.clone() })))
+        let (default_domain, operators) =
+            (config.default_domain.clone(), Arc::clone(&config.admin.operators));
+        Self(Arc::new(RwLock::new(Current { limits, default_domain, operators })))
     }
 
     /// The limits of this moment.
@@ -44,11 +48,17 @@ impl Live {
         self.0.read().default_domain.clone()
     }
 
+    /// Whether the certificate of this SHA-256 is an operator's.
+    pub fn is_operator(&self, fingerprint: &[u8; 32]) -> bool {
+        self.0.read().operators.contains(fingerprint)
+    }
+
     /// Takes over what can be taken over.
     pub(crate) fn reload(&self, new: &Config) {
         let mut current = self.0.write();
         current.limits = Arc::new(current.limits.reloaded(&new.limits));
         current.default_domain.clone_from(&new.default_domain);
+        current.operators.clone_from(&new.admin.operators);
     }
 }
 
@@ -68,6 +78,7 @@ impl Config {
             crl_dir: new.crl_dir.clone(),
             kds_url: new.kds_url.clone(),
             kds_roots: new.kds_roots.clone(),
+            admin: AdminListen { operators: Arc::clone(&new.admin.operators), ..self.admin.clone() },
             log_filter: new.log_filter.clone(),
             ..self.clone()
         };

@@ -1,5 +1,6 @@
 //! Configuration: flag > environment > file > default; an unknown key is an error; no port is bound yet.
 
+mod admin;
 mod bootstrap;
 mod crls;
 mod endorsements;
@@ -19,6 +20,7 @@ use claviger_client::endorsements::Kds;
 use claviger_proto::DomainName;
 use serde::Deserialize;
 
+pub use admin::AdminListen;
 pub use bootstrap::{Bootstrap, PinnedDomain};
 pub use keys::reference;
 pub use limits::Limits;
@@ -43,6 +45,8 @@ pub struct Config {
     pub ops_listen: Option<SocketAddr>,
     /// The admin API's Unix socket.
     pub admin_socket: PathBuf,
+    /// The admin API over the network.
+    pub admin: AdminListen,
     /// The file of the passphrase that opens the root key's slot, if it is given so.
     pub passphrase_file: Option<PathBuf>,
     /// The domain of a channel that names none.
@@ -124,6 +128,8 @@ pub struct Overrides {
     pub ops_listen: Option<SocketAddr>,
     /// `--admin-socket`
     pub admin_socket: Option<PathBuf>,
+    /// `--admin-listen`
+    pub admin_listen: Option<SocketAddr>,
     /// `--passphrase-file`
     pub passphrase_file: Option<PathBuf>,
     /// `--bootstrap`
@@ -164,6 +170,7 @@ struct File {
     shards: Option<usize>,
     log_format: Option<LogFormat>,
     log_filter: Option<String>,
+    admin: admin::AdminTable,
     limits: Limits,
 }
 
@@ -241,6 +248,7 @@ impl Config {
             format!("{:?}", self.log_format).to_lowercase(),
             self.log_filter.clone(),
         ]);
+        values.extend(self.admin.values());
         values.extend(self.limits.values().iter().map(ToString::to_string));
         values
     }
@@ -269,12 +277,14 @@ fn merge(file: File, flags: Overrides) -> Result<Config, ConfigError> {
         folder: flags.bootstrap_domains_dir.or(file.bootstrap_domains_dir),
         every: file.bootstrap_every,
     };
+    let admin = file.admin.read(flags.admin_listen)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let config = Config {
         listen: flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
         admission,
         ops_listen: flags.ops_listen.or(file.ops_listen),
         admin_socket: flags.admin_socket.or(file.admin_socket).unwrap_or_else(|| data_dir.join("admin.sock")),
+        admin,
         data_dir,
         passphrase_file: flags.passphrase_file.or(file.passphrase_file),
         default_domain: file.default_domain,
@@ -303,7 +313,9 @@ impl Config {
         }
         let mut taken = vec![("listen", self.listen)];
         let admission = self.admission.iter().map(|listen| ("admission_listen", listen.address));
-        for (key, address) in admission.chain(self.ops_listen.map(|address| ("ops_listen", address))) {
+        let ops = self.ops_listen.map(|address| ("ops_listen", address));
+        let admin = self.admin.listen.map(|address| ("admin.listen", address));
+        for (key, address) in admission.chain(ops).chain(admin) {
             // Port 0 is another port each time.
             if let Some((by, _)) = taken.iter().find(|(_, taken)| *taken == address && address.port() != 0) {
                 return value(key, format!("{address} is taken by {by}"));

@@ -9,6 +9,8 @@ use claviger_proto::error::ErrorCode;
 use claviger_proto::key_service::Refusal;
 use serde::{Deserialize, Serialize};
 
+use super::Registered;
+
 /// See the module. By default there is nothing of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +31,9 @@ pub struct Access {
     /// Where it answers nobody: since when, and why. It travels with the rules, so brokers elsewhere suspend it as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspension>,
+    /// Who administers it over the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<Registered>,
 }
 
 impl Access {

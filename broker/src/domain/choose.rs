@@ -60,7 +60,7 @@ pub fn choose(domains: &Domains, hello: &Hello<'_>) -> Result<Arc<Domain>, Refus
 }
 
 /// SNI `<domain>`, or `<first 32 hex digits of the policy certificate's SHA-256>.<domain>`.
-fn by_server_name<'d>(domains: &'d Domains, name: &str) -> Option<&'d Arc<Domain>> {
+pub(crate) fn by_server_name<'d>(domains: &'d Domains, name: &str) -> Option<&'d Arc<Domain>> {
     let (pin, name) = match name.split_once('.') {
         Some((pin, name)) => (Some(pin), name),
         None => (None, name),

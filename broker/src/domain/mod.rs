@@ -3,6 +3,7 @@
 mod access;
 mod build;
 mod choose;
+mod people;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
@@ -23,9 +24,12 @@ use crate::storage::Storage;
 pub use access::Access;
 pub use build::{BuildError, BuildFault, build, issue_leaf, needs_renewal};
 pub(crate) use build::{certificate_dates, labels, skew};
+pub(crate) use choose::by_server_name;
 pub use choose::{Hello, Refused, choose};
-pub(crate) use tls::counted;
+pub(crate) use people::MAX_PEOPLE;
+pub use people::Registered;
 pub use tls::{AgentVerifier, TlsError};
+pub(crate) use tls::{any_key, counted};
 pub(crate) use trust::MAX_POLICY;
 pub use trust::Trust;
 

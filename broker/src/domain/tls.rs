@@ -9,8 +9,8 @@ use dashmap::DashMap;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, SignatureVerificationAlgorithm, UnixTime};
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 
 /// Certificates whose chain was verified that a domain remembers: about 1 KiB each.
@@ -241,11 +241,29 @@ fn server(
         .with_client_cert_verifier(verifier)
         .with_single_cert(vec![identity.certificate], identity.key)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
+    full_handshakes(&mut config);
+    Ok(Arc::new(config))
+}
+
+/// TLS of the admin API: of the client only its key is known after the handshake, and who that is, each call decides. Whose
+/// certificate is shown is for `faces` to say.
+pub(crate) fn any_key(
+    faces: Arc<dyn ResolvesServerCert>,
+    provider: Arc<CryptoProvider>,
+) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(Arc::new(AnyKey))
+        .with_cert_resolver(faces);
+    full_handshakes(&mut config);
+    Ok(config)
+}
+
+fn full_handshakes(config: &mut ServerConfig) {
     // Full handshakes only: a resumed one would skip the certificate's verification, and bindings need one.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
-    Ok(Arc::new(config))
 }
 
 #[cfg(test)]

@@ -40,6 +40,10 @@ fn describe() {
     describe_counter!("claviger_over_quota_total", "Requests refused because their domain is over a quota");
     describe_counter!("claviger_revoked_refused_total", "Refused because it is revoked, by what is");
     describe_counter!("claviger_certificates_refused_total", "Peers' certificates refused in a handshake");
+    describe_counter!(
+        "claviger_admin_refused_total",
+        "Admin calls over the network that their caller may not make"
+    );
     describe_histogram!("claviger_commit_seconds", "Time of a commit of the store, with its flush");
     describe_histogram!("claviger_commit_batch_size", "Changes that shared a commit of the store");
     describe_gauge!("claviger_permits_in_use", "Places taken under a limit");
@@ -86,6 +90,7 @@ fn begin() {
     for kind in ["certificate", "enrolment", "instance", "measurement"] {
         counter!("claviger_revoked_refused_total", "kind" => kind).absolute(0);
     }
+    counter!("claviger_admin_refused_total").absolute(0);
     counter!("claviger_audit_sync_failures_total").absolute(0);
     counter!("claviger_panics_total", "place" => "router").absolute(0);
     for result in

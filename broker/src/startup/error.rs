@@ -4,7 +4,7 @@ use claviger_client::cli::Failure;
 use claviger_store::slot::SlotError;
 use claviger_store::{DataDirError, StoreError};
 
-use crate::admin_api::SocketError;
+use crate::admin_api::{FaceError, SocketError};
 use crate::config::ConfigError;
 use crate::net::listener::BindError;
 
@@ -27,6 +27,9 @@ pub enum StartError {
     /// The admin socket is taken, or can't be had.
     #[error(transparent)]
     AdminSocket(#[from] SocketError),
+    /// The certificate that operators know the broker by.
+    #[error(transparent)]
+    AdminFace(#[from] FaceError),
     /// The policy certificate of a domain that is to be got from home.
     #[error("a domain can't be got from home: {}", .0.message())]
     Pinned(Failure),

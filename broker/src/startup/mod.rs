@@ -24,7 +24,7 @@ use crate::actors::attestor::{Attestor, Verifier};
 use crate::actors::audit::seconds;
 use crate::actors::domains::{CheckpointAll, DomainsActor, SetDefault};
 use crate::actors::keeper::{Close, Drain, Keeper, Standing};
-use crate::admin_api::{self, Admin};
+use crate::admin_api::{self, Admin, AdminView, Looks};
 use crate::bootstrap::Puller;
 use crate::config::{Changed, Config, Live};
 use crate::lifecycle::Lifecycle;
@@ -50,6 +50,8 @@ pub struct Addresses {
     pub admission: Vec<SocketAddr>,
     /// `/livez`, `/readyz`, `/metrics`.
     pub ops: Option<SocketAddr>,
+    /// The admin API over mutual TLS.
+    pub admin: Option<SocketAddr>,
 }
 
 /// A running broker.
@@ -80,7 +82,8 @@ struct Sockets {
     service: Vec<TcpListener>,
     admission: Vec<Vec<TcpListener>>,
     ops: Option<TcpListener>,
-    admin: std::os::unix::net::UnixListener,
+    admin: Option<std::os::unix::net::UnixListener>,
+    remote_admin: Option<TcpListener>,
     addresses: Addresses,
 }
 
@@ -93,13 +96,17 @@ impl Sockets {
         }
         let ops =
             config.ops_listen.map(|address| bind(address, 1)).transpose()?.and_then(|mut one| one.pop());
+        let remote_admin =
+            config.admin.listen.map(|address| bind(address, 1)).transpose()?.and_then(|mut one| one.pop());
         let first = |sockets: &[TcpListener]| sockets[0].local_addr().map_err(StartError::Socket);
         let addresses = Addresses {
             listen: first(&service)?,
             admission: admission.iter().map(|sockets| first(sockets)).collect::<Result<_, _>>()?,
             ops: ops.as_ref().map(|socket| first(std::slice::from_ref(socket))).transpose()?,
+            admin: remote_admin.as_ref().map(|socket| first(std::slice::from_ref(socket))).transpose()?,
         };
-        Ok(Self { service, admission, ops, admin: admin_api::bind(&config.admin_socket)?, addresses })
+        let admin = Some(admin_api::bind(&config.admin_socket)?);
+        Ok(Self { service, admission, ops, admin, remote_admin, addresses })
     }
 
     /// Takes one socket of each TCP listener, for one shard.
@@ -166,7 +173,9 @@ impl Broker {
             let listeners = sockets.share(&config);
             shards.push(shard::spawn(index, listeners, shared.clone()).await.map_err(StartError::Socket)?);
         }
-        let sealed = Sealed::new(ground, shards.iter().map(|shard| shard.seams.clone()).collect());
+        let view = AdminView::default();
+        let seams = shards.iter().map(|shard| shard.seams.clone()).chain([view.seams()]);
+        let sealed = Sealed::new(ground, seams.collect());
         let standing = match open {
             Some(open) => Standing::Unsealed(sealed.serve(open).await),
             None => Standing::Sealed(sealed),
@@ -180,7 +189,7 @@ impl Broker {
             permits.clone(),
             broker_id,
             config.shards,
-            home,
+            Looks { home, view, live: live.clone() },
         );
         let ops = Ops {
             lifecycle: lifecycle.clone(),
@@ -189,7 +198,7 @@ impl Broker {
             meters,
             metrics,
         };
-        let servers = serve_http(sockets.admin, sockets.ops, admin, ops).map_err(StartError::Socket)?;
+        let servers = serve_http(&mut sockets, &config, admin, ops)?;
         Ok(Self {
             addresses: sockets.addresses,
             lifecycle,
@@ -296,14 +305,22 @@ impl Broker {
 }
 
 fn serve_http(
-    admin_socket: std::os::unix::net::UnixListener,
-    ops_socket: Option<TcpListener>,
+    sockets: &mut Sockets,
+    config: &Config,
     admin: Admin,
     ops: Ops,
-) -> std::io::Result<Vec<ServerHandle>> {
-    let mut servers = vec![admin_api::serve(admin_socket, admin)?];
-    if let Some(socket) = ops_socket {
-        servers.push(ops::serve(socket, ops)?);
+) -> Result<Vec<ServerHandle>, StartError> {
+    let mut servers = Vec::new();
+    if let Some(socket) = sockets.admin.take() {
+        servers.push(admin_api::serve(socket, admin.clone()).map_err(StartError::Socket)?);
+    }
+    if let Some(socket) = sockets.remote_admin.take() {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let face = admin_api::operators_face(&config.data_dir, &provider)?;
+        servers.push(admin_api::serve_remote(socket, admin, face, provider)?);
+    }
+    if let Some(socket) = sockets.ops.take() {
+        servers.push(ops::serve(socket, ops).map_err(StartError::Socket)?);
     }
     Ok(servers
         .into_iter()

@@ -1,4 +1,4 @@
-//! What the admin API says (JSON over HTTP, today on the broker's Unix socket).
+//! What the admin API says (JSON over HTTP, on the broker's Unix socket and over mutual TLS).
 //!
 //! | call | body | answer |
 //! |---|---|---|
@@ -14,6 +14,9 @@
 //! | `GET /v1/domains/{domain}/principals` | | list of [`Principal`] |
 //! | `POST /v1/domains/{domain}/principals` | [`AddPrincipal`] | [`Principal`] |
 //! | `DELETE /v1/domains/{domain}/principals/{name}` | | |
+//! | `GET /v1/domains/{domain}/owners` | | list of [`Person`] |
+//! | `POST /v1/domains/{domain}/owners` | [`RegisterPerson`] | [`Person`] |
+//! | `DELETE /v1/domains/{domain}/owners/{fingerprint}` | | |
 //! | `PUT /v1/domains/{domain}/stock` | [`StockPeers`] | [`Domain`] |
 //! | `PUT /v1/domains/{domain}/admission` | [`AdmissionTerms`] | [`Domain`] |
 //! | `GET /v1/domains/{domain}/revocations` | | list of [`Revocation`] |
@@ -46,6 +49,7 @@ mod broker;
 mod decision;
 mod domain;
 mod entry;
+mod person;
 mod policy;
 mod problem;
 mod quota;
@@ -61,6 +65,7 @@ pub use broker::{Home, PulledDomain, State, Status};
 pub use decision::{AclAnswer, AclQuestion, AclRule};
 pub use domain::{CreateDomain, Domain};
 pub use entry::{ImportEntry, Imported};
+pub use person::{Person, RegisterPerson};
 pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolicy};
 pub use problem::Problem;
 pub use quota::{DomainQuota, QuotaUse, Quotas};

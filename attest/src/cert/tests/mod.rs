@@ -4,6 +4,7 @@
 mod extension;
 mod issue;
 mod peer;
+mod person;
 mod pinned;
 mod policy;
 mod quote;

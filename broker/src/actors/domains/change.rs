@@ -12,7 +12,7 @@ use claviger_store::{
 };
 use rustls::pki_types::UnixTime;
 
-use super::registry::{describe_reference, operator_event};
+use super::registry::describe_reference;
 use super::{AdminError, Registry};
 use crate::actors::audit::seconds;
 use crate::domain::{Domain, issue_leaf, needs_renewal};
@@ -40,7 +40,7 @@ impl Registry {
             created: seconds(now),
             home: None,
         };
-        let audit = operator_event("domain-create");
+        let audit = self.event("domain-create");
         let create = Command::CreateDomain(NewDomain { name: name.clone(), record, audit });
         self.storage.commit(create).await?;
         self.reload(&name).await?;
@@ -177,7 +177,7 @@ impl Registry {
         change: DomainChange,
         action: &'static str,
     ) -> Result<(), AdminError> {
-        self.update_as(domain, change, operator_event(action)).await
+        self.update_as(domain, change, self.event(action)).await
     }
 
     /// The same, with a record that says more.

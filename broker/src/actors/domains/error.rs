@@ -41,6 +41,9 @@ pub enum AdminError {
     /// There is no such principal.
     #[error("this principal is not known in {0}; `key-admin principal list` shows those who are")]
     NoPrincipal(DomainName),
+    /// There is no such owner or auditor.
+    #[error("this certificate is not registered in {0}; `key-admin owner list` shows those that are")]
+    NoPerson(DomainName),
     /// There is no such revocation.
     #[error("this is not revoked in {0}; `key-admin revocation list` shows what is")]
     NoRevocation(DomainName),
@@ -117,6 +120,7 @@ impl AdminError {
             | Self::NoReference(_)
             | Self::NoTicket(_)
             | Self::NoPrincipal(_)
+            | Self::NoPerson(_)
             | Self::NoRevocation(_) => ErrorCode::NotFound,
             Self::Taken(_)
             | Self::Shared(_)

@@ -8,7 +8,6 @@ use claviger_proto::{DomainName, EntryType, ResourceName, Version};
 use claviger_store::{Command, Done, PutEntry, StoreError};
 use rustls::pki_types::UnixTime;
 
-use super::registry::operator_event;
 use super::{AdminError, Registry};
 use crate::actors::audit::seconds;
 
@@ -35,7 +34,7 @@ impl Registry {
             options: PutOptions::default(),
             quota: domain.quota(),
             now: seconds(UnixTime::now()),
-            audit: operator_event("entry-import"),
+            audit: self.event("entry-import"),
         };
         match self.storage.commit(Command::Put(put)).await? {
             Done::Stored { version, .. } => {

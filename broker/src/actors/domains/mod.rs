@@ -3,10 +3,12 @@
 
 mod access;
 mod audit;
+mod caller;
 mod change;
 mod decision;
 mod error;
 mod import;
+mod people;
 mod policy;
 mod pulled;
 mod quota;
@@ -31,6 +33,7 @@ use claviger_proto::{DomainName, admin};
 use super::acl::DomainsChanged;
 use super::audit::{DomainDeleted, SyncDomain};
 
+pub use caller::{By, Caller};
 pub use error::AdminError;
 pub use registry::Registry;
 
@@ -203,6 +206,31 @@ pub struct ForgetPrincipal {
     pub domain: DomainName,
     /// Whom.
     pub principal: String,
+}
+
+/// Who administers a domain over the network.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<admin::Person>, AdminError>")]
+pub struct ListPeople(pub DomainName);
+
+/// Let somebody administer a domain over the network.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Person, AdminError>")]
+pub struct Register {
+    /// Which.
+    pub domain: DomainName,
+    /// Whom.
+    pub person: admin::RegisterPerson,
+}
+
+/// Let somebody do so no longer.
+#[derive(Message)]
+#[rtype(result = "Result<(), AdminError>")]
+pub struct Unregister {
+    /// Which.
+    pub domain: DomainName,
+    /// SHA-256 of their certificate, hex.
+    pub fingerprint: String,
 }
 
 /// What a domain trusts.
@@ -382,6 +410,7 @@ impl Actor for DomainsActor {
         context.run_interval(HOUSEKEEPING, |actor, context| {
             let registry = Rc::clone(&actor.registry);
             let work = async move {
+                registry.called_by(Caller::local());
                 registry.renew_leaves().await;
                 registry.expire_labels().await;
                 registry.checkpoint_changed().await;
@@ -406,7 +435,21 @@ macro_rules! handle {
             type Result = AtomicResponse<Self, <$message as Message>::Result>;
 
             fn handle(&mut self, $body: $message, _: &mut Context<Self>) -> Self::Result {
-                self.alone(|$registry| async move { $work })
+                self.alone(|$registry| async move {
+                    $registry.called_by(Caller::local());
+                    $work
+                })
+            }
+        }
+
+        impl Handler<By<$message>> for DomainsActor {
+            type Result = AtomicResponse<Self, <$message as Message>::Result>;
+
+            fn handle(&mut self, By { caller, message: $body }: By<$message>, _: &mut Context<Self>) -> Self::Result {
+                self.alone(|$registry| async move {
+                    $registry.called_by(caller);
+                    $work
+                })
             }
         }
     )*};
@@ -433,6 +476,9 @@ handle! {
     ListPrincipals => |registry, list| registry.principals(&list.0);
     KnowPrincipal => |registry, know| registry.add_principal(&know.domain, know.principal).await;
     ForgetPrincipal => |registry, it| registry.remove_principal(&it.domain, &it.principal).await;
+    ListPeople => |registry, list| registry.people(&list.0);
+    Register => |registry, it| registry.register(&it.domain, it.person).await;
+    Unregister => |registry, it| registry.unregister(&it.domain, &it.fingerprint).await;
     ListReferences => |registry, list| registry.references(&list.0);
     Trust => |registry, trust| registry.trust(&trust.domain, trust.reference).await;
     Distrust => |registry, it| registry.distrust(&it.domain, &it.kind, &it.measurement).await;

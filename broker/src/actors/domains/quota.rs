@@ -6,7 +6,6 @@ use claviger_proto::DomainName;
 use claviger_proto::admin::{DomainQuota, QuotaUse, Quotas};
 use claviger_store::DomainChange;
 
-use super::registry::operator_event;
 use super::{AdminError, Registry};
 
 impl Registry {
@@ -38,7 +37,7 @@ impl Registry {
         }
         if domain.quotas != quotas {
             let written = serde_json::to_vec(&quotas).map_err(|_| AdminError::Stopping)?;
-            self.change(&domain, DomainChange::Quotas(written), operator_event("quota-set")).await?;
+            self.change(&domain, DomainChange::Quotas(written), self.event("quota-set")).await?;
         }
         self.quota(name).await
     }

@@ -9,7 +9,7 @@ use claviger_store::AuditFacts;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::UnixTime;
 
-use super::{AdminError, ShardSeams};
+use super::{AdminError, Caller, ShardSeams};
 use crate::actors::acl::DomainsChanged;
 use crate::actors::audit::{DomainDeleted, seconds};
 use crate::domain::{Domain, Domains, build};
@@ -21,6 +21,8 @@ pub struct Registry {
     pub(super) provider: Arc<CryptoProvider>,
     pub(super) shards: Vec<ShardSeams>,
     domains: RefCell<Arc<Domains>>,
+    /// Who makes the call that is under way.
+    caller: RefCell<Caller>,
 }
 
 impl Registry {
@@ -31,7 +33,37 @@ impl Registry {
         shards: Vec<ShardSeams>,
         domains: Arc<Domains>,
     ) -> Self {
-        Self { storage, provider, shards, domains: RefCell::new(domains) }
+        Self {
+            storage,
+            provider,
+            shards,
+            domains: RefCell::new(domains),
+            caller: RefCell::new(Caller::local()),
+        }
+    }
+
+    /// From now on it is this one's call that is under way.
+    pub(super) fn called_by(&self, caller: Caller) {
+        self.caller.replace(caller);
+    }
+
+    /// The role of who calls.
+    pub(super) fn role(&self) -> &'static str {
+        self.caller.borrow().role
+    }
+
+    /// The record of the call that is under way.
+    pub(super) fn event(&self, action: &'static str) -> AuditFacts {
+        let Caller { role, fingerprint, source } = self.caller.borrow().clone();
+        AuditFacts {
+            time: seconds(UnixTime::now()),
+            action: action.into(),
+            outcome: "ok".into(),
+            peer_fingerprint: fingerprint,
+            role: role.into(),
+            source,
+            ..AuditFacts::default()
+        }
     }
 
     pub(super) fn domains(&self) -> Arc<Domains> {
@@ -96,18 +128,6 @@ impl Registry {
                 tracing::error!("a shard is gone; it can't learn of a change");
             }
         }
-    }
-}
-
-/// The record of an admin call on the local socket.
-pub(super) fn operator_event(action: &'static str) -> AuditFacts {
-    AuditFacts {
-        time: seconds(UnixTime::now()),
-        action: action.into(),
-        outcome: "ok".into(),
-        role: "operator".into(),
-        source: "admin-socket".into(),
-        ..AuditFacts::default()
     }
 }
 

@@ -8,13 +8,9 @@ use claviger_proto::admin::{self, AddRevocation, AdmissionTerms};
 use claviger_store::{AuditFacts, Command, DomainChange, UpdateDomain};
 use rustls::pki_types::UnixTime;
 
-use super::registry::operator_event;
 use super::{AdminError, Registry};
 use crate::actors::audit::seconds;
 use crate::domain::{Access, Domain};
-
-/// The role of who calls on the local socket.
-const OPERATOR: &str = "operator";
 
 impl Registry {
     pub(super) fn revocations(&self, name: &DomainName) -> Result<Vec<admin::Revocation>, AdminError> {
@@ -33,10 +29,10 @@ impl Registry {
         let until = lasts.map(|lasts| since.saturating_add(lasts));
         let what = Revoked::new(&kind, &what)?;
         let revocation =
-            Revocation::new(what, reason.unwrap_or_default(), OPERATOR.to_owned(), since, until)?;
+            Revocation::new(what, reason.unwrap_or_default(), self.role().to_owned(), since, until)?;
         let described = describe(&revocation);
         let mut access = domain.access.clone();
-        let audit = event("revocation-add", revocation.what(), revocation.reason());
+        let audit = self.about("revocation-add", revocation.what(), revocation.reason());
         access.revocations.add(revocation, now)?;
         self.put_access(&domain, &access, audit).await?;
         tracing::info!(domain = %name, kind, what = described.what, "something is revoked");
@@ -56,7 +52,7 @@ impl Registry {
         if !access.revocations.remove(&what) {
             return Err(AdminError::NoRevocation(name.clone()));
         }
-        self.put_access(&domain, &access, event("revocation-remove", &what, "")).await
+        self.put_access(&domain, &access, self.about("revocation-remove", &what, "")).await
     }
 
     pub(super) async fn set_admission(
@@ -92,12 +88,12 @@ impl Registry {
         self.reload(&domain.name).await?;
         Ok(())
     }
-}
 
-/// The record of a change, with what it is about and why.
-fn event(action: &'static str, what: &Revoked, reason: &str) -> AuditFacts {
-    let reason = Some(reason).filter(|reason| !reason.is_empty()).map(str::to_owned);
-    AuditFacts { name: Some(format!("{} {what}", what.kind())), reason, ..operator_event(action) }
+    /// The record of a change, with what it is about and why.
+    fn about(&self, action: &'static str, what: &Revoked, reason: &str) -> AuditFacts {
+        let reason = Some(reason).filter(|reason| !reason.is_empty()).map(str::to_owned);
+        AuditFacts { name: Some(format!("{} {what}", what.kind())), reason, ..self.event(action) }
+    }
 }
 
 fn describe(revocation: &Revocation) -> admin::Revocation {

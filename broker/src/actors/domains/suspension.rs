@@ -5,7 +5,6 @@ use claviger_proto::admin::{self, Suspend, Suspension};
 use claviger_store::{AuditFacts, DomainChange};
 use rustls::pki_types::UnixTime;
 
-use super::registry::operator_event;
 use super::{AdminError, Registry};
 use crate::actors::audit::seconds;
 use crate::domain::Access;
@@ -29,7 +28,7 @@ impl Registry {
         }
         let before = domain.access.suspended.as_ref();
         let since = before.map_or_else(|| seconds(UnixTime::now()), |before| before.since);
-        let audit = AuditFacts { reason: reason.clone(), ..operator_event("domain-suspend") };
+        let audit = AuditFacts { reason: reason.clone(), ..self.event("domain-suspend") };
         let access = Access { suspended: Some(Suspension { since, reason }), ..domain.access.clone() };
         self.update_as(&domain, DomainChange::Access(access.encode()), audit).await?;
         tracing::warn!(domain = %name, "a domain is suspended");
@@ -39,8 +38,7 @@ impl Registry {
     pub(super) async fn resume(&self, name: &DomainName) -> Result<admin::Domain, AdminError> {
         let domain = self.find(name)?;
         let access = Access { suspended: None, ..domain.access.clone() };
-        self.update_as(&domain, DomainChange::Access(access.encode()), operator_event("domain-resume"))
-            .await?;
+        self.update_as(&domain, DomainChange::Access(access.encode()), self.event("domain-resume")).await?;
         tracing::warn!(domain = %name, "a domain is resumed");
         self.show(name)
     }

@@ -7,7 +7,6 @@ use claviger_proto::{DomainName, admin};
 use claviger_store::{Command, Ticket, TicketChange, TicketFault, TicketId, TicketState, Tickets};
 use rustls::pki_types::UnixTime;
 
-use super::registry::operator_event;
 use super::{AdminError, Registry};
 use crate::actors::audit::seconds;
 use crate::domain::Domain;
@@ -100,7 +99,7 @@ impl Registry {
         action: &'static str,
     ) -> Result<(), AdminError> {
         let keys = Arc::clone(&domain.keys);
-        let command = Command::Tickets(Tickets { keys, change, audit: operator_event(action) });
+        let command = Command::Tickets(Tickets { keys, change, audit: self.event(action) });
         self.storage.commit(command).await?;
         Ok(())
     }

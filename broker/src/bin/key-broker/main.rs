@@ -29,7 +29,7 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     Init(init::Args),
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Config(config::Args),
     Slot(slot::Args),
     Quickstart(quickstart::Args),
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let output = args.output.mode;
     match args.command {
         Command::Init(init) => init::run(&init, output),
-        Command::Serve(serve) => serve::run(serve, output),
+        Command::Serve(serve) => serve::run(*serve, output),
         Command::Config(config) => config::run(config, output),
         Command::Slot(slot) => slot::run(&slot, output),
         Command::Quickstart(quickstart) => quickstart::run(&quickstart, output),

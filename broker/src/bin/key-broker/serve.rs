@@ -51,6 +51,9 @@ pub(crate) struct Settings {
     /// The admin socket [default: admin.sock in the data directory].
     #[arg(long, env = "CLAVIGER_ADMIN_SOCKET")]
     admin_socket: Option<PathBuf>,
+    /// Address of the admin API over mutual TLS; without it only the admin socket is there.
+    #[arg(long, env = "CLAVIGER_ADMIN_LISTEN")]
+    admin_listen: Option<SocketAddr>,
     /// A file that holds the passphrase of a key slot; without it, systemd's credential claviger-passphrase, or the
     /// terminal.
     #[arg(long, value_name = "FILE", env = "CLAVIGER_PASSPHRASE_FILE")]
@@ -85,6 +88,7 @@ impl Settings {
             admission: self.admission_listen,
             ops_listen: self.ops_listen,
             admin_socket: self.admin_socket,
+            admin_listen: self.admin_listen,
             passphrase_file: self.passphrase_file,
             bootstrap: self.bootstrap,
             bootstrap_evidence: self.bootstrap_evidence,
@@ -292,18 +296,19 @@ fn passphrase_of_slot(file: Option<&Path>, wrong: u32) -> Option<Passphrase> {
 
 /// Says where the broker listens: on stdout for machines, in the log for people.
 fn announce(addresses: &Addresses, output: OutputMode) {
-    let Addresses { listen, admission, ops } = addresses;
+    let Addresses { listen, admission, ops, admin } = addresses;
     if output == OutputMode::Json {
         let ready = serde_json::json!({
             "event": "ready",
             "listen": listen.to_string(),
             "admission": admission.first().map(ToString::to_string),
             "ops": ops.map(|address| address.to_string()),
+            "admin": admin.map(|address| address.to_string()),
         });
         super::print(&ready.to_string());
     }
-    let (listed, ops) = (list(admission), list(ops.as_slice()));
-    tracing::info!(%listen, admission = listed, ops, "ready");
+    let (listed, ops, admin) = (list(admission), list(ops.as_slice()), list(admin.as_slice()));
+    tracing::info!(%listen, admission = listed, ops, admin, "ready");
 }
 
 fn list(addresses: &[SocketAddr]) -> String {

@@ -1,5 +1,6 @@
 //! Attacks and failures; each test carries the row of the threat list that it stands for.
 
+mod administrators;
 mod crash;
 mod exclusive;
 mod identity;
