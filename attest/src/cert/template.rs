@@ -3,6 +3,7 @@
 use aws_lc_rs::rand;
 
 use super::der::{self, tlv};
+use crate::digest::sha256;
 use crate::error::{IssueError, KeyError};
 use crate::key::{KeyAlgorithm, SigningKey};
 
@@ -114,6 +115,17 @@ pub(super) fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
 pub(super) fn basic_constraints(ca: bool) -> Vec<u8> {
     let flag: &[u8] = if ca { &[der::BOOLEAN, 1, 0xff] } else { &[] };
     extension(BASIC_CONSTRAINTS, true, &tlv(der::SEQUENCE, &[flag]))
+}
+
+/// basicConstraints, critical, of an authority that has no other below it.
+pub(super) fn authority_without_others() -> Vec<u8> {
+    let value = [der::BOOLEAN, 1, 0xff, der::INTEGER, 1, 0];
+    extension(BASIC_CONSTRAINTS, true, &tlv(der::SEQUENCE, &[&value]))
+}
+
+/// subjectKeyIdentifier of a key: RFC 7093 has it that any hash of it, shortened, will do.
+pub(super) fn subject_key_id(spki: &[u8]) -> Vec<u8> {
+    extension(SUBJECT_KEY_ID, false, &tlv(der::OCTET_STRING, &[&sha256(spki)[..20]]))
 }
 
 /// keyUsage, critical, with these bits.
