@@ -34,8 +34,8 @@ pub use cert::{
     ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BROKER_DAYS, BrokerIssuer,
     BrokerMeasurements, CLOCK_SKEW, CertificateFacts, DELEGATION_DAYS, DelegatedIssuer, Issuer,
     IssuerCertificate, Peer, PolicyCertificate, Principal, PrincipalName, Principals, SHORTEST_ADMISSION,
-    TrustedPrincipal, certificate_spki, self_signed_agent, self_signed_policy, sign_as_principal,
-    verify_agent, verify_agent_chain, verify_broker, verify_pinned,
+    TrustedPrincipal, certificate_request, certificate_spki, self_signed_agent, self_signed_policy,
+    sign_as_principal, verify_agent, verify_agent_chain, verify_broker, verify_pinned,
 };
 pub use digest::{sha256, sha384};
 pub use error::{

@@ -211,6 +211,12 @@ impl Issuer {
     }
 }
 
+/// A certification request (PKCS#10, RFC 2986) by this key, DER. The name in it is for people: what is certified is the key.
+pub fn certificate_request(key: &SigningKey, common_name: &str) -> Result<Vec<u8>, IssueError> {
+    let subject = template::name(&[(template::COMMON_NAME, common_name)]);
+    Ok(template::request(&subject, key)?)
+}
+
 /// A delegated issuer with its key: it can admit agents. No `Debug`, no `Clone`.
 pub struct DelegatedIssuer {
     key: SigningKey,

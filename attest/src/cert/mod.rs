@@ -17,7 +17,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use delegate::{DELEGATION_DAYS, DelegatedIssuer, IssuerCertificate};
+pub use delegate::{DELEGATION_DAYS, DelegatedIssuer, IssuerCertificate, certificate_request};
 pub use extension::{ADMISSION_EXTENSION_OID, AdmissionExtension};
 pub use facts::{CertificateFacts, certificate_spki};
 pub use issue::{

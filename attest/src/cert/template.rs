@@ -68,6 +68,16 @@ impl Template<'_> {
     }
 }
 
+/// A certification request (RFC 2986 §4), without attributes.
+pub(super) fn request(subject: &[u8], key: &SigningKey) -> Result<Vec<u8>, KeyError> {
+    let version = tlv(der::INTEGER, &[&[0]]);
+    let attributes = tlv(der::context_constructed(0), &[]);
+    let info = tlv(der::SEQUENCE, &[&version, subject, key.public().spki_der(), &attributes]);
+    let signature = key.sign(&info)?;
+    let algorithm = signature_algorithm(key.algorithm());
+    Ok(tlv(der::SEQUENCE, &[&info, &algorithm, &tlv(der::BIT_STRING, &[&[0], &signature])]))
+}
+
 // 16 bytes: positive, never shorter, and far beyond guessing or meeting twice.
 fn random_serial() -> Result<[u8; 16], KeyError> {
     let mut serial = [0; 16];

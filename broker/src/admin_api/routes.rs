@@ -10,8 +10,8 @@ use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
     AclQuestion, AclRules, AddPrincipal, AddReference, AddRevocation, AdmissionTerms, ApplyPolicy,
-    AuditQuery, CreateDomain, CreateTickets, ImportEntry, Problem, Quotas, SetPreset, State, Status,
-    StockPeers, Suspend,
+    AuditQuery, CreateDomain, CreateTickets, ImportEntry, InstallIssuing, Problem, Quotas, SetPreset, State,
+    Status, StockPeers, Suspend,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -76,6 +76,8 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains", web::post().to(create))
         .route("/v1/domains/{domain}", web::get().to(show))
         .route("/v1/domains/{domain}", web::delete().to(delete))
+        .route("/v1/domains/{domain}/issuing/requests", web::post().to(ask_owner))
+        .route("/v1/domains/{domain}/issuing", web::put().to(install))
         .route("/v1/domains/{domain}/acl-preset", web::put().to(set_preset))
         .route("/v1/domains/{domain}/acl-rules", web::get().to(rules))
         .route("/v1/domains/{domain}/acl-rules", web::put().to(set_rules))
@@ -166,6 +168,19 @@ async fn status(admin: web::Data<Admin>) -> Answer {
 
 async fn list(admin: web::Data<Admin>) -> Answer {
     Ok(HttpResponse::Ok().json(ask(&admin, domains::ListDomains).await?))
+}
+
+async fn ask_owner(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    Ok(HttpResponse::Ok().json(ask(&admin, domains::AskOwner(name(&path)?)).await?))
+}
+
+async fn install(
+    admin: web::Data<Admin>,
+    path: web::Path<String>,
+    body: web::Json<InstallIssuing>,
+) -> Answer {
+    let install = domains::Install { domain: name(&path)?, install: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, install).await?))
 }
 
 async fn create(admin: web::Data<Admin>, body: SecretJson<CreateDomain>) -> Answer {

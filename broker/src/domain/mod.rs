@@ -3,6 +3,7 @@
 mod access;
 mod build;
 mod choose;
+mod issuing;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
@@ -24,6 +25,8 @@ pub use access::Access;
 pub use build::{BuildError, BuildFault, build, issue_leaf, needs_renewal};
 pub(crate) use build::{certificate_dates, labels, skew};
 pub use choose::{Hello, Refused, choose};
+pub(crate) use issuing::signing_key;
+pub use issuing::{Asked, Issuing};
 pub(crate) use tls::counted;
 pub use tls::{AgentVerifier, TlsError};
 pub(crate) use trust::MAX_POLICY;
@@ -51,7 +54,11 @@ pub struct Domain {
     pub trust: Trust,
     /// When a label of `acl` is to be taken back, for what it names is trusted no longer; seconds since 1970.
     pub labels_until: Option<i64>,
-    /// Admits agents, where the broker holds the policy key.
+    /// Whether the broker holds the policy key.
+    pub holds_policy_key: bool,
+    /// Whether the broker has a certificate of its own in it; else it waits for its owner, and serves nobody.
+    pub installed: bool,
+    /// Admits agents, where the broker holds the policy key or has a delegated issuer.
     pub issuer: Option<AdmissionIssuer>,
     /// The broker's own certificate in this domain.
     pub leaf: Leaf,

@@ -5,6 +5,8 @@
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /v1/domains` | | list of [`Domain`] |
 //! | `POST /v1/domains` | [`CreateDomain`] | [`Domain`] |
+//! | `POST /v1/domains/{domain}/issuing/requests` | | [`IssuingRequests`] |
+//! | `PUT /v1/domains/{domain}/issuing` | [`InstallIssuing`] | [`Domain`] |
 //! | `GET /v1/domains/{domain}` | | [`Domain`] |
 //! | `DELETE /v1/domains/{domain}` | | |
 //! | `PUT /v1/domains/{domain}/acl-preset` | [`SetPreset`] | [`Domain`] |
@@ -46,6 +48,7 @@ mod broker;
 mod decision;
 mod domain;
 mod entry;
+mod issuing;
 mod policy;
 mod problem;
 mod quota;
@@ -61,6 +64,7 @@ pub use broker::{Home, PulledDomain, State, Status};
 pub use decision::{AclAnswer, AclQuestion, AclRule};
 pub use domain::{CreateDomain, Domain};
 pub use entry::{ImportEntry, Imported};
+pub use issuing::{InstallIssuing, IssuingRequests};
 pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolicy};
 pub use problem::Problem;
 pub use quota::{DomainQuota, QuotaUse, Quotas};

@@ -15,6 +15,12 @@ pub enum Rejected {
         "the domain's owner keeps its policy key and signs admissions itself; ask the owner for a certificate"
     )]
     NoIssuer,
+    /// A broker elsewhere is certified by the policy key, and that isn't here.
+    #[error(
+        "the domain's owner keeps its policy key, which brokers elsewhere are certified by; only a domain whose policy key \
+         its home broker holds can be pulled"
+    )]
+    OwnerHeld,
     /// The delegated issuer here is revoked.
     #[error(
         "the domain's owner has revoked this broker's delegated issuer, so it admits nobody until the owner signs \
@@ -127,6 +133,7 @@ impl From<&Rejected> for Refusal {
     fn from(rejected: &Rejected) -> Self {
         let code = match rejected {
             Rejected::NoIssuer
+            | Rejected::OwnerHeld
             | Rejected::IssuerRevoked
             | Rejected::StockDelegate
             | Rejected::HomeAdmits

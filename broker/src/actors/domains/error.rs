@@ -18,6 +18,21 @@ pub enum AdminError {
     /// There is no such domain.
     #[error("there is no domain {0}; `key-admin domain list` shows those there are")]
     NoDomain(DomainName),
+    /// The broker holds the policy key, so nothing is asked of the owner.
+    #[error(
+        "this broker holds the policy key of {0} and signs with it itself, so there is nothing for its owner to sign"
+    )]
+    HoldsPolicyKey(DomainName),
+    /// Nothing waits for the owner.
+    #[error(
+        "nothing of {0} waits for its owner's signature; ask for requests first: key-admin domain requests"
+    )]
+    NothingAsked(DomainName),
+    /// A certificate of another key.
+    #[error(
+        "the {0} certificate is for another key than the latest request: sign what key-admin domain requests gives now"
+    )]
+    OtherRequest(&'static str),
     /// There is no such reference value.
     #[error("this measurement is not trusted in {0}, so there is nothing to remove")]
     NoReference(DomainName),
@@ -118,6 +133,8 @@ impl AdminError {
             | Self::NoTicket(_)
             | Self::NoPrincipal(_)
             | Self::NoRevocation(_) => ErrorCode::NotFound,
+            Self::HoldsPolicyKey(_) | Self::NothingAsked(_) => ErrorCode::Conflict,
+            Self::OtherRequest(_) => ErrorCode::Refused,
             Self::Taken(_)
             | Self::Shared(_)
             | Self::FromHome(_)
