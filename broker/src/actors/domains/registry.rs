@@ -113,14 +113,18 @@ pub(super) fn operator_event(action: &'static str) -> AuditFacts {
     }
 }
 
+/// Who holds a domain's policy key.
+pub(super) fn held_by(domain: &Domain) -> &'static str {
+    if domain.holds_policy_key { "broker" } else { "owner" }
+}
+
 fn describe(domain: &Domain) -> admin::Domain {
-    let held_by = if domain.holds_policy_key { "broker" } else { "owner" };
     admin::Domain {
         name: domain.name.clone(),
         preset: domain.preset.to_string(),
         policy_fingerprint: hex::encode(domain.policy.fingerprint()),
         policy_not_after: seconds(domain.policy.not_after()),
-        policy_key_held_by: held_by.to_owned(),
+        policy_key_held_by: held_by(domain).to_owned(),
         issuer_not_after: issuer_end(domain),
         awaits_owner: !domain.installed,
         broker_certificate_not_after: if domain.installed { domain.leaf.not_after } else { 0 },
