@@ -171,7 +171,7 @@ fn an_issuer_that_has_ended_admits_nobody_and_members_of_the_policy_key_go_on() 
     // The SubjectPublicKeyInfo of a P-256 key, by its first bytes.
     let begin = hex::decode("3059301306072a8648ce3d020106082a8648ce3d030107034200").unwrap();
     let at = request.windows(begin.len()).position(|window| window == begin).unwrap();
-    let then = UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() - DAY + 15));
+    let then = UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() - DAY + 25));
     let issuer = signs.delegate(&request[at..at + 91], then, 1).unwrap();
     let file = broker.file("short.der", &issuer);
     broker.admin("domain install fleet").with("--issuer", &file).run().ok();

@@ -28,17 +28,14 @@ impl Registry {
         policy.check_dates(now)?;
         self.check_unshared(&policy)?;
         let preset: Preset = preset.as_deref().map(str::parse).transpose()?.unwrap_or_default();
-        let (policy_key, issuing, broker_identity) = match policy_key {
-            Some(SecretHex(key)) => {
-                let private = PrivateKey::from_pkcs8_der(Secret::copy_from(key.expose()))?;
-                let issuer = Issuer::new(SigningKey::from_private(&private)?, policy.clone(), &name)?;
-                (Some(key), None, Some(issue_leaf(&issuer, now)?))
-            }
-            // What the owner keeps. The keys to sign for are made at once, so that there is one way for all that follows.
-            None => {
-                let issuing = Issuing { issuer: None, asked: Some(Asked::generate()?) };
-                (None, Some(issuing.encode()), None)
-            }
+        let (policy_key, issuing, broker_identity) = if let Some(SecretHex(key)) = policy_key {
+            let private = PrivateKey::from_pkcs8_der(Secret::copy_from(key.expose()))?;
+            let issuer = Issuer::new(SigningKey::from_private(&private)?, policy.clone(), &name)?;
+            (Some(key), None, Some(issue_leaf(&issuer, now)?))
+        } else {
+            // The owner keeps it. The keys to sign for are made at once, so that there is one way for all that follows.
+            let issuing = Issuing { issuer: None, asked: Some(Asked::generate()?) };
+            (None, Some(issuing.encode()), None)
         };
         let record = DomainRecord {
             policy_certificate: policy.der().to_vec(),

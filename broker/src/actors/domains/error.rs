@@ -133,9 +133,9 @@ impl AdminError {
             | Self::NoTicket(_)
             | Self::NoPrincipal(_)
             | Self::NoRevocation(_) => ErrorCode::NotFound,
-            Self::HoldsPolicyKey(_) | Self::NothingAsked(_) => ErrorCode::Conflict,
-            Self::OtherRequest(_) => ErrorCode::Refused,
-            Self::Taken(_)
+            Self::HoldsPolicyKey(_)
+            | Self::NothingAsked(_)
+            | Self::Taken(_)
             | Self::Shared(_)
             | Self::FromHome(_)
             | Self::DeletePulled(_)
@@ -144,7 +144,7 @@ impl AdminError {
             | Self::NotSealed
             | Self::Revision { .. }
             | Self::TicketTaken => ErrorCode::Conflict,
-            Self::Invalid(_) => ErrorCode::Refused,
+            Self::Invalid(_) | Self::OtherRequest(_) => ErrorCode::Refused,
             Self::Denied(denied) => denied.code(),
             Self::Sealed => ErrorCode::Sealed,
             Self::Unsealing | Self::Occupied => ErrorCode::Busy,
