@@ -146,12 +146,20 @@ struct Verified {
 
 impl Report for Verified {
     fn text(&self) -> String {
-        let AuditReport { domain, ok, records, segments, checkpoints, findings } = &self.report;
+        let AuditReport { domain, ok, records, segments, checkpoints, findings, policy_key_held_by } =
+            &self.report;
         let verdict = if *ok { "nothing was found" } else { "NOT as it was written" };
         let mut text = format!(
             "audit of domain {domain}: {verdict}\n  {records} records in {} segments, {checkpoints} checkpoints",
             segments.len()
         );
+        if policy_key_held_by == "broker" {
+            text.push_str(
+                "\n  the broker holds the policy key: what it says of who was admitted is its own word",
+            );
+        } else if policy_key_held_by == "owner" {
+            text.push_str("\n  the owner holds the policy key");
+        }
         for finding in findings {
             text.push_str("\n  finding: ");
             text.push_str(finding);

@@ -1,6 +1,7 @@
 //! `key-admin domain`
 
 pub(crate) mod admission;
+mod issuing;
 pub(crate) mod stock;
 mod suspend;
 
@@ -12,15 +13,20 @@ use serde::Serialize;
 
 use crate::acl::PresetName;
 use crate::context::Context;
-use crate::keys::PolicyFiles;
 use admission::Admission;
 use stock::Stock;
 use suspend::ToSuspend;
 
 #[derive(Subcommand)]
 pub(crate) enum DomainCommand {
-    /// Create a domain whose policy key the broker keeps, sealed
+    /// Create a domain; its policy key stays with its owner, or is given to the broker to keep, sealed
     Create(Create),
+    /// Get the requests that the owner signs for a domain whose policy key the owner keeps
+    Requests(issuing::Requests),
+    /// Put into force what the owner signed for the requests
+    Install(issuing::Install),
+    /// Get new requests, sign them here and put them into force, with the policy key at hand
+    RenewIssuer(issuing::Renew),
     /// List the domains
     #[command(after_help = "Example:\n  key-admin domain list --output json")]
     List,
@@ -46,14 +52,20 @@ pub(crate) enum DomainCommand {
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
+  key-admin domain create fleet --policy-cert fleet/policy-cert.pem
+  key-admin domain create fleet --policy-cert fleet/policy-cert.pem --sign-with fleet/policy-key.pem
   key-admin domain create fleet --policy-key fleet/policy-key.pem
-  key-admin domain create fleet --policy-key policy_key_file.bin --preset provisioned")]
+  key-admin domain create fleet --policy-key policy_key_file.bin --preset provisioned
+
+With --policy-cert alone or with --sign-with, the policy key stays with its owner: the broker has a
+delegated issuer for 30 days at most, which admits agents and nothing else. With --policy-key the
+broker holds the policy key itself.")]
 pub(crate) struct Create {
     /// Its name: one label of [a-z0-9_-], at most 63, starting with a letter
     #[arg(value_name = "DOMAIN")]
     domain: DomainName,
     #[command(flatten)]
-    policy: PolicyFiles,
+    policy: issuing::PolicyOf,
     /// Who may do what, to begin with
     #[arg(long, value_enum, default_value_t)]
     preset: PresetName,
@@ -69,6 +81,9 @@ pub(crate) struct Named {
 pub(crate) async fn run(context: &Context, command: &DomainCommand) -> Result<(), Failure> {
     match command {
         DomainCommand::Create(args) => create(context, args).await,
+        DomainCommand::Requests(args) => issuing::requests(context, args).await,
+        DomainCommand::Install(args) => issuing::install(context, args).await,
+        DomainCommand::RenewIssuer(args) => issuing::renew(context, args).await,
         DomainCommand::List => list(context).await,
         DomainCommand::Show(args) => {
             let domain = context.api()?.get(&path(&args.domain)).await?;
@@ -88,14 +103,17 @@ pub(crate) async fn run(context: &Context, command: &DomainCommand) -> Result<()
 async fn create(context: &Context, args: &Create) -> Result<(), Failure> {
     // Before anything is read: a command that can't reach a broker should ask for no key.
     let api = context.api()?;
-    let (key, certificate) = args.policy.pair(&args.domain)?;
+    let issuing::Policy { certificate, given, signs } = args.policy.read(&args.domain)?;
     let request = CreateDomain {
         name: args.domain.clone(),
         policy_certificate: hex::encode(certificate.der()),
-        policy_key: SecretHex(Secret::copy_from(key.pkcs8_der())),
+        policy_key: given.map(|key| SecretHex(Secret::copy_from(key.pkcs8_der()))),
         preset: Some(args.preset.as_str().to_owned()),
     };
-    let domain: Domain = api.post("/v1/domains", &request).await?;
+    let mut domain: Domain = api.post("/v1/domains", &request).await?;
+    if let Some(signs) = signs {
+        domain = issuing::sign_and_install(&api, &args.domain, &signs, None).await?;
+    }
     context.tell(&One { domain, done: Some("created") })
 }
 
@@ -132,6 +150,8 @@ impl Report for One {
             &self.domain;
         let Domain {
             broker_certificate_not_after,
+            issuer_not_after,
+            awaits_owner,
             references,
             stock,
             admission_lasts,
@@ -141,14 +161,22 @@ impl Report for One {
             ..
         } = &self.domain;
         let suspended = suspended.as_ref().map(|it| format!("\n  {}", suspend::told(it))).unwrap_or_default();
+        let issuer =
+            issuer_not_after.map(|end| format!("\n  delegated issuer valid until {}", clock::text(end)));
+        let issuer = issuer.unwrap_or_default();
+        let broker = if *awaits_owner {
+            "waits for its owner's signatures (key-admin domain requests), and serves nobody until then"
+                .to_owned()
+        } else {
+            format!("broker's certificate valid until {}", clock::text(*broker_certificate_not_after))
+        };
         let done = self.done.map(|done| format!("{done} ")).unwrap_or_default();
         format!(
             "{done}domain {name}\n  preset {preset}\n  policy certificate {policy_fingerprint}, valid until {}\n  \
-             policy key held by the {policy_key_held_by}\n  broker's certificate valid until {}\n  \
+             policy key held by the {policy_key_held_by}{issuer}\n  {broker}\n  \
              trusted measurements {references}\n  stock programs may {}\n  machines are admitted for {}\n  revocations \
              {revocations}\n  created {}{suspended}",
             clock::text(*policy_not_after),
-            clock::text(*broker_certificate_not_after),
             stock::told(*stock),
             admission::told(*admission_lasts),
             clock::text(*created)
@@ -171,10 +199,20 @@ impl Report for All {
                 domain.references.to_string(),
                 clock::text(domain.policy_not_after),
                 domain.policy_fingerprint.clone(),
-                if domain.suspended.is_some() { "suspended" } else { "serving" }.to_owned(),
+                state(domain).to_owned(),
             ]);
         }
         table.render()
+    }
+}
+
+fn state(domain: &Domain) -> &'static str {
+    if domain.suspended.is_some() {
+        "suspended"
+    } else if domain.awaits_owner {
+        "awaits owner"
+    } else {
+        "serving"
     }
 }
 

@@ -1,6 +1,6 @@
 //! `key-admin identity`
 
-mod csr;
+pub(crate) mod csr;
 
 use std::path::PathBuf;
 

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without markup")]
 
 mod anchors;
+pub(crate) mod sign;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,10 @@ pub(crate) enum PolicyKey {
     Generate(Generate),
     /// Write a policy key and its certificate in the other form, ours or the stock one; the key stays the same
     Convert(Convert),
+    /// Sign a broker's request for a delegated issuer, which admits agents for 30 days at most
+    SignIssuer(sign::Sign),
+    /// Sign a broker's request for its own certificate in the domain
+    SignBroker(sign::Sign),
     /// Show the policy certificates of files, and join them in a stock trust-anchors file
     Anchors(anchors::Anchors),
 }
@@ -119,6 +124,8 @@ pub(crate) fn run(context: &Context, command: &PolicyKey) -> Result<(), Failure>
     match command {
         PolicyKey::Generate(args) => generate(context, args),
         PolicyKey::Convert(args) => convert(context, args),
+        PolicyKey::SignIssuer(args) => sign::run(context, args, sign::What::Issuer),
+        PolicyKey::SignBroker(args) => sign::run(context, args, sign::What::Broker),
         PolicyKey::Anchors(args) => anchors::run(context, args),
     }
 }

@@ -218,6 +218,18 @@ pub enum CertificateError {
          or may not have so many below it; have it issued by an authority"
     )]
     Issuer,
+    /// The delegated issuer that it came by is none that may have issued it.
+    #[error("the issuer between the certificate and the policy certificate is refused: {0}")]
+    Delegation(&'static str),
+    /// The delegated issuer isn't valid yet.
+    #[error("the domain's delegated issuer isn't valid yet; check the clock")]
+    IssuerNotYetValid,
+    /// The delegated issuer is past its date.
+    #[error(
+        "the domain's delegated issuer has ended; its owner signs another (key-admin domain requests, policy-key \
+         sign-issuer, domain install)"
+    )]
+    IssuerExpired,
     /// Its time hasn't come.
     #[error("the certificate isn't valid yet; check the clock")]
     NotYetValid,
@@ -412,6 +424,18 @@ pub enum IssueError {
     /// The policy certificate isn't valid at this time.
     #[error(transparent)]
     Policy(CertificateError),
+    /// A delegated issuer that lasts too long.
+    #[error("a delegated issuer is valid for at most 30 days")]
+    Delegation,
+    /// The policy key as its own delegate.
+    #[error("the policy key can't be its own delegate: have another key signed, which the broker makes")]
+    OwnDelegate,
+    /// Stock programs take only what lies directly under the policy certificate.
+    #[error(
+        "stock programs take no certificate of a delegated issuer, and the domain's owner keeps the policy key: the \
+         owner signs theirs (key-admin identity issue)"
+    )]
+    StockDelegate,
     /// The key to be certified isn't supported.
     #[error("the key to certify must be P-256, P-384, Ed25519, RSA-2048, RSA-3072 or RSA-4096")]
     SubjectKey,

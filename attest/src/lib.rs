@@ -32,10 +32,11 @@ pub use attested::{Attested, EndorsementNeeded, Endorsements, Expected, Screened
 pub use binding::{Binding, EXPORTER_LEN, Purpose, exporter_label};
 pub use cert::{
     ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BROKER_DAYS, BrokerIssuer,
-    BrokerMeasurements, CLOCK_SKEW, CertificateFacts, Issuer, Peer, Person, PersonRole, PolicyCertificate,
-    Principal, PrincipalName, Principals, SHORTEST_ADMISSION, TrustedPrincipal, certificate_spki,
-    self_signed_agent, self_signed_face, self_signed_operator, self_signed_policy, sign_as_principal,
-    verify_agent, verify_broker, verify_person, verify_pinned,
+    BrokerMeasurements, CLOCK_SKEW, CertificateFacts, DELEGATION_DAYS, DelegatedIssuer, Issuer,
+    IssuerCertificate, Peer, Person, PersonRole, PolicyCertificate, Principal, PrincipalName, Principals,
+    SHORTEST_ADMISSION, TrustedPrincipal, certificate_request, certificate_spki, self_signed_agent,
+    self_signed_face, self_signed_operator, self_signed_policy, sign_as_principal, verify_agent,
+    verify_agent_chain, verify_broker, verify_person, verify_pinned,
 };
 pub use digest::{sha256, sha384};
 pub use error::{

@@ -6,7 +6,7 @@ use std::fmt;
 use rustls_pki_types::UnixTime;
 use serde::{Deserialize, Serialize};
 
-use crate::cert::{Peer, PrincipalName, Principals};
+use crate::cert::{IssuerCertificate, Peer, PrincipalName, Principals};
 use crate::error::{CertificateError, RevocationError};
 use crate::instance::{Identified, is_instance_label};
 use crate::measurement::Measurement;
@@ -219,9 +219,17 @@ impl Revocations {
             return Ok(());
         }
         self.check(&Revoked::Certificate(*peer.fingerprint()), now)?;
+        if let Some(issuer) = peer.issuer() {
+            self.check_issuer(issuer, now)?;
+        }
         self.check(&Revoked::Enrolment(peer.enrolment()), now)?;
         self.check_instance(peer.instance(), peer.instance_label(), now)?;
         peer.measurement().map_or(Ok(()), |measurement| self.check_measurement(measurement, now))
+    }
+
+    /// Whether a delegated issuer may admit: revoked is its certificate, as a machine's is.
+    pub fn check_issuer(&self, issuer: &IssuerCertificate, now: UnixTime) -> Result<(), CertificateError> {
+        self.check(&Revoked::Certificate(*issuer.fingerprint()), now)
     }
 
     /// Whether a machine may become a member, by what it is and runs.

@@ -74,6 +74,7 @@ impl Domain {
         DomainRecord {
             policy_certificate: self.policy.der().to_vec(),
             policy_key: Some(Secret::copy_from(self.policy_key.expose())),
+            issuing: None,
             broker_identity: Some(BrokerIdentity {
                 certificate: self.broker.certificate.clone(),
                 key: Secret::copy_from(self.broker.key.expose()),

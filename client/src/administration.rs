@@ -58,7 +58,7 @@ pub async fn connect(
 }
 
 fn config(meant: &Meant, (leaf, key): (&[u8], &[u8])) -> Result<ClientConfig, rustls::Error> {
-    let certified = certified(leaf, key)?;
+    let certified = certified(leaf, &[], key)?;
     let provider = Arc::new(provider());
     let verifier = Arc::new(Verifier { meant: meant.clone(), provider: Arc::clone(&provider) });
     let mut config = ClientConfig::builder_with_provider(provider)

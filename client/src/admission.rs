@@ -2,7 +2,7 @@
 
 use claviger_attest::{
     Binding, EXPORTER_LEN, Peer, PolicyCertificate, Purpose, Role, SigningKey, exporter_label, sha384,
-    verify_agent,
+    verify_agent_chain,
 };
 use claviger_proto::DomainName;
 use claviger_proto::key::PublicKey;
@@ -19,15 +19,27 @@ use crate::wire::Wire;
 pub(crate) async fn challenge(wire: &mut Wire) -> Result<[u8; NONCE], Error> {
     match receive(wire, None, MAX_ADMISSION_FRAME).await? {
         TrustResponse::Challenge(nonce) => Ok(nonce),
-        TrustResponse::Admitted(_) | TrustResponse::Refused(_) => Err(wire.fault(ProtocolFault::Unrelated)),
+        TrustResponse::Admitted(_) | TrustResponse::AdmittedBy { .. } | TrustResponse::Refused(_) => {
+            Err(wire.fault(ProtocolFault::Unrelated))
+        }
     }
 }
 
-pub(crate) async fn submit(wire: &mut Wire, request: &TrustRequest) -> Result<Vec<u8>, Error> {
-    submit_within(wire, request, MAX_ADMISSION_FRAME).await
+/// An admission certificate, and the delegated issuer's that it came by, if it did.
+pub(crate) struct Given {
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) issuer: Option<Vec<u8>>,
 }
 
-/// The same, for an answer of at most `limit` bytes.
+pub(crate) async fn submit(wire: &mut Wire, request: &TrustRequest) -> Result<Given, Error> {
+    match receive(wire, Some(&request.encode_body()), MAX_ADMISSION_FRAME).await? {
+        TrustResponse::Admitted(certificate) => Ok(Given { certificate, issuer: None }),
+        TrustResponse::AdmittedBy { certificate, issuer } => Ok(Given { certificate, issuer: Some(issuer) }),
+        TrustResponse::Challenge(_) | TrustResponse::Refused(_) => Err(wire.fault(ProtocolFault::Unrelated)),
+    }
+}
+
+/// The same for what a broker elsewhere gets, an answer of at most `limit` bytes.
 pub(crate) async fn submit_within(
     wire: &mut Wire,
     request: &TrustRequest,
@@ -35,7 +47,9 @@ pub(crate) async fn submit_within(
 ) -> Result<Vec<u8>, Error> {
     match receive(wire, Some(&request.encode_body()), limit).await? {
         TrustResponse::Admitted(certificate) => Ok(certificate),
-        TrustResponse::Challenge(_) | TrustResponse::Refused(_) => Err(wire.fault(ProtocolFault::Unrelated)),
+        TrustResponse::Challenge(_) | TrustResponse::AdmittedBy { .. } | TrustResponse::Refused(_) => {
+            Err(wire.fault(ProtocolFault::Unrelated))
+        }
     }
 }
 
@@ -131,14 +145,14 @@ pub(crate) fn check(
     admission: &Address,
     domain: &DomainName,
     policy: &PolicyCertificate,
-    certificate: &[u8],
+    given: &Given,
     key: &SigningKey,
     now: UnixTime,
 ) -> Result<Peer, Error> {
     let wrong = |fault| Error::Protocol { address: admission.clone(), fault };
-    let peer = verify_agent(policy, domain, certificate, now)
+    let peer = verify_agent_chain(policy, domain, &given.certificate, given.issuer.as_slice(), now)
         .map_err(|fault| wrong(ProtocolFault::Certificate(fault)))?;
-    match tls::certified(certificate, key.pkcs8_der()) {
+    match tls::certified(&given.certificate, &[], key.pkcs8_der()) {
         Ok(_) => Ok(peer),
         Err(_) => Err(wrong(ProtocolFault::OtherKey)),
     }

@@ -52,8 +52,7 @@ impl Connector {
     pub fn new(identity: &Identity, options: &Options) -> Result<Self, Error> {
         let trust =
             Trust::new(identity.domain(), identity.policy(), &identity.demands(&options.measurements));
-        let session =
-            Session::admitted(trust, identity.certificate(), identity.key().pkcs8_der(), &options.time)?;
+        let session = Session::admitted(trust, identity, &options.time)?;
         Ok(Self { session, timeouts: options.timeouts, time: Arc::clone(&options.time) })
     }
 

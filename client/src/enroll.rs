@@ -59,9 +59,10 @@ pub async fn enroll(
     let said = said.as_deref().map(Vec::as_slice);
     let evidence = collect(&mut wire, enrollment.collector, key.public(), &binding, said, now).await?;
     let request = request(PURPOSE_AUTHENTICATION, enrollment.collector, evidence);
-    let certificate = submit(&mut wire, &request).await?;
-    let peer = check(admission, enrollment.domain, enrollment.policy, &certificate, &key, now)?;
+    let given = submit(&mut wire, &request).await?;
+    let peer = check(admission, enrollment.domain, enrollment.policy, &given, &key, now)?;
     let (domain, policy) = (enrollment.domain.clone(), enrollment.policy.clone());
-    let identity = Identity::new(domain, policy, certificate, key.to_private()?);
+    let identity =
+        Identity::new(domain, policy, given.certificate, key.to_private()?).by_issuer(given.issuer);
     Ok(Admitted { identity: identity.with_brokers(options.measurements.clone()), peer })
 }

@@ -1,6 +1,6 @@
 //! Who this machine is in its domain.
 
-use claviger_attest::{BrokerMeasurements, CertificateError, Peer, PolicyCertificate, verify_agent};
+use claviger_attest::{BrokerMeasurements, CertificateError, Peer, PolicyCertificate, verify_agent_chain};
 use claviger_proto::key::{KeyMessage, MessageKey, PrivateKey};
 use claviger_proto::{DomainName, Secret};
 use rustls_pki_types::UnixTime;
@@ -12,6 +12,7 @@ pub struct Identity {
     domain: DomainName,
     policy: PolicyCertificate,
     certificate: Vec<u8>,
+    issuer: Option<Vec<u8>>,
     key: PrivateKey,
     brokers: BrokerMeasurements,
 }
@@ -20,7 +21,19 @@ impl Identity {
     /// Puts the parts together. `certificate` is DER. Whether it is valid is for the broker to say;
     /// [`Identity::verify`] asks beforehand.
     pub fn new(domain: DomainName, policy: PolicyCertificate, certificate: Vec<u8>, key: PrivateKey) -> Self {
-        Self { domain, policy, certificate, key, brokers: BrokerMeasurements::Any }
+        Self { domain, policy, certificate, issuer: None, key, brokers: BrokerMeasurements::Any }
+    }
+
+    /// The same, whose certificate came by this delegated issuer (its certificate, DER), if by any.
+    #[must_use]
+    pub fn by_issuer(self, issuer: Option<Vec<u8>>) -> Self {
+        Self { issuer, ..self }
+    }
+
+    /// The certificate of the delegated issuer that the admission certificate came by, DER; `None` where that lies
+    /// directly under the policy certificate.
+    pub fn issuer(&self) -> Option<&[u8]> {
+        self.issuer.as_deref()
     }
 
     /// The same, which talks only to brokers that run one of these.
@@ -61,7 +74,7 @@ impl Identity {
 
     /// Checks the admission certificate as the broker will: chain, dates, role.
     pub fn verify(&self, now: UnixTime) -> Result<Peer, CertificateError> {
-        verify_agent(&self.policy, &self.domain, &self.certificate, now)
+        verify_agent_chain(&self.policy, &self.domain, &self.certificate, self.issuer.as_slice(), now)
     }
 
     /// The private key as a stock `key_message`, which is how cryptstores keep it.
@@ -75,7 +88,7 @@ impl Identity {
 }
 
 /// What is wrong with a machine's own certificate, as a stable code (`expired`, `not-yet-valid`, `policy-expired`,
-/// `policy-not-yet-valid`, else `certificate-refused`), and what to do next.
+/// `policy-not-yet-valid`, `issuer-expired`, else `certificate-refused`), and what to do next.
 pub fn diagnose(fault: &CertificateError) -> (&'static str, &'static str) {
     match fault {
         CertificateError::Expired => {
@@ -88,6 +101,11 @@ pub fn diagnose(fault: &CertificateError) -> (&'static str, &'static str) {
         CertificateError::PolicyExpired => (
             "policy-expired",
             "if this machine's clock is right, the domain's owner makes a new policy certificate",
+        ),
+        CertificateError::IssuerExpired => (
+            "issuer-expired",
+            "if this machine's clock is right, the domain's owner signs another issuer, then enroll this machine again \
+             (key-client enroll --replace)",
         ),
         CertificateError::PolicyNotYetValid => ("policy-not-yet-valid", "set this machine's clock"),
         other => (other.code().as_str(), "enroll this machine again (key-client enroll --replace)"),

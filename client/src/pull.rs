@@ -81,7 +81,8 @@ pub async fn pull(home: &Address, pull: &Pull<'_>, options: &Options) -> Result<
             let any = BrokerMeasurements::Any;
             verify_broker(pull.policy, pull.domain, &certificate, &any, now)
                 .map_err(|fault| wire.fault(ProtocolFault::Certificate(fault)))?;
-            tls::certified(&certificate, key.pkcs8_der()).map_err(|_| wire.fault(ProtocolFault::OtherKey))?;
+            tls::certified(&certificate, &[], key.pkcs8_der())
+                .map_err(|_| wire.fault(ProtocolFault::OtherKey))?;
             Some(BrokerLeaf { certificate, key: Secret::copy_from(key.pkcs8_der()) })
         }
         _ => return Err(wire.fault(ProtocolFault::Unrelated)),

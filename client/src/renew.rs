@@ -51,7 +51,7 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     let (domain, policy) = (old.domain().clone(), old.policy().clone());
     let brokers = old.demands(&options.measurements);
     let trust = Trust::new(&domain, &policy, &brokers);
-    let session = Session::admitted(trust, old.certificate(), old.key().pkcs8_der(), &options.time)?;
+    let session = Session::admitted(trust, old, &options.time)?;
     let mut wire = Wire::connect(admission, &session, options.timeouts).await?;
     let nonce = challenge(&mut wire).await?;
     let spki = Some(key.public().spki_der());
@@ -62,10 +62,11 @@ pub async fn renew(admission: &Address, renewal: &Renewal<'_>, options: &Options
     let mut request = request(PURPOSE_RENEWAL, renewal.collector, evidence);
     let proof = prove_possession(&key, &binding)?;
     request.new_key = Some(KeyToCertify { spki: key.public().spki_der().to_vec(), proof });
-    let certificate = submit(&mut wire, &request).await?;
-    let peer = check(admission, &domain, &policy, &certificate, &key, now)?;
-    let identity = Identity::new(domain, policy, certificate, key.to_private()?).with_brokers(brokers);
-    Ok(Admitted { identity, peer })
+    let given = submit(&mut wire, &request).await?;
+    let peer = check(admission, &domain, &policy, &given, &key, now)?;
+    let identity =
+        Identity::new(domain, policy, given.certificate, key.to_private()?).by_issuer(given.issuer);
+    Ok(Admitted { identity: identity.with_brokers(brokers), peer })
 }
 
 /// From when on a certificate is due for renewal: a third of its life is left.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use claviger_attest::{
-    BrokerMeasurements, CertificateError, PolicyCertificate, verify_agent, verify_broker, verify_pinned,
+    BrokerMeasurements, CertificateError, PolicyCertificate, verify_agent_chain, verify_broker, verify_pinned,
 };
 use claviger_proto::DomainName;
 use claviger_proto::key_service::Dialect;
@@ -21,6 +21,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError,
 
 use crate::certifier::Fingerprint;
 use crate::error::Error;
+use crate::identity::Identity;
 
 /// The policy that a channel is under: whose broker is accepted on the other end.
 #[derive(Clone)]
@@ -142,6 +143,7 @@ enum Own {
     Admission {
         policy: PolicyCertificate,
         leaf: CertificateDer<'static>,
+        between: Option<Vec<u8>>,
         time: Arc<dyn TimeProvider>,
     },
 }
@@ -150,13 +152,17 @@ impl Session {
     /// For requests, with an admission certificate.
     pub(crate) fn admitted(
         trust: Trust,
-        leaf: &[u8],
-        key: &[u8],
+        identity: &Identity,
         time: &Arc<dyn TimeProvider>,
     ) -> Result<Self, Error> {
-        let policy = trust.policy.clone();
-        let own = Own::Admission { policy, leaf: CertificateDer::from(leaf.to_vec()), time: time.clone() };
-        Self::new(trust, leaf, key, time, own)
+        let (leaf, between) = (identity.certificate(), identity.issuer().map(<[u8]>::to_vec));
+        let own = Own::Admission {
+            policy: trust.policy.clone(),
+            leaf: CertificateDer::from(leaf.to_vec()),
+            between: between.clone(),
+            time: time.clone(),
+        };
+        Self::new(trust, (leaf, between.as_slice()), identity.key().pkcs8_der(), time, own)
     }
 
     /// For enrolment, with a certificate that the machine made itself.
@@ -166,12 +172,12 @@ impl Session {
         key: &[u8],
         time: &Arc<dyn TimeProvider>,
     ) -> Result<Self, Error> {
-        Self::new(trust, leaf, key, time, Own::SelfSigned)
+        Self::new(trust, (leaf, &[]), key, time, Own::SelfSigned)
     }
 
     fn new(
         trust: Trust,
-        leaf: &[u8],
+        chain: (&[u8], &[Vec<u8>]),
         key: &[u8],
         time: &Arc<dyn TimeProvider>,
         own: Own,
@@ -180,7 +186,7 @@ impl Session {
         let server_name = ServerName::try_from(domain.as_str().to_owned())
             .expect("the grammar of domain names is within that of DNS labels");
         let asked = Asked::default();
-        let config = Arc::new(config(trust, leaf, key, time, &asked)?);
+        let config = Arc::new(config(trust, chain, key, time, &asked)?);
         Ok(Self { config, server_name, domain, dialect, own, asked })
     }
 
@@ -198,8 +204,9 @@ impl Session {
     pub(crate) fn own_fault(&self) -> Option<CertificateError> {
         match &self.own {
             Own::SelfSigned => None,
-            Own::Admission { policy, leaf, time } => {
-                verify_agent(policy, &self.domain, leaf, time.current_time()?).err()
+            Own::Admission { policy, leaf, between, time } => {
+                let now = time.current_time()?;
+                verify_agent_chain(policy, &self.domain, leaf, between.as_slice(), now).err()
             }
         }
     }
@@ -207,13 +214,13 @@ impl Session {
 
 fn config(
     trust: Trust,
-    leaf: &[u8],
+    (leaf, between): (&[u8], &[Vec<u8>]),
     key: &[u8],
     time: &Arc<dyn TimeProvider>,
     asked: &Asked,
 ) -> Result<ClientConfig, Error> {
     let unusable = |source| Error::Key { source };
-    let certified = certified(leaf, key).map_err(unusable)?;
+    let certified = certified(leaf, between, key).map_err(unusable)?;
     let provider = Arc::new(provider());
     let dialect = trust.dialect();
     let hint = trust.hint();
@@ -235,11 +242,13 @@ fn config(
     Ok(config)
 }
 
-/// A leaf with its private key (PKCS#8), made sure that they belong together.
-pub(crate) fn certified(leaf: &[u8], key: &[u8]) -> Result<CertifiedKey, rustls::Error> {
+/// A leaf and what comes after it, with its private key (PKCS#8), made sure that they belong together.
+pub(crate) fn certified(leaf: &[u8], between: &[Vec<u8>], key: &[u8]) -> Result<CertifiedKey, rustls::Error> {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
     let key = aws_lc_rs::sign::any_supported_type(&key)?;
-    let certified = CertifiedKey::new(vec![CertificateDer::from(leaf.to_vec())], key);
+    let chain = [leaf].into_iter().chain(between.iter().map(Vec::as_slice));
+    let chain = chain.map(|der| CertificateDer::from(der.to_vec())).collect();
+    let certified = CertifiedKey::new(chain, key);
     certified.keys_match()?;
     Ok(certified)
 }

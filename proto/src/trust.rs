@@ -110,6 +110,13 @@ pub enum TrustResponse {
     Challenge([u8; NONCE]),
     /// The admission certificate, DER.
     Admitted(Vec<u8>),
+    /// The same by a delegated issuer, whose certificate goes with it; both DER.
+    AdmittedBy {
+        /// The admission certificate.
+        certificate: Vec<u8>,
+        /// The issuer's.
+        issuer: Vec<u8>,
+    },
     /// No.
     Refused(Refusal),
 }
@@ -131,6 +138,9 @@ struct TrustResponseMessage {
     error_code: Option<String>,
     #[prost(string, optional, tag = "102")]
     error_message: Option<String>,
+    /// What lies between the policy certificate and the artifact, where anything does.
+    #[prost(bytes = "vec", optional, tag = "103")]
+    issuer: Option<Vec<u8>>,
 }
 
 const SUCCEEDED: &str = "succeeded";
@@ -149,6 +159,10 @@ impl TrustResponse {
         let (status, artifact) = match self {
             Self::Challenge(nonce) => (CHALLENGE, Some(nonce.to_vec())),
             Self::Admitted(certificate) => (SUCCEEDED, Some(certificate.clone())),
+            Self::AdmittedBy { certificate, issuer } => {
+                message.issuer = Some(issuer.clone());
+                (SUCCEEDED, Some(certificate.clone()))
+            }
             Self::Refused(refusal) => {
                 if request_id.is_some() {
                     message.error_code = Some(refusal.code.as_str().to_owned());
@@ -185,7 +199,10 @@ impl TrustResponse {
         let response = match message.status.as_deref() {
             Some(CHALLENGE) => Self::Challenge(artifact.try_into().map_err(|_| WHAT)?),
             Some(SUCCEEDED) if artifact.is_empty() => return Err(ParseError::Missing("certificate")),
-            Some(SUCCEEDED) => Self::Admitted(artifact),
+            Some(SUCCEEDED) => match message.issuer {
+                None => Self::Admitted(artifact),
+                Some(issuer) => Self::AdmittedBy { certificate: artifact, issuer },
+            },
             _ => {
                 let code = message.error_code.as_deref().and_then(ErrorCode::from_text);
                 let text = message.error_message.unwrap_or_else(|| "the server answered: failed".to_owned());

@@ -30,6 +30,11 @@ pub(crate) fn broker_key(generation: &Generation) -> Key {
     Key::new(Tree::Broker, [b"b", generation.as_slice()].concat())
 }
 
+/// The keys that a domain's owner signs for.
+pub(crate) fn issuing(generation: &Generation) -> Key {
+    Key::new(Tree::Broker, [b"i", generation.as_slice()].concat())
+}
+
 /// A domain's key.
 pub(crate) fn domain_key(generation: &Generation) -> Key {
     Key::new(Tree::Domain, [DOMAIN_KEYS, generation.as_slice()].concat())

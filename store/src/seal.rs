@@ -66,6 +66,8 @@ pub enum RecordKind {
     Ticket = 15,
     /// That something was done which may be done once.
     Once = 16,
+    /// The keys that a domain's owner signs for, and by which the broker admits.
+    Issuing = 20,
 }
 
 /// What a record is and where it belongs: authenticated with it, and known to who opens it. What doesn't

@@ -15,13 +15,18 @@ use crate::keys::refuse;
 /// asks to be called is not what it is called.
 pub(crate) fn read(path: &Path) -> Result<PublicKey, Failure> {
     let bytes = input::read(path, MAX_FILE)?;
+    parse(path, bytes.expose())
+}
+
+/// The same of what came by another way; `path` is what it is called.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<PublicKey, Failure> {
     let refuse = |why: &str| refuse(path, why, "give a certification request (PKCS#10) as PEM or DER");
-    let request = match parse_x509_pem(bytes.expose()) {
+    let request = match parse_x509_pem(bytes) {
         Ok((_, pem)) if matches!(pem.label.as_str(), "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") => {
             pem.contents
         }
         Ok(_) => return Err(refuse("it is PEM, but no CERTIFICATE REQUEST")),
-        Err(_) => bytes.expose().to_vec(),
+        Err(_) => bytes.to_vec(),
     };
     let (rest, request) = X509CertificationRequest::from_der(&request)
         .map_err(|_| refuse("it isn't a certification request"))?;

@@ -3,7 +3,7 @@
 //! ```text
 //! ClavigerAdmission ::= SEQUENCE {              -- IMPLICIT TAGS
 //!     version         INTEGER (1),
-//!     role            ENUMERATED { agent(1), broker(2) },
+//!     role            ENUMERATED { agent(1), broker(2), issuer(3) },
 //!     evidenceKind    [0] UTF8String                  OPTIONAL,
 //!     reportedTcb     [1] OCTET STRING (SIZE (8))     OPTIONAL,  -- big-endian
 //!     chipId          [2] OCTET STRING (SIZE (64))    OPTIONAL,
@@ -14,6 +14,7 @@
 //!     enrolment       [7] OCTET STRING (SIZE (32))    OPTIONAL   -- SHA-256
 //! }
 //! ```
+//! A delegated issuer's has version and role, and nothing else; in a machine's certificate its role is none that is known.
 //! What is absent is unknown. A version, role, kind or field that isn't known here makes the whole unreadable.
 
 use ::der::{AnyRef, Decode as _, Reader as _, SliceReader, Tag, Tagged as _};
@@ -32,6 +33,9 @@ pub(super) const OID_BYTES: &[u8] = &[
     0x69, 0x83, 0xfa, 0xac, 0xb5, 0x88, 0xfd, 0x8c, 0xc2, 0x9d, 0x85, 0xa6, 0xac, 0xa0, 0x8c, 0xd8, 0xcd,
     0xb9, 0xaf, 0x4a,
 ];
+
+/// The whole value in a delegated issuer's certificate: version 1, role issuer.
+pub(super) const ISSUER: &[u8] = &[0x30, 6, 2, 1, VERSION, 0x0a, 1, 3];
 
 const VERSION: u8 = 1;
 const AGENT: u8 = 1;

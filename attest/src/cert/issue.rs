@@ -3,22 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use claviger_proto::DomainName;
 use claviger_proto::evidence::DESCRIPTOR_PLATFORM_RULE;
 use claviger_proto::key::{KeyMessage, MessageKey, PublicKey};
 use rustls_pki_types::UnixTime;
 
-use super::der::{OCTET_STRING, SEQUENCE, context, tlv};
+use super::der::{SEQUENCE, context, tlv};
 use super::extension::OID_BYTES;
 use super::template::{self, Template, extension};
 use super::{
-    AdmissionExtension, BrokerMeasurements, CERTIFIER_USERS, MEASURED, POLICY_AUTHORITY, PolicyCertificate,
-    verify_agent, verify_broker,
+    AdmissionExtension, BrokerMeasurements, CERTIFIER_USERS, DelegatedIssuer, IssuerCertificate, MEASURED,
+    POLICY_AUTHORITY, PolicyCertificate, verify_agent, verify_broker,
 };
 use crate::attested::Attested;
 use crate::claim::Vouch;
-use crate::error::IssueError;
+use crate::error::{CertificateError, IssueError};
 use crate::instance::{Identified, Instance};
 use crate::key::{KeyAlgorithm, SigningKey};
 use crate::measurement::Measurement;
@@ -54,9 +53,6 @@ pub fn self_signed_policy(
     let authority = format!("{domain}{POLICY_AUTHORITY}");
     let name = template::name(&[(template::COMMON_NAME, "policyKey"), (template::ORGANIZATION, &authority)]);
     let spki = key.public().spki_der();
-    // RFC 7093: any hash of the key, shortened, will do.
-    let key_digest = digest(&SHA256, spki);
-    let key_id = &key_digest.as_ref()[..20];
     let der = Template {
         issuer: &name,
         subject: &name,
@@ -65,7 +61,7 @@ pub fn self_signed_policy(
         extensions: &[
             template::basic_constraints(true),
             template::key_usage(template::DIGITAL_SIGNATURE | template::KEY_CERT_SIGN | template::CRL_SIGN),
-            extension(template::SUBJECT_KEY_ID, false, &tlv(OCTET_STRING, &[key_id])),
+            template::subject_key_id(spki),
         ],
     }
     .sign(key)?;
@@ -128,7 +124,7 @@ impl Issuer {
 
     /// The same key and certificate, able to admit agents only.
     pub fn into_admission(self: Arc<Self>) -> AdmissionIssuer {
-        AdmissionIssuer { issuer: self, life: days(ADMISSION_DAYS) }
+        AdmissionIssuer { signer: Signer::Policy(self), life: days(ADMISSION_DAYS) }
     }
 
     /// The same key and certificate, able to admit brokers elsewhere only.
@@ -154,18 +150,17 @@ impl Issuer {
         now: UnixTime,
         life: Duration,
     ) -> Result<Vec<u8>, IssueError> {
-        if profile.admission.role == Role::Agent && measurement.is_none() {
-            return Err(IssueError::NoMeasurement);
-        }
-        check_subject_key(spki)?;
-        Template {
-            issuer: self.certificate.subject_der(),
-            subject: &machine_name(measurement),
-            spki,
+        self.within(now, life)?.issue(profile, spki, measurement)
+    }
+
+    fn within(&self, now: UnixTime, life: Duration) -> Result<Within<'_>, IssueError> {
+        Ok(Within {
+            key: &self.key,
+            subject: self.certificate.subject_der(),
+            domain: &self.domain,
+            key_id: self.certificate.key_id(),
             validity: self.validity(now, life)?,
-            extensions: &self.extensions(profile),
-        }
-        .sign(&self.key)
+        })
     }
 
     pub(super) fn key(&self) -> &SigningKey {
@@ -179,29 +174,9 @@ impl Issuer {
         Ok((not_before, not_after))
     }
 
-    fn extensions(&self, profile: &Profile) -> Vec<Vec<u8>> {
-        let mut extensions =
-            vec![template::basic_constraints(false), template::key_usage(template::DIGITAL_SIGNATURE)];
-        match profile.admission.role {
-            Role::Agent if profile.stock => {
-                extensions
-                    .push(template::extended_key_usage(&[template::CLIENT_AUTH, template::SERVER_AUTH]));
-            }
-            Role::Agent => extensions.push(template::extended_key_usage(&[template::CLIENT_AUTH])),
-            Role::Broker => {
-                extensions.push(template::extended_key_usage(&[template::SERVER_AUTH]));
-                extensions.push(template::dns_name(self.domain.as_str()));
-            }
-        }
-        extensions.extend(self.authority_key_id());
-        extensions.push(extension(OID_BYTES, false, &profile.admission.encode()));
-        extensions
-    }
-
     /// authorityKeyIdentifier, where the policy certificate has one to be named.
     pub(super) fn authority_key_id(&self) -> Option<Vec<u8>> {
-        let authority = tlv(SEQUENCE, &[&tlv(context(0), &[self.certificate.key_id()?])]);
-        Some(extension(template::AUTHORITY_KEY_ID, false, &authority))
+        self.certificate.key_id().map(authority_key_id)
     }
 
     // A policy certificate can carry constraints that no leaf of ours would satisfy; better found out here than
@@ -219,12 +194,85 @@ impl Issuer {
     }
 }
 
+/// Who signs, and what holds for all that it signs.
+pub(super) struct Within<'a> {
+    /// The issuer's key.
+    pub(super) key: &'a SigningKey,
+    /// Its whole Name, as in its own certificate.
+    pub(super) subject: &'a [u8],
+    /// The domain.
+    pub(super) domain: &'a DomainName,
+    /// Its subjectKeyIdentifier, where it has one.
+    pub(super) key_id: Option<&'a [u8]>,
+    /// First and last second of what is signed.
+    pub(super) validity: (u64, u64),
+}
+
+impl Within<'_> {
+    fn issue(
+        &self,
+        profile: &Profile,
+        spki: &[u8],
+        measurement: Option<&Measurement>,
+    ) -> Result<Vec<u8>, IssueError> {
+        if profile.admission.role == Role::Agent && measurement.is_none() {
+            return Err(IssueError::NoMeasurement);
+        }
+        check_subject_key(spki)?;
+        Template {
+            issuer: self.subject,
+            subject: &machine_name(measurement),
+            spki,
+            validity: self.validity,
+            extensions: &self.extensions(profile),
+        }
+        .sign(self.key)
+    }
+
+    fn extensions(&self, profile: &Profile) -> Vec<Vec<u8>> {
+        let mut extensions =
+            vec![template::basic_constraints(false), template::key_usage(template::DIGITAL_SIGNATURE)];
+        match profile.admission.role {
+            Role::Agent if profile.stock => {
+                extensions
+                    .push(template::extended_key_usage(&[template::CLIENT_AUTH, template::SERVER_AUTH]));
+            }
+            Role::Agent => extensions.push(template::extended_key_usage(&[template::CLIENT_AUTH])),
+            Role::Broker => {
+                extensions.push(template::extended_key_usage(&[template::SERVER_AUTH]));
+                extensions.push(template::dns_name(self.domain.as_str()));
+            }
+        }
+        extensions.extend(self.key_id.map(authority_key_id));
+        extensions.push(extension(OID_BYTES, false, &profile.admission.encode()));
+        extensions
+    }
+}
+
+fn authority_key_id(key_id: &[u8]) -> Vec<u8> {
+    extension(template::AUTHORITY_KEY_ID, false, &tlv(SEQUENCE, &[&tlv(context(0), &[key_id])]))
+}
+
 /// An issuer on the admission path: it admits what was attested, as an agent, and can do nothing else. No
 /// method of it, and nothing reachable from it, takes a role.
 #[derive(Clone)]
 pub struct AdmissionIssuer {
-    issuer: Arc<Issuer>,
+    signer: Signer,
     pub(super) life: Duration,
+}
+
+/// Whose key admits.
+#[derive(Clone)]
+enum Signer {
+    Policy(Arc<Issuer>),
+    Delegated(Arc<DelegatedIssuer>),
+}
+
+impl DelegatedIssuer {
+    /// The same key and certificate, on the admission path.
+    pub fn into_admission(self: Arc<Self>) -> AdmissionIssuer {
+        AdmissionIssuer { signer: Signer::Delegated(self), life: days(ADMISSION_DAYS) }
+    }
 }
 
 impl AdmissionIssuer {
@@ -232,6 +280,30 @@ impl AdmissionIssuer {
     #[must_use]
     pub fn lasting(self, life: Duration) -> Self {
         Self { life: life.clamp(SHORTEST_ADMISSION, days(ADMISSION_DAYS)), ..self }
+    }
+
+    /// The certificate between the policy certificate and those that this issues, where there is one.
+    pub fn delegate(&self) -> Option<&IssuerCertificate> {
+        match &self.signer {
+            Signer::Policy(_) => None,
+            Signer::Delegated(issuer) => Some(issuer.certificate()),
+        }
+    }
+
+    /// Whether it can issue now, as far as its own dates go.
+    pub fn check_dates(&self, now: UnixTime) -> Result<(), CertificateError> {
+        match &self.signer {
+            Signer::Policy(issuer) => issuer.certificate.check_dates(now),
+            Signer::Delegated(issuer) => issuer.certificate().check_dates(now),
+        }
+    }
+
+    /// The policy key itself, without which stock programs get nothing: they know no issuer between.
+    fn policy_key(&self) -> Result<&Issuer, IssueError> {
+        match &self.signer {
+            Signer::Policy(issuer) => Ok(issuer),
+            Signer::Delegated(_) => Err(IssueError::StockDelegate),
+        }
     }
 
     /// Issues the admission certificate of a machine that is attested and identified, for [`ADMISSION_DAYS`] or as long as
@@ -243,6 +315,7 @@ impl AdmissionIssuer {
     /// The same for a stock program, which may be a server to its own kind as well: beside clientAuth its certificate has
     /// serverAuth. Its role stays an agent's, so ours take it for no broker.
     pub fn admit_stock(&self, machine: &Identified, now: UnixTime) -> Result<Vec<u8>, IssueError> {
+        self.policy_key()?;
         self.admit_as(&Profile { stock: true, ..Profile::of(admission_of(machine)) }, machine, now)
     }
 
@@ -253,14 +326,18 @@ impl AdmissionIssuer {
         now: UnixTime,
     ) -> Result<Vec<u8>, IssueError> {
         let attested = machine.attested();
-        self.issuer.issue(profile, attested.spki(), Some(attested.measurement()), now, self.life)
+        let signer = match &self.signer {
+            Signer::Policy(issuer) => issuer.within(now, self.life)?,
+            Signer::Delegated(issuer) => issuer.within(now, self.life)?,
+        };
+        signer.issue(profile, attested.spki(), Some(attested.measurement()))
     }
 
     /// What stock programs call the platform rule: "policyKey says KEY is-trusted-for-attestation", a serialized
     /// `signed_claim_message` over the attested key, for as long as an admission. It is a word of the domain's to
     /// stock verifiers; nothing of ours believes it.
     pub fn platform_rule(&self, machine: &Identified, now: UnixTime) -> Result<Vec<u8>, IssueError> {
-        let issuer = &self.issuer;
+        let issuer = self.policy_key()?;
         let key = PublicKey::from_spki_der(machine.attested().spki()).map_err(|_| IssueError::SubjectKey)?;
         let (from, until) = issuer.validity(now, self.life)?;
         let seconds = |time: u64| i64::try_from(time).map_err(|_| IssueError::Validity);
@@ -350,7 +427,7 @@ pub(super) fn days(number: u32) -> Duration {
     Duration::from_secs(u64::from(number) * 86_400)
 }
 
-fn end(from: UnixTime, life: Duration) -> Result<u64, IssueError> {
+pub(super) fn end(from: UnixTime, life: Duration) -> Result<u64, IssueError> {
     if life.is_zero() {
         return Err(IssueError::Validity);
     }

@@ -1,5 +1,6 @@
 //! Certificates: the domain's own, those under it, and who a peer is by them.
 
+mod delegate;
 pub(crate) mod der;
 mod endorsement;
 mod extension;
@@ -17,13 +18,14 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use delegate::{DELEGATION_DAYS, DelegatedIssuer, IssuerCertificate, certificate_request};
 pub use extension::{ADMISSION_EXTENSION_OID, AdmissionExtension};
 pub use facts::{CertificateFacts, certificate_spki};
 pub use issue::{
     ADMISSION_DAYS, AdmissionIssuer, BROKER_DAYS, BrokerIssuer, CLOCK_SKEW, Issuer, SHORTEST_ADMISSION,
     self_signed_agent, self_signed_policy,
 };
-pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker, verify_pinned};
+pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_agent_chain, verify_broker, verify_pinned};
 pub use person::{Person, PersonRole, self_signed_face, self_signed_operator, verify_person};
 pub use policy::PolicyCertificate;
 pub use principal::{Principal, Principals, TrustedPrincipal, sign_as_principal};

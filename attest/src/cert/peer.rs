@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use claviger_proto::DomainName;
-use rustls_pki_types::{CertificateDer, DnsName, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, DnsName, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
+use super::delegate::{CHAIN, LEAF_ROLE};
 use super::policy::array;
 use super::view::View;
-use super::{AdmissionExtension, Outside, PolicyCertificate, SIGNATURES, Validity};
+use super::{AdmissionExtension, IssuerCertificate, Outside, PolicyCertificate, SIGNATURES, Validity};
 use crate::error::CertificateError;
 use crate::measurement::Measurement;
 use crate::role::Role;
@@ -25,6 +26,7 @@ pub struct Peer {
     leaf_digest: [u8; 48],
     validity: Validity,
     extension: Option<AdmissionExtension>,
+    issuer: Option<IssuerCertificate>,
 }
 
 impl Peer {
@@ -89,12 +91,26 @@ impl Peer {
         self.extension.as_ref().and_then(|extension| extension.enrolment).unwrap_or(self.fingerprint)
     }
 
-    /// Whether its certificate is within its dates, for every request on a channel that stays open.
+    /// The delegated issuer that its certificate came by; `None` where it lies directly under the policy certificate.
+    pub fn issuer(&self) -> Option<&IssuerCertificate> {
+        self.issuer.as_ref()
+    }
+
+    /// Whether its certificate, and the issuer's, is within its dates, for every request on a channel that stays open.
     pub fn check_dates(&self, now: UnixTime) -> Result<(), CertificateError> {
         self.validity.check(now).map_err(|outside| match outside {
             Outside::Before => CertificateError::NotYetValid,
             Outside::After => CertificateError::Expired,
-        })
+        })?;
+        self.issuer.as_ref().map_or(Ok(()), |issuer| issuer.check_dates(now))
+    }
+}
+
+#[cfg(test)]
+impl Peer {
+    /// For tests: the same, whose own certificate ends then.
+    pub(super) fn outlive(&mut self, not_after: UnixTime) {
+        self.validity.not_after = not_after;
     }
 }
 
@@ -107,15 +123,31 @@ pub enum BrokerMeasurements {
     Listed(BTreeSet<Measurement>),
 }
 
-/// Verifies a client's leaf: an agent of this domain, named by what it runs.
+/// Verifies a client's leaf that lies directly under the policy certificate: an agent of this domain, named by what it
+/// runs.
 pub fn verify_agent(
     policy: &PolicyCertificate,
     domain: &DomainName,
     leaf: &[u8],
     now: UnixTime,
 ) -> Result<Peer, CertificateError> {
+    verify_agent_chain(policy, domain, leaf, &[] as &[&[u8]], now)
+}
+
+/// The same, of a leaf that may have come by a delegated issuer: `between` is what the client showed after its leaf. Where
+/// the policy certificate's subject issued the leaf, that is not looked at.
+pub fn verify_agent_chain(
+    policy: &PolicyCertificate,
+    domain: &DomainName,
+    leaf: &[u8],
+    between: &[impl AsRef<[u8]>],
+    now: UnixTime,
+) -> Result<Peer, CertificateError> {
     let leaf_der = CertificateDer::from(leaf);
-    let (view, _) = verify_chain(policy, leaf, &leaf_der, now, KeyUsage::client_auth())?;
+    policy.check_dates(now)?;
+    let issuer = issuer_of(policy, leaf, between, now)?;
+    let anchor = issuer.as_ref().map_or(policy.anchor(), IssuerCertificate::anchor);
+    let (view, _) = verify_under(anchor, leaf, &leaf_der, now, KeyUsage::client_auth())?;
     let extension = view.admission()?;
     check_key_usage(&view, extension.is_some())?;
     // A stock certificate says nothing of roles, and admission makes agents of all it certifies.
@@ -124,7 +156,33 @@ pub fn verify_agent(
     }
     // Without a measurement there is nothing that a domain could trust or grant by.
     let measurement = view.measurement()?.ok_or(CertificateError::Subject)?;
-    Ok(peer(domain, Role::Agent, Some(measurement), leaf, &view, extension))
+    if let Some(issuer) = &issuer {
+        // What says nothing of roles is the policy key's own to sign.
+        if extension.is_none() {
+            return Err(CertificateError::Delegation(LEAF_ROLE));
+        }
+        issuer.check_leaf_dates(view.validity())?;
+    }
+    Ok(Peer { issuer, ..peer(domain, Role::Agent, Some(measurement), leaf, &view, extension) })
+}
+
+/// The delegated issuer of a leaf, verified; `None` where the leaf names the policy certificate as its issuer, or comes
+/// alone.
+fn issuer_of(
+    policy: &PolicyCertificate,
+    leaf: &[u8],
+    between: &[impl AsRef<[u8]>],
+    now: UnixTime,
+) -> Result<Option<IssuerCertificate>, CertificateError> {
+    let view = View::parse(leaf)?;
+    if view.x509().issuer.as_raw() == policy.subject_der() {
+        return Ok(None);
+    }
+    match between {
+        [] => Ok(None),
+        [one] => IssuerCertificate::verify(policy, one.as_ref(), now).map(Some),
+        _ => Err(CertificateError::Delegation(CHAIN)),
+    }
 }
 
 /// Verifies a server's leaf: a broker of this domain, by our extension and no less, so that no agent's key
@@ -174,7 +232,7 @@ pub fn verify_pinned(
     check_key_usage(&view, false)
 }
 
-// The chain is policy certificate → leaf, without anything between: there is nothing to build. The policy
+// The chain is policy certificate → leaf, or anchor of a delegated issuer → leaf: there is nothing to build. The policy
 // certificate itself can't be the leaf: it is always a CA's, and webpki takes no CA for an end entity.
 pub(super) fn verify_chain<'a>(
     policy: &PolicyCertificate,
@@ -184,9 +242,19 @@ pub(super) fn verify_chain<'a>(
     usage: KeyUsage,
 ) -> Result<(View<'a>, EndEntityCert<'a>), CertificateError> {
     policy.check_dates(now)?;
+    verify_under(policy.anchor(), leaf, leaf_der, now, usage)
+}
+
+fn verify_under<'a>(
+    anchor: &TrustAnchor<'static>,
+    leaf: &'a [u8],
+    leaf_der: &'a CertificateDer<'a>,
+    now: UnixTime,
+    usage: KeyUsage,
+) -> Result<(View<'a>, EndEntityCert<'a>), CertificateError> {
     let view = View::parse(leaf)?;
     let parsed = EndEntityCert::try_from(leaf_der).map_err(|error| from_webpki(&error))?;
-    let anchors = std::slice::from_ref(policy.anchor());
+    let anchors = std::slice::from_ref(anchor);
     parsed
         .verify_for_usage(SIGNATURES, anchors, &[], now, usage, None, None)
         .map_err(|error| from_webpki(&error))?;
@@ -216,6 +284,7 @@ fn peer(
         leaf_digest: array(digest(&SHA384, leaf).as_ref()),
         validity: view.validity(),
         extension,
+        issuer: None,
     }
 }
 

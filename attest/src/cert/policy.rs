@@ -53,7 +53,10 @@ impl PolicyCertificate {
             return Err(PolicyError::Key);
         }
         let certificate = CertificateDer::from(bytes);
-        check_signature(&view, &certificate)?;
+        EndEntityCert::try_from(&certificate).map_err(|_| PolicyError::Malformed)?;
+        if !is_signed_by(&view, bytes) {
+            return Err(PolicyError::Signature);
+        }
         let anchor = anchor_from_trusted_cert(&certificate).map_err(|_| PolicyError::Malformed)?.to_owned();
         Ok(Self(Arc::new(Inner {
             subject: x509.subject.as_raw().to_vec(),
@@ -160,18 +163,15 @@ fn check_authority(view: &View<'_>) -> Result<(), PolicyError> {
     }
 }
 
-fn check_signature(view: &View<'_>, certificate: &CertificateDer<'_>) -> Result<(), PolicyError> {
-    let parsed = EndEntityCert::try_from(certificate).map_err(|_| PolicyError::Malformed)?;
+/// Whether the key of this certificate (DER) signed it.
+pub(super) fn is_signed_by(view: &View<'_>, signer: &[u8]) -> bool {
+    let signer = CertificateDer::from(signer);
+    let Ok(parsed) = EndEntityCert::try_from(&signer) else { return false };
     let x509 = view.x509();
     let oid = der::tlv(der::OID, &[x509.signature_algorithm.algorithm.as_bytes()]);
-    let signed = SIGNATURES.iter().filter(|algorithm| algorithm.signature_alg_id().starts_with(&oid)).any(
-        |algorithm| {
-            parsed
-                .verify_signature(*algorithm, x509.tbs_certificate.as_ref(), &x509.signature_value.data)
-                .is_ok()
-        },
-    );
-    if signed { Ok(()) } else { Err(PolicyError::Signature) }
+    SIGNATURES.iter().filter(|algorithm| algorithm.signature_alg_id().starts_with(&oid)).any(|algorithm| {
+        parsed.verify_signature(*algorithm, x509.tbs_certificate.as_ref(), &x509.signature_value.data).is_ok()
+    })
 }
 
 fn domain_of(view: &View<'_>) -> Option<String> {
@@ -181,7 +181,8 @@ fn domain_of(view: &View<'_>) -> Option<String> {
     (organizations.next().is_none() && !domain.is_empty()).then(|| domain.to_owned())
 }
 
-fn key_id(view: &View<'_>) -> Result<Option<Vec<u8>>, PolicyError> {
+/// subjectKeyIdentifier, if it is there.
+pub(super) fn key_id(view: &View<'_>) -> Result<Option<Vec<u8>>, PolicyError> {
     let value = view.extension(SUBJECT_KEY_ID).map_err(|_| PolicyError::Malformed)?;
     let read = |value| match x509_parser::extensions::KeyIdentifier::from_der(value) {
         Ok(([], id)) => Ok(id.0.to_vec()),

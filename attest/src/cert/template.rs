@@ -3,6 +3,7 @@
 use aws_lc_rs::rand;
 
 use super::der::{self, tlv};
+use crate::digest::sha256;
 use crate::error::{IssueError, KeyError};
 use crate::key::{KeyAlgorithm, SigningKey};
 
@@ -67,6 +68,16 @@ impl Template<'_> {
     }
 }
 
+/// A certification request (RFC 2986 §4), without attributes.
+pub(super) fn request(subject: &[u8], key: &SigningKey) -> Result<Vec<u8>, KeyError> {
+    let version = tlv(der::INTEGER, &[&[0]]);
+    let attributes = tlv(der::context_constructed(0), &[]);
+    let info = tlv(der::SEQUENCE, &[&version, subject, key.public().spki_der(), &attributes]);
+    let signature = key.sign(&info)?;
+    let algorithm = signature_algorithm(key.algorithm());
+    Ok(tlv(der::SEQUENCE, &[&info, &algorithm, &tlv(der::BIT_STRING, &[&[0], &signature])]))
+}
+
 // 16 bytes: positive, never shorter, and far beyond guessing or meeting twice.
 fn random_serial() -> Result<[u8; 16], KeyError> {
     let mut serial = [0; 16];
@@ -114,6 +125,17 @@ pub(super) fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
 pub(super) fn basic_constraints(ca: bool) -> Vec<u8> {
     let flag: &[u8] = if ca { &[der::BOOLEAN, 1, 0xff] } else { &[] };
     extension(BASIC_CONSTRAINTS, true, &tlv(der::SEQUENCE, &[flag]))
+}
+
+/// basicConstraints, critical, of an authority that has no other below it.
+pub(super) fn authority_without_others() -> Vec<u8> {
+    let value = [der::BOOLEAN, 1, 0xff, der::INTEGER, 1, 0];
+    extension(BASIC_CONSTRAINTS, true, &tlv(der::SEQUENCE, &[&value]))
+}
+
+/// subjectKeyIdentifier of a key: RFC 7093 has it that any hash of it, shortened, will do.
+pub(super) fn subject_key_id(spki: &[u8]) -> Vec<u8> {
+    extension(SUBJECT_KEY_ID, false, &tlv(der::OCTET_STRING, &[&sha256(spki)[..20]]))
 }
 
 /// keyUsage, critical, with these bits.

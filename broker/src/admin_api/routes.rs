@@ -10,8 +10,8 @@ use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
     AclQuestion, AclRules, AddPrincipal, AddReference, AddRevocation, AdmissionTerms, ApplyPolicy,
-    AuditQuery, CreateDomain, CreateTickets, ImportEntry, Problem, Quotas, RegisterPerson, SetPreset, State,
-    Status, StockPeers, Suspend,
+    AuditQuery, CreateDomain, CreateTickets, ImportEntry, InstallIssuing, Problem, Quotas, RegisterPerson,
+    SetPreset, State, Status, StockPeers, Suspend,
 };
 use claviger_proto::error::ErrorCode;
 
@@ -111,6 +111,15 @@ pub(super) async fn list(call: Call) -> Answer {
 
 pub(super) async fn create(call: Call, body: SecretJson<CreateDomain>) -> Answer {
     Ok(HttpResponse::Created().force_close().json(ask(&call, domains::Create(body.0)).await?))
+}
+
+pub(super) async fn ask_owner(call: Call, path: web::Path<String>) -> Answer {
+    Ok(HttpResponse::Ok().json(ask(&call, domains::AskOwner(name(&path)?)).await?))
+}
+
+pub(super) async fn install(call: Call, path: web::Path<String>, body: web::Json<InstallIssuing>) -> Answer {
+    let install = domains::Install { domain: name(&path)?, install: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&call, install).await?))
 }
 
 pub(super) async fn show(call: Call, path: web::Path<String>) -> Answer {

@@ -62,6 +62,9 @@ pub(super) const TABLE: &[Entry] = table! {
     POST "/v1/domains" OPERATOR => routes::create;
     GET "/v1/domains/{domain}" ANYBODY => routes::show;
     DELETE "/v1/domains/{domain}" EITHER => routes::delete;
+    // What is installed carries its own proof, as a person does.
+    POST "/v1/domains/{domain}/issuing/requests" EITHER => routes::ask_owner;
+    PUT "/v1/domains/{domain}/issuing" EITHER => routes::install;
     PUT "/v1/domains/{domain}/acl-preset" OWNER => routes::set_preset;
     GET "/v1/domains/{domain}/acl-rules" READER => routes::rules;
     PUT "/v1/domains/{domain}/acl-rules" OWNER => routes::set_rules;

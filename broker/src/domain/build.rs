@@ -5,17 +5,17 @@ use std::sync::Arc;
 use claviger_acl::{Acl, AclError, Preset};
 use claviger_attest::{
     AdmissionIssuer, CLOCK_SKEW, CertificateError, IssueError, Issuer, KeyAlgorithm, KeyError, Measurement,
-    PolicyCertificate, PolicyError, Role, SigningKey,
+    PolicyCertificate, PolicyError, Role, SigningKey, self_signed_agent,
 };
 use claviger_proto::admin::Quotas;
-use claviger_proto::key::PrivateKey;
 use claviger_proto::{DomainName, ParseError, Secret};
 use claviger_store::{BrokerIdentity, DomainRecord, StoredDomain};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 
+use super::issuing::signing_key;
 use super::tls::{self, AgentVerifier, ServerIdentity, TlsError};
-use super::{Access, Domain, Leaf, Trust};
+use super::{Access, Domain, Issuing, Leaf, Trust};
 use crate::actors::audit::seconds;
 use crate::storage::Storage;
 
@@ -104,7 +104,15 @@ fn assemble(
     }
     let acl = Acl::compile_with(&name, preset, &access.rules, &labels(&trust, now))?;
     let issuer = record.policy_key.as_ref().map(|key| issuer(key, &policy, &name)).transpose()?;
-    let identity = record.broker_identity.as_ref().ok_or(BuildFault::NoIdentity)?;
+    let issuing = record.issuing.as_ref().map(Issuing::decode).transpose()?;
+    let issuer = match (issuer, &issuing) {
+        (None, Some(issuing)) => {
+            issuing.delegated(&policy, &name)?.map(|issuer| Arc::new(issuer).into_admission())
+        }
+        (issuer, _) => issuer,
+    };
+    let stand_in = record.broker_identity.is_none().then(|| stand_in(issuing.as_ref())).transpose()?;
+    let identity = record.broker_identity.as_ref().or(stand_in.as_ref()).ok_or(BuildFault::NoIdentity)?;
     let agents = AgentVerifier::new(name.clone(), policy.clone(), access.revocations.clone());
     let tenant = storage.tenants.of(&name, stored.keys.generation());
     tenant.set(&quotas);
@@ -112,6 +120,8 @@ fn assemble(
         service_tls: tls::service(tls_identity(identity), Arc::clone(&agents), Arc::clone(provider))?,
         admission_tls: tls::admission(tls_identity(identity), Arc::clone(provider))?,
         leaf: leaf(identity)?,
+        holds_policy_key: record.policy_key.is_some(),
+        installed: stand_in.is_none(),
         keys: Arc::clone(&stored.keys),
         storage: Arc::clone(storage),
         created: record.created,
@@ -151,8 +161,11 @@ pub(crate) fn skew() -> i64 {
     i64::try_from(CLOCK_SKEW.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn signing_key(pkcs8: &Secret) -> Result<SigningKey, BuildFault> {
-    Ok(SigningKey::from_private(&PrivateKey::from_pkcs8_der(Secret::copy_from(pkcs8.expose()))?)?)
+/// For a domain that waits for its owner: nobody meets it, and it is under no policy certificate.
+fn stand_in(issuing: Option<&Issuing>) -> Result<BrokerIdentity, BuildFault> {
+    let asked = issuing.and_then(|issuing| issuing.asked.as_ref()).ok_or(BuildFault::NoIdentity)?;
+    let certificate = self_signed_agent(&signing_key(&asked.broker)?, UnixTime::now())?;
+    Ok(BrokerIdentity { certificate, key: Secret::copy_from(asked.broker.expose()) })
 }
 
 fn issuer(

@@ -30,6 +30,15 @@ pub struct Refused {
 /// Chooses the domain: by SNI, else by the policy certificate's subject, else the default or only one.
 /// Hints that disagree are refused, never resolved.
 pub fn choose(domains: &Domains, hello: &Hello<'_>) -> Result<Arc<Domain>, Refused> {
+    let chosen = chosen(domains, hello)?;
+    if chosen.installed {
+        Ok(chosen)
+    } else {
+        Err(Refused { alert: AlertDescription::AccessDenied, reason: "awaits-owner" })
+    }
+}
+
+fn chosen(domains: &Domains, hello: &Hello<'_>) -> Result<Arc<Domain>, Refused> {
     if domains.is_sealed() {
         return Err(Refused { alert: AlertDescription::InternalError, reason: "sealed" });
     }

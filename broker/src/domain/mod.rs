@@ -3,6 +3,7 @@
 mod access;
 mod build;
 mod choose;
+mod issuing;
 mod people;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -26,6 +27,8 @@ pub use build::{BuildError, BuildFault, build, issue_leaf, needs_renewal};
 pub(crate) use build::{certificate_dates, labels, skew};
 pub(crate) use choose::by_server_name;
 pub use choose::{Hello, Refused, choose};
+pub(crate) use issuing::signing_key;
+pub use issuing::{Asked, Issuing};
 pub(crate) use people::MAX_PEOPLE;
 pub use people::Registered;
 pub use tls::{AgentVerifier, TlsError};
@@ -55,7 +58,11 @@ pub struct Domain {
     pub trust: Trust,
     /// When a label of `acl` is to be taken back, for what it names is trusted no longer; seconds since 1970.
     pub labels_until: Option<i64>,
-    /// Admits agents, where the broker holds the policy key.
+    /// Whether the broker holds the policy key.
+    pub holds_policy_key: bool,
+    /// Whether the broker has a certificate of its own in it; else it waits for its owner, and serves nobody.
+    pub installed: bool,
+    /// Admits agents, where the broker holds the policy key or has a delegated issuer.
     pub issuer: Option<AdmissionIssuer>,
     /// The broker's own certificate in this domain.
     pub leaf: Leaf,

@@ -42,6 +42,7 @@ pub(crate) fn make(name: &str, preset: Preset) -> Made {
     let record = DomainRecord {
         policy_certificate: policy.der().to_vec(),
         policy_key: Some(pkcs8),
+        issuing: None,
         broker_identity: Some(issue_leaf(&issuer, UnixTime::now()).expect("a leaf")),
         preset: preset.to_string(),
         references: Vec::new(),

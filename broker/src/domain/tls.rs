@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use claviger_attest::{CertificateError, Peer, PolicyCertificate, Revocations, verify_agent};
+use claviger_attest::{CertificateError, Peer, PolicyCertificate, Revocations, verify_agent_chain};
 use claviger_proto::{ALPN, DomainName};
 use dashmap::DashMap;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -63,15 +63,20 @@ impl AgentVerifier {
     }
 
     /// The peer that a verified leaf stands for. Verifies it if it is not remembered, so there is no way to
-    /// a peer around the verification.
-    pub fn peer(&self, leaf: &[u8], now: UnixTime) -> Result<Arc<Peer>, CertificateError> {
-        if let Some(known) = self.verified.get(leaf) {
-            let peer = Arc::clone(known.value());
-            drop(known);
+    /// a peer around the verification. `between` is what the peer showed after its leaf: a leaf that came by a delegated
+    /// issuer is remembered with that one only.
+    pub fn peer(
+        &self,
+        leaf: &[u8],
+        between: &[impl AsRef<[u8]>],
+        now: UnixTime,
+    ) -> Result<Arc<Peer>, CertificateError> {
+        let known = self.verified.get(leaf).map(|known| Arc::clone(known.value()));
+        if let Some(peer) = known.filter(|peer| came_by(peer, between)) {
             self.check(&peer, now)?;
             return Ok(peer);
         }
-        let peer = Arc::new(verify_agent(&self.policy, &self.domain, leaf, now)?);
+        let peer = Arc::new(verify_agent_chain(&self.policy, &self.domain, leaf, between, now)?);
         self.check(&peer, now)?;
         if self.verified.len() >= MAX_VERIFIED {
             // Only agents that the domain admitted get in here, so filling it takes the domain's own fleet.
@@ -89,6 +94,12 @@ impl AgentVerifier {
         peer.check_dates(now)?;
         counted(self.revocations.check_peer(peer, now))
     }
+}
+
+/// Whether what was shown after a leaf that is remembered is what it was verified by. Where that was nothing, nothing of it
+/// is looked at.
+fn came_by(peer: &Peer, between: &[impl AsRef<[u8]>]) -> bool {
+    peer.issuer().is_none_or(|issuer| matches!(between, [one] if one.as_ref() == issuer.der()))
 }
 
 /// Counts what is refused because it is revoked.
@@ -110,14 +121,14 @@ impl ClientCertVerifier for AgentVerifier {
         &self.subjects
     }
 
-    /// Intermediates are not looked at: an admission certificate lies directly under the policy certificate.
+    /// An admission certificate lies directly under the policy certificate, or came by one delegated issuer.
     fn verify_client_cert(
         &self,
         leaf: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        match self.peer(leaf, now) {
+        match self.peer(leaf, intermediates, now) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(error) => {
                 tracing::info!(domain = %self.domain, %error, "a peer's certificate is refused");
@@ -153,10 +164,12 @@ impl ClientCertVerifier for AgentVerifier {
 /// The alert that fits: the peer learns the kind of fault, nobody else anything.
 fn as_tls(error: &CertificateError) -> rustls::CertificateError {
     match error {
-        CertificateError::Expired | CertificateError::PolicyExpired => rustls::CertificateError::Expired,
-        CertificateError::NotYetValid | CertificateError::PolicyNotYetValid => {
-            rustls::CertificateError::NotValidYet
+        CertificateError::Expired | CertificateError::PolicyExpired | CertificateError::IssuerExpired => {
+            rustls::CertificateError::Expired
         }
+        CertificateError::NotYetValid
+        | CertificateError::PolicyNotYetValid
+        | CertificateError::IssuerNotYetValid => rustls::CertificateError::NotValidYet,
         CertificateError::Revoked { .. } => rustls::CertificateError::Revoked,
         CertificateError::Foreign => rustls::CertificateError::UnknownIssuer,
         CertificateError::Malformed => rustls::CertificateError::BadEncoding,
@@ -275,6 +288,9 @@ mod tests {
     use super::*;
     use crate::domain::testing::make;
 
+    /// A leaf alone.
+    const ALONE: &[&[u8]] = &[];
+
     fn later(by_days: u64) -> UnixTime {
         let now = UnixTime::now().as_secs();
         UnixTime::since_unix_epoch(Duration::from_secs(now + by_days * 86_400))
@@ -285,10 +301,10 @@ mod tests {
         let made = make("alpha", Preset::Closed);
         let leaf = made.member(UnixTime::now(), 2);
         let agents = &made.domain.agents;
-        agents.peer(&leaf, UnixTime::now()).expect("good now");
+        agents.peer(&leaf, ALONE, UnixTime::now()).expect("good now");
         assert!(agents.verified.contains_key(&leaf));
-        assert!(matches!(agents.peer(&leaf, later(3)), Err(CertificateError::Expired)));
-        assert!(matches!(agents.peer(&leaf, later(11)), Err(CertificateError::PolicyExpired)));
+        assert!(matches!(agents.peer(&leaf, ALONE, later(3)), Err(CertificateError::Expired)));
+        assert!(matches!(agents.peer(&leaf, ALONE, later(11)), Err(CertificateError::PolicyExpired)));
     }
 
     #[test]
@@ -312,12 +328,12 @@ mod tests {
         let (made, other) = (make("alpha", Preset::Closed), make("alpha", Preset::Closed));
         let foreign = other.member(UnixTime::now(), 2);
         let agents = &made.domain.agents;
-        assert!(matches!(agents.peer(&foreign, UnixTime::now()), Err(CertificateError::Foreign)));
+        assert!(matches!(agents.peer(&foreign, ALONE, UnixTime::now()), Err(CertificateError::Foreign)));
         let mut flipped = made.member(UnixTime::now(), 2);
-        agents.peer(&flipped, UnixTime::now()).expect("good");
+        agents.peer(&flipped, ALONE, UnixTime::now()).expect("good");
         let last = flipped.len() - 1;
         flipped[last] ^= 1;
-        assert!(agents.peer(&flipped, UnixTime::now()).is_err(), "the whole certificate is the key");
+        assert!(agents.peer(&flipped, ALONE, UnixTime::now()).is_err(), "the whole certificate is the key");
         assert_eq!(agents.verified.len(), 1);
     }
 }

@@ -260,7 +260,12 @@ impl Channel {
 
     /// The peer's leaf. Client certificates are mandatory in every configuration, so there is one.
     pub fn leaf(&self) -> Option<&CertificateDer<'static>> {
-        self.tls().peer_certificates().and_then(<[_]>::first)
+        self.chain().map(|(leaf, _)| leaf)
+    }
+
+    /// The peer's leaf, and what it showed after that.
+    pub fn chain(&self) -> Option<(&CertificateDer<'static>, &[CertificateDer<'static>])> {
+        self.tls().peer_certificates().and_then(<[_]>::split_first)
     }
 
     /// Which dialect the peer speaks.

@@ -34,7 +34,8 @@ pub async fn serve(stream: tokio::net::TcpStream, source: SocketAddr, shard: &Sh
         }
     };
     // The handshake verified this very leaf, so this finds it remembered; were it not, it is verified here.
-    let peer = channel.leaf().map(|leaf| channel.domain.agents.peer(leaf, UnixTime::now()));
+    let peer = channel.chain();
+    let peer = peer.map(|(leaf, between)| channel.domain.agents.peer(leaf, between, UnixTime::now()));
     match peer {
         Some(Ok(peer)) => {
             let origin = source.to_string().into();

@@ -56,6 +56,10 @@ fn describe() {
         "claviger_bootstrap_last_ok_timestamp_seconds",
         "When all domains were last got from home; 0 before, and where there is no home"
     );
+    describe_gauge!(
+        "claviger_issuer_seconds_left",
+        "Until the first delegated issuer ends, negative since it has; +Inf where there is none"
+    );
     describe_gauge!("claviger_ready", "1 while it serves");
     describe_gauge!("claviger_sealed", "1 while it has no root key");
     describe_gauge!("claviger_build_info", "1, with the version as a label");
@@ -101,6 +105,8 @@ fn begin() {
     for kind in ["freshness", "principal"] {
         counter!("claviger_proofs_total", "kind" => kind, "result" => "ok").absolute(0);
     }
+    // 0 would say that one has just ended.
+    gauge!("claviger_issuer_seconds_left").set(f64::INFINITY);
     gauge!("claviger_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 

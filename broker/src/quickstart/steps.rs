@@ -116,7 +116,7 @@ impl Scene {
         let create = CreateDomain {
             name: self.domain.clone(),
             policy_certificate: hex::encode(policy.der()),
-            policy_key: SecretHex(Secret::copy_from(key.pkcs8_der())),
+            policy_key: Some(SecretHex(Secret::copy_from(key.pkcs8_der()))),
             preset: Some(PRESET.to_string()),
         };
         self.ask(domains::Create(create)).await?;

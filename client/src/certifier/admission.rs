@@ -6,7 +6,7 @@ use claviger_proto::trust::{PURPOSE_AUTHENTICATION, TrustResponse};
 
 use super::{CertifierError, plain};
 use crate::address::Address;
-use crate::admission::{check, request};
+use crate::admission::{Given, check, request};
 use crate::channel::Options;
 use crate::enroll::{Admitted, Enrollment};
 use crate::error::{Error, ProtocolFault};
@@ -72,14 +72,16 @@ async fn admit(
     let answer = plain::exchange(admission, &request.encode_body(), options.timeouts).await?;
     let fault = |fault| Error::Protocol { address: admission.clone(), fault };
     let (answer, _) = TrustResponse::decode_body(&answer).map_err(|error| fault(error.into()))?;
-    let certificate = match answer {
-        TrustResponse::Admitted(certificate) => certificate,
+    let given = match answer {
+        TrustResponse::Admitted(certificate) => Given { certificate, issuer: None },
         TrustResponse::Refused(_) => {
             return Err(CertifierError::NotAdmitted { address: admission.clone() }.into());
         }
-        TrustResponse::Challenge(_) => return Err(fault(ProtocolFault::Unrelated)),
+        TrustResponse::Challenge(_) | TrustResponse::AdmittedBy { .. } => {
+            return Err(fault(ProtocolFault::Unrelated));
+        }
     };
     let (domain, policy) = (enrollment.domain.clone(), enrollment.policy.clone());
-    let peer = check(admission, &domain, &policy, &certificate, &key, now)?;
-    Ok(Admitted { identity: Identity::new(domain, policy, certificate, key.to_private()?), peer })
+    let peer = check(admission, &domain, &policy, &given, &key, now)?;
+    Ok(Admitted { identity: Identity::new(domain, policy, given.certificate, key.to_private()?), peer })
 }

@@ -39,8 +39,7 @@ impl KeyServer {
         if trust.accepts_nobody() {
             return Err(CertifierError::NoPin.into());
         }
-        let key = identity.key().pkcs8_der();
-        let session = Session::admitted(trust, identity.certificate(), key, &options.time)?;
+        let session = Session::admitted(trust, identity, &options.time)?;
         let (timeouts, time) = (options.timeouts, Arc::clone(&options.time));
         Ok(Self { address: address.clone(), session, timeouts, time })
     }

@@ -27,8 +27,7 @@ pub async fn look(address: &Address, identity: &Identity, options: &Options) -> 
     let mut trust = Trust::pinned(identity.domain(), identity.policy(), []);
     let seen = Seen::default();
     trust.seen = Some(seen.clone());
-    let key = identity.key().pkcs8_der();
-    let session = Session::admitted(trust, identity.certificate(), key, &options.time)?;
+    let session = Session::admitted(trust, identity, &options.time)?;
     match Wire::connect(address, &session, options.timeouts).await {
         Err(Error::BrokerRefused {
             reason: BrokerFault::Certificate(CertificateError::NotPinned { found }),

@@ -52,6 +52,15 @@ fn refused(path: &Path, why: &str) -> Failure {
     Failure::coded(ErrorCode::Refused, message, next)
 }
 
+/// A DER certification request (PKCS#10) as PEM (RFC 7468).
+///
+/// # Panics
+/// When it has gigabytes; requests are read within bounds.
+pub fn request_to_pem(der: &[u8]) -> String {
+    pem_rfc7468::encode_string("CERTIFICATE REQUEST", LineEnding::LF, der)
+        .expect("a request is far below the lengths that PEM can't count")
+}
+
 /// A DER certificate as PEM (RFC 7468).
 ///
 /// # Panics

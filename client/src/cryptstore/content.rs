@@ -27,6 +27,8 @@ pub(super) struct Membership {
     pub(super) policy: PolicyCertificate,
     /// What the domain's broker has to run.
     pub(super) brokers: BrokerMeasurements,
+    /// The delegated issuer that the admission certificate came by, DER.
+    pub(super) issuer: Option<Vec<u8>>,
 }
 
 /// What is to be put under a tag.
@@ -94,13 +96,13 @@ impl Cryptstore {
 
     /// This machine's identity, or `None` when the cryptstore holds none that can be read.
     pub fn identity(&self) -> Option<Identity> {
-        let Membership { domain, policy, brokers } = self.membership.as_ref()?;
+        let Membership { domain, policy, brokers, issuer } = self.membership.as_ref()?;
         let key = KeyMessage::decode(self.get(&tag_of(domain, KEY), None)?.blob.expose()).ok()?;
         let certificate = self.get(&tag_of(domain, CERTIFICATE), None)?.blob.expose().to_vec();
         match key.key {
             MessageKey::Private(key) => {
                 let identity = Identity::new(domain.clone(), policy.clone(), certificate, key);
-                Some(identity.with_brokers(brokers.clone()))
+                Some(identity.with_brokers(brokers.clone()).by_issuer(issuer.clone()))
             }
             MessageKey::Public(_) | MessageKey::Other { .. } => None,
         }
@@ -123,7 +125,8 @@ impl Cryptstore {
             let entry_type = entry_type.parse().expect("a constant of the type");
             self.push(Entry { tag, entry_type, version, entered: now, exportable, blob });
         }
-        self.membership = Some(Membership { domain, policy, brokers: identity.brokers().clone() });
+        let (brokers, issuer) = (identity.brokers().clone(), identity.issuer().map(<[u8]>::to_vec));
+        self.membership = Some(Membership { domain, policy, brokers, issuer });
     }
 
     /// Reads a tag as this cryptstore has them: a resource name, of which the domain's own name is left out. One that

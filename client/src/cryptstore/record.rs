@@ -29,6 +29,9 @@ struct Content {
     /// What the domain's broker has to run, one of these; empty where anything will do.
     #[prost(bytes = "vec", repeated, tag = "5")]
     brokers: Vec<Vec<u8>>,
+    /// The delegated issuer that the admission certificate came by; empty where it came by none.
+    #[prost(bytes = "vec", tag = "6")]
+    issuer: Vec<u8>,
 }
 
 #[derive(prost::Message)]
@@ -49,7 +52,8 @@ impl Cryptstore {
     /// As format 2.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut content = Content::default();
-        if let Some(Membership { domain, policy, brokers }) = &self.membership {
+        if let Some(Membership { domain, policy, brokers, issuer }) = &self.membership {
+            content.issuer = issuer.clone().unwrap_or_default();
             if let BrokerMeasurements::Listed(listed) = brokers {
                 content.brokers = listed.iter().map(|measurement| measurement.as_bytes().to_vec()).collect();
             }
@@ -80,7 +84,8 @@ impl Cryptstore {
                 BrokerMeasurements::Listed(read.collect::<Option<_>>()?)
             };
             let domain = content.domain.parse().ok()?;
-            cryptstore.membership = Some(Membership { domain, policy, brokers });
+            let issuer = Some(content.issuer.clone()).filter(|der| !der.is_empty());
+            cryptstore.membership = Some(Membership { domain, policy, brokers, issuer });
         }
         for Last { tag, version } in &content.last {
             let version = Version::from_wire(*version).ok()??;

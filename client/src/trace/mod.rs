@@ -6,9 +6,7 @@ mod steps;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use claviger_attest::{
-    CertificateFacts, KeyAlgorithm, PolicyCertificate, SigningKey, self_signed_agent, verify_agent,
-};
+use claviger_attest::{CertificateFacts, KeyAlgorithm, PolicyCertificate, SigningKey, self_signed_agent};
 use claviger_proto::key_service::{List, Needs, PageSize, Retrieve, State, VersionInfo};
 use claviger_proto::{DomainName, ErrorCode, ResourceName};
 use tokio::net::TcpStream;
@@ -66,8 +64,7 @@ pub async fn trace_service(
         Trust::new(identity.domain(), identity.policy(), &identity.demands(&options.measurements));
     let seen = Seen::default();
     trust.seen = Some(seen.clone());
-    let key = identity.key().pkcs8_der();
-    let session = match Session::admitted(trust, identity.certificate(), key, &options.time) {
+    let session = match Session::admitted(trust, identity, &options.time) {
         Ok(session) => session,
         Err(error) => {
             steps.unmade(error);
@@ -131,7 +128,7 @@ fn own_identity(steps: &mut Steps, identity: &Identity, options: &Options) {
     }
     let Some(now) = options.time.current_time() else { return steps.failed(begun, Error::NoClock) };
     details.push(("now", time_text(now)));
-    match verify_agent(identity.policy(), identity.domain(), identity.certificate(), now) {
+    match identity.verify(now) {
         Ok(_) => steps.ok(begun, details),
         Err(fault) => steps.doubtful(begun, details, &fault),
     }

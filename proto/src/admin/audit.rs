@@ -19,6 +19,9 @@ pub struct AuditReport {
     pub checkpoints: u64,
     /// What was found, one sentence each.
     pub findings: Vec<String>,
+    /// Who holds the policy key: `broker` or `owner`; empty from older brokers.
+    #[serde(default)]
+    pub policy_key_held_by: String,
 }
 
 /// One segment of a domain's audit.

@@ -13,8 +13,9 @@ pub struct CreateDomain {
     pub name: DomainName,
     /// The policy certificate, DER in hex.
     pub policy_certificate: String,
-    /// The policy key, PKCS#8 DER in hex.
-    pub policy_key: SecretHex,
+    /// The policy key, PKCS#8 DER in hex, for the broker to hold; absent where the owner keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_key: Option<SecretHex>,
     /// ACL preset; `closed` when absent.
     #[serde(default)]
     pub preset: Option<String>,
@@ -33,7 +34,13 @@ pub struct Domain {
     pub policy_not_after: i64,
     /// Who holds the policy key: `broker` or `owner`.
     pub policy_key_held_by: String,
-    /// When the broker's own certificate in the domain ends, seconds since 1970.
+    /// Where the owner keeps the policy key: when the delegated issuer ends, seconds since 1970, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_not_after: Option<i64>,
+    /// Whether it waits for its owner's first signatures, and serves nobody until then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_owner: bool,
+    /// When the broker's own certificate in the domain ends, seconds since 1970; 0 where there is none yet.
     pub broker_certificate_not_after: i64,
     /// How many measurements it trusts.
     pub references: usize,

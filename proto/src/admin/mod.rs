@@ -5,6 +5,8 @@
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /v1/domains` | | list of [`Domain`] |
 //! | `POST /v1/domains` | [`CreateDomain`] | [`Domain`] |
+//! | `POST /v1/domains/{domain}/issuing/requests` | | [`IssuingRequests`] |
+//! | `PUT /v1/domains/{domain}/issuing` | [`InstallIssuing`] | [`Domain`] |
 //! | `GET /v1/domains/{domain}` | | [`Domain`] |
 //! | `DELETE /v1/domains/{domain}` | | |
 //! | `PUT /v1/domains/{domain}/acl-preset` | [`SetPreset`] | [`Domain`] |
@@ -49,6 +51,7 @@ mod broker;
 mod decision;
 mod domain;
 mod entry;
+mod issuing;
 mod person;
 mod policy;
 mod problem;
@@ -65,6 +68,7 @@ pub use broker::{Home, PulledDomain, State, Status};
 pub use decision::{AclAnswer, AclQuestion, AclRule};
 pub use domain::{CreateDomain, Domain};
 pub use entry::{ImportEntry, Imported};
+pub use issuing::{InstallIssuing, IssuingRequests};
 pub use person::{Person, RegisterPerson};
 pub use policy::{AddReference, AppliedPolicy, ApplyPolicy, Reference, TrustPolicy};
 pub use problem::Problem;

@@ -25,6 +25,9 @@ pub struct DomainRecord {
     pub policy_certificate: Vec<u8>,
     /// The policy key, PKCS#8 DER, when the broker holds it.
     pub policy_key: Option<Secret>,
+    /// Where the owner keeps the policy key: the delegated issuer, and keys that wait for the owner's signature, as the
+    /// broker serializes them.
+    pub issuing: Option<Secret>,
     /// The broker's own certificate, once there is one.
     pub broker_identity: Option<BrokerIdentity>,
     /// The ACL preset's name.
@@ -102,6 +105,9 @@ pub(crate) struct DomainBody {
     pub(crate) home_time: i64,
     #[prost(bytes = "vec", tag = "20")]
     pub(crate) quotas: Vec<u8>,
+    /// At which serial the issuing keys were put; 0 when there are none.
+    #[prost(uint32, tag = "24")]
+    pub(crate) issuing_serial: u32,
 }
 
 impl DomainBody {
@@ -143,11 +149,13 @@ fn load_record(engine: &AnyEngine, keys: &DomainKeys, body: DomainBody) -> Resul
     let home =
         body.home().map_err(|()| damaged("domain record", &layout::domain_record(keys.generation())))?;
     let policy_key = load_key(engine, keys, KeyOf::Policy, body.policy_key_serial)?;
+    let issuing = load_key(engine, keys, KeyOf::Issuing, body.issuing_serial)?;
     let broker_key = load_key(engine, keys, KeyOf::Broker, body.broker_key_serial)?;
     let certificate = body.broker_certificate;
     Ok(DomainRecord {
         policy_certificate: body.policy_certificate,
         policy_key,
+        issuing,
         broker_identity: broker_key.map(|key| BrokerIdentity { certificate, key }),
         preset: body.preset,
         references: body.references,
@@ -162,6 +170,7 @@ fn load_record(engine: &AnyEngine, keys: &DomainKeys, body: DomainBody) -> Resul
 pub(crate) enum KeyOf {
     Policy,
     Broker,
+    Issuing,
 }
 
 impl KeyOf {
@@ -169,6 +178,7 @@ impl KeyOf {
         match self {
             Self::Policy => layout::policy_key(keys.generation()),
             Self::Broker => layout::broker_key(keys.generation()),
+            Self::Issuing => layout::issuing(keys.generation()),
         }
     }
 
@@ -176,6 +186,7 @@ impl KeyOf {
         let kind = match self {
             Self::Policy => RecordKind::PolicyKey,
             Self::Broker => RecordKind::BrokerKey,
+            Self::Issuing => RecordKind::Issuing,
         };
         Aad { version: serial, ..keys.aad(kind) }
     }

@@ -144,6 +144,13 @@ pub enum DomainChange {
     Quotas(Vec<u8>),
     /// Another certificate of the broker's own.
     BrokerIdentity(BrokerIdentity),
+    /// Other issuing keys, and the broker's own certificate where that is another as well.
+    Issuing {
+        /// As the broker serializes them.
+        issuing: Secret,
+        /// The broker's own.
+        identity: Option<BrokerIdentity>,
+    },
     /// All that another broker gave.
     Pulled(Box<PulledDomain>),
 }

@@ -125,6 +125,15 @@ impl DomainPlan {
                 body.broker_certificate = identity.certificate;
                 body.broker_key_serial = body.serial;
             }
+            DomainChange::Issuing { issuing, identity } => {
+                self.put.push(put_key(&self.keys, KeyOf::Issuing, body.serial, &issuing)?);
+                body.issuing_serial = body.serial;
+                if let Some(identity) = identity {
+                    self.put.push(put_key(&self.keys, KeyOf::Broker, body.serial, &identity.key)?);
+                    body.broker_certificate = identity.certificate;
+                    body.broker_key_serial = body.serial;
+                }
+            }
             DomainChange::Pulled(pulled) => self.pulled(engine, &mut body, *pulled)?,
         }
         self.trail.domain_serial = body.serial;

@@ -40,6 +40,10 @@ impl Writer {
             body.policy_key_serial = FIRST_SERIAL;
             txn.put.push(put_key(&keys, KeyOf::Policy, FIRST_SERIAL, policy_key)?);
         }
+        if let Some(issuing) = &record.issuing {
+            body.issuing_serial = FIRST_SERIAL;
+            txn.put.push(put_key(&keys, KeyOf::Issuing, FIRST_SERIAL, issuing)?);
+        }
         if let Some(identity) = record.broker_identity {
             body.broker_key_serial = FIRST_SERIAL;
             body.broker_certificate = identity.certificate;
@@ -71,6 +75,7 @@ impl Writer {
                 layout::domain_key(generation),
                 layout::policy_key(generation),
                 layout::broker_key(generation),
+                layout::issuing(generation),
                 layout::domain_record(generation),
             ],
         };

@@ -73,6 +73,7 @@ pub(crate) fn record() -> DomainRecord {
     DomainRecord {
         policy_certificate: b"policy certificate".to_vec(),
         policy_key: Some(Secret::copy_from(b"policy key")),
+        issuing: None,
         broker_identity: Some(BrokerIdentity {
             certificate: b"broker certificate".to_vec(),
             key: Secret::copy_from(b"broker key"),

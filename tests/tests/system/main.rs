@@ -16,6 +16,7 @@ mod formats;
 mod imports;
 mod measure;
 mod operations;
+mod owner_key;
 mod policy;
 mod proving;
 mod quickstart;

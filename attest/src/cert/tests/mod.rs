@@ -1,6 +1,7 @@
 //! Certificates, good and bad. [`Fake`] makes *signed* certificates, so that each test can break exactly one
 //! thing; the good ones beside them show that nothing else was broken.
 
+mod delegate;
 mod extension;
 mod issue;
 mod peer;

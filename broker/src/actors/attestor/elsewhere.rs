@@ -72,7 +72,7 @@ fn grant(verifier: &Verifier, grant: Grant) -> Result<Granted, Rejected> {
     if record.home.is_some() {
         return Err(Rejected::NotHome);
     }
-    let policy_key = record.policy_key.ok_or(Rejected::NoIssuer)?;
+    let policy_key = record.policy_key.ok_or(Rejected::OwnerHeld)?;
     let (certificate, fingerprint) = match wants {
         Wanted::Certificate => {
             let key = PrivateKey::from_pkcs8_der(Secret::copy_from(policy_key.expose()));

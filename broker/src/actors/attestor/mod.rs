@@ -153,6 +153,8 @@ async fn change(
 pub struct Admitted {
     /// Its admission certificate, DER.
     pub certificate: Vec<u8>,
+    /// The delegated issuer that it came by, DER; `None` where the policy key signed it.
+    pub issuer: Option<Vec<u8>>,
     /// What it runs.
     pub measurement: Measurement,
     /// The enrolment that it renews, if it does.
@@ -201,6 +203,12 @@ fn judge(verifier: &Verifier, judge: Judge) -> Result<Judged, Rejected> {
     }
 }
 
+/// The same for stock programs, which take only what the policy key itself signs.
+pub fn stock_issuer(domain: &Domain, now: UnixTime) -> Result<&AdmissionIssuer, Rejected> {
+    let issuer = issuer(domain, now)?;
+    if issuer.delegate().is_some() { Err(Rejected::StockDelegate) } else { Ok(issuer) }
+}
+
 /// Who signs admissions here, if anybody does now: to be asked before any work.
 pub fn issuer(domain: &Domain, now: UnixTime) -> Result<&AdmissionIssuer, Rejected> {
     if domain.access.suspended.is_some() {
@@ -209,6 +217,11 @@ pub fn issuer(domain: &Domain, now: UnixTime) -> Result<&AdmissionIssuer, Reject
     let nobody = || if domain.home.is_some() { Rejected::HomeAdmits } else { Rejected::NoIssuer };
     let issuer = domain.issuer.as_ref().ok_or_else(nobody)?;
     domain.policy.check_dates(now)?;
+    issuer.check_dates(now)?;
+    if let Some(delegate) = issuer.delegate() {
+        counted(domain.access.revocations.check_issuer(delegate, now))
+            .map_err(|_| Rejected::IssuerRevoked)?;
+    }
     Ok(issuer)
 }
 
@@ -224,7 +237,8 @@ fn admit(verifier: &Verifier, admit: Admit) -> Result<Pending, Rejected> {
     let (machine, ticket) = with_ticket(&admit.domain, machine, admit.now)?;
     let certificate = issuer.admit(&machine, admit.now)?;
     let (measurement, enrolment) = (*machine.attested().measurement(), machine.enrolment().copied());
-    let admitted = Admitted { certificate, measurement, enrolment };
+    let by = issuer.delegate().map(|issuer| issuer.der().to_vec());
+    let admitted = Admitted { certificate, issuer: by, measurement, enrolment };
     Ok(Pending { admitted, ticket })
 }
 

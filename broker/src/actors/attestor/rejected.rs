@@ -15,6 +15,24 @@ pub enum Rejected {
         "the domain's owner keeps its policy key and signs admissions itself; ask the owner for a certificate"
     )]
     NoIssuer,
+    /// A broker elsewhere is certified by the policy key, and that isn't here.
+    #[error(
+        "the domain's owner keeps its policy key, which brokers elsewhere are certified by; only a domain whose policy key \
+         its home broker holds can be pulled"
+    )]
+    OwnerHeld,
+    /// The delegated issuer here is revoked.
+    #[error(
+        "the domain's owner has revoked this broker's delegated issuer, so it admits nobody until the owner signs \
+         another"
+    )]
+    IssuerRevoked,
+    /// A stock program, where the broker has a delegated issuer only.
+    #[error(
+        "the domain's owner keeps the policy key, and stock programs take no certificate of a delegated issuer; the owner \
+         signs theirs (key-admin identity issue)"
+    )]
+    StockDelegate,
     /// The domain's policy key isn't here, but at home.
     #[error(
         "this broker admits nobody: its home broker does; enrol there (--admission is the home broker's), then come \
@@ -114,9 +132,13 @@ impl Rejected {
 impl From<&Rejected> for Refusal {
     fn from(rejected: &Rejected) -> Self {
         let code = match rejected {
-            Rejected::NoIssuer | Rejected::HomeAdmits | Rejected::NotHome | Rejected::StockNotAllowed => {
-                ErrorCode::Refused
-            }
+            Rejected::NoIssuer
+            | Rejected::OwnerHeld
+            | Rejected::IssuerRevoked
+            | Rejected::StockDelegate
+            | Rejected::HomeAdmits
+            | Rejected::NotHome
+            | Rejected::StockNotAllowed => ErrorCode::Refused,
             Rejected::Suspended => ErrorCode::Suspended,
             Rejected::Certificate(_) | Rejected::DomainGone => ErrorCode::CertificateRefused,
             Rejected::Evidence(_)

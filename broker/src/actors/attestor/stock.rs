@@ -10,7 +10,7 @@ use claviger_store::{AuditFacts, Command, Done, Once, StoreError};
 use rustls::pki_types::UnixTime;
 use tracing::Level;
 
-use super::{Admitted, Attestor, Endorsed, Pending, Rejected, Verifier, identify, issuer, with_ticket};
+use super::{Admitted, Attestor, Endorsed, Pending, Rejected, Verifier, identify, stock_issuer, with_ticket};
 use crate::actors::audit::seconds;
 use crate::domain::{Domain, skew};
 use crate::request_id::RequestId;
@@ -76,7 +76,7 @@ impl Handler<AdmitStock> for Attestor {
 
 fn admit(verifier: &Verifier, admit: AdmitStock) -> Result<StockAdmitted, Rejected> {
     let AdmitStock { domain, evidence, wants, id, now } = admit;
-    let issuer = issuer(&domain, now)?;
+    let issuer = stock_issuer(&domain, now)?;
     let statement = *evidence.screened.statement();
     // Of the evidence alone, so that the same evidence has the same, whatever the limit and the clocks do meanwhile.
     let until = evidence.screened.time().saturating_add(LONGEST).saturating_add(skew());
@@ -92,8 +92,10 @@ fn admit(verifier: &Verifier, admit: AdmitStock) -> Result<StockAdmitted, Reject
         StockArtifact::Certificate => issuer.admit_stock(&machine, now)?,
         StockArtifact::PlatformRule => issuer.platform_rule(&machine, now)?,
     };
-    let pending =
-        Pending { admitted: Admitted { certificate: artifact, measurement, enrolment: None }, ticket };
+    let pending = Pending {
+        admitted: Admitted { certificate: artifact, issuer: None, measurement, enrolment: None },
+        ticket,
+    };
     Ok(StockAdmitted { pending, statement, until })
 }
 

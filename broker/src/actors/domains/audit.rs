@@ -9,6 +9,7 @@ use claviger_store::audit;
 use claviger_store::{CheckpointDomain, Command, SegmentHead};
 use rustls::pki_types::{CertificateDer, UnixTime};
 
+use super::registry::held_by;
 use super::{AdminError, Registry};
 use crate::actors::audit::{SyncDomain, seconds};
 use crate::domain::{Domain, certificate_dates};
@@ -25,6 +26,10 @@ impl Registry {
 
     /// Syncs the domain's segments on every shard and joins their heads in a signed checkpoint.
     async fn checkpoint(&self, domain: &Domain) -> Result<(), AdminError> {
+        if !domain.installed {
+            // There is no certificate to sign it by; the first checkpoint after that covers all that was before.
+            return Ok(());
+        }
         let mut heads: Vec<SegmentHead> = Vec::new();
         for shard in &self.shards {
             let head = shard.sync.send(SyncDomain(*domain.keys.generation())).await;
@@ -59,7 +64,7 @@ impl Registry {
         if report.findings.is_empty() {
             self.checkpoint(&domain).await?;
         }
-        Ok(describe(name, report))
+        Ok(describe(&domain, report))
     }
 }
 
@@ -90,14 +95,15 @@ fn split_lv(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-fn describe(name: &DomainName, report: audit::Report) -> admin::AuditReport {
+fn describe(domain: &Domain, report: audit::Report) -> admin::AuditReport {
     let segment = |segment: audit::SegmentReport| admin::AuditSegment {
         id: segment.id,
         records: segment.records,
         ok: segment.ok,
     };
     admin::AuditReport {
-        domain: name.clone(),
+        domain: domain.name.clone(),
+        policy_key_held_by: held_by(domain).to_owned(),
         ok: report.findings.is_empty(),
         records: report.segments.iter().map(|segment| segment.records).sum(),
         segments: report.segments.into_iter().map(segment).collect(),

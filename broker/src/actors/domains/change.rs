@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_acl::Preset;
 use claviger_attest::{EvidenceKind, Issuer, Measurement, PolicyCertificate, ReferenceValue, SigningKey};
-use claviger_proto::admin::{self, AddReference, CreateDomain};
+use claviger_proto::admin::{self, AddReference, CreateDomain, SecretHex};
 use claviger_proto::key::{PrivateKey, PublicKey};
 use claviger_proto::{DomainName, Secret};
 use claviger_store::{
@@ -15,7 +15,7 @@ use rustls::pki_types::UnixTime;
 use super::registry::describe_reference;
 use super::{AdminError, Registry};
 use crate::actors::audit::seconds;
-use crate::domain::{Domain, issue_leaf, needs_renewal};
+use crate::domain::{Asked, Domain, Issuing, issue_leaf, needs_renewal};
 
 impl Registry {
     pub(super) async fn create(&self, body: CreateDomain) -> Result<admin::Domain, AdminError> {
@@ -28,12 +28,20 @@ impl Registry {
         policy.check_dates(now)?;
         self.check_unshared(&policy)?;
         let preset: Preset = preset.as_deref().map(str::parse).transpose()?.unwrap_or_default();
-        let key = PrivateKey::from_pkcs8_der(Secret::copy_from(policy_key.0.expose()))?;
-        let issuer = Issuer::new(SigningKey::from_private(&key)?, policy.clone(), &name)?;
+        let (policy_key, issuing, broker_identity) = if let Some(SecretHex(key)) = policy_key {
+            let private = PrivateKey::from_pkcs8_der(Secret::copy_from(key.expose()))?;
+            let issuer = Issuer::new(SigningKey::from_private(&private)?, policy.clone(), &name)?;
+            (Some(key), None, Some(issue_leaf(&issuer, now)?))
+        } else {
+            // The owner keeps it. The keys to sign for are made at once, so that there is one way for all that follows.
+            let issuing = Issuing { issuer: None, asked: Some(Asked::generate()?) };
+            (None, Some(issuing.encode()), None)
+        };
         let record = DomainRecord {
             policy_certificate: policy.der().to_vec(),
-            policy_key: Some(policy_key.0),
-            broker_identity: Some(issue_leaf(&issuer, now)?),
+            policy_key,
+            issuing,
+            broker_identity,
             preset: preset.to_string(),
             references: Vec::new(),
             access: Vec::new(),
@@ -145,6 +153,10 @@ impl Registry {
     pub(super) async fn renew_leaves(&self) {
         let now = UnixTime::now();
         for domain in self.domains().iter() {
+            if !domain.holds_policy_key && domain.home.is_none() {
+                // Its owner signs the next one, who is told by `domain show` and the metric of issuers.
+                continue;
+            }
             if !needs_renewal(domain.leaf.not_before, domain.leaf.not_after, seconds(now)) {
                 continue;
             }

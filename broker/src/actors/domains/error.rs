@@ -18,6 +18,21 @@ pub enum AdminError {
     /// There is no such domain.
     #[error("there is no domain {0}; `key-admin domain list` shows those there are")]
     NoDomain(DomainName),
+    /// The broker holds the policy key, so nothing is asked of the owner.
+    #[error(
+        "this broker holds the policy key of {0} and signs with it itself, so there is nothing for its owner to sign"
+    )]
+    HoldsPolicyKey(DomainName),
+    /// Nothing waits for the owner.
+    #[error(
+        "nothing of {0} waits for its owner's signature; ask for requests first: key-admin domain requests"
+    )]
+    NothingAsked(DomainName),
+    /// A certificate of another key.
+    #[error(
+        "the {0} certificate is for another key than the latest request: sign what key-admin domain requests gives now"
+    )]
+    OtherRequest(&'static str),
     /// There is no such reference value.
     #[error("this measurement is not trusted in {0}, so there is nothing to remove")]
     NoReference(DomainName),
@@ -122,7 +137,9 @@ impl AdminError {
             | Self::NoPrincipal(_)
             | Self::NoPerson(_)
             | Self::NoRevocation(_) => ErrorCode::NotFound,
-            Self::Taken(_)
+            Self::HoldsPolicyKey(_)
+            | Self::NothingAsked(_)
+            | Self::Taken(_)
             | Self::Shared(_)
             | Self::FromHome(_)
             | Self::DeletePulled(_)
@@ -131,7 +148,7 @@ impl AdminError {
             | Self::NotSealed
             | Self::Revision { .. }
             | Self::TicketTaken => ErrorCode::Conflict,
-            Self::Invalid(_) => ErrorCode::Refused,
+            Self::Invalid(_) | Self::OtherRequest(_) => ErrorCode::Refused,
             Self::Denied(denied) => denied.code(),
             Self::Sealed => ErrorCode::Sealed,
             Self::Unsealing | Self::Occupied => ErrorCode::Busy,

@@ -8,6 +8,7 @@ mod change;
 mod decision;
 mod error;
 mod import;
+mod issuing;
 mod people;
 mod policy;
 mod pulled;
@@ -65,6 +66,21 @@ pub struct Create(pub admin::CreateDomain);
 #[derive(Message)]
 #[rtype(result = "Result<admin::Domain, AdminError>")]
 pub struct Show(pub DomainName);
+
+/// What the owner is to sign, who keeps the policy key.
+#[derive(Message)]
+#[rtype(result = "Result<admin::IssuingRequests, AdminError>")]
+pub struct AskOwner(pub DomainName);
+
+/// Put into force what the owner signed.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct Install {
+    /// Which domain.
+    pub domain: DomainName,
+    /// What.
+    pub install: admin::InstallIssuing,
+}
 
 /// Delete a domain, its key first.
 #[derive(Message)]
@@ -411,6 +427,7 @@ impl Actor for DomainsActor {
             let registry = Rc::clone(&actor.registry);
             let work = async move {
                 registry.called_by(Caller::local());
+                registry.watch_issuers();
                 registry.renew_leaves().await;
                 registry.expire_labels().await;
                 registry.checkpoint_changed().await;
@@ -459,6 +476,8 @@ handle! {
     ListDomains => |registry, _list| Ok(registry.list());
     Create => |registry, create| registry.create(create.0).await;
     Show => |registry, show| registry.show(&show.0);
+    AskOwner => |registry, ask| registry.issuing_requests(&ask.0).await;
+    Install => |registry, it| registry.install_issuing(&it.domain, it.install).await;
     Delete => |registry, delete| registry.delete(&delete.0).await;
     ChangePreset => |registry, change| registry.set_preset(&change.domain, &change.preset).await;
     ShowRules => |registry, show| registry.rules(&show.0);

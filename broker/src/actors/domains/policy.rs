@@ -117,7 +117,7 @@ mod tests {
             .add(value.and_then(|value| value.expiring(Some(seconds(now) + 2))).expect("a value"));
         registry.put_policy(&made.domain, policy, "policy-apply").await.expect("it is kept");
 
-        let peer = made.domain.agents.peer(&made.member(now, 2), now).expect("a member");
+        let peer = made.domain.agents.peer(&made.member(now, 2), &[] as &[&[u8]], now).expect("a member");
         let may_store = || {
             let domain = registry.find(&name).expect("the domain");
             domain.acl.decide(&peer, Action::Store, &"a".parse().expect("a name")).is_ok()

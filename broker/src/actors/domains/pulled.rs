@@ -133,6 +133,7 @@ impl Checked {
         let record = DomainRecord {
             policy_certificate: policy.der().to_vec(),
             policy_key,
+            issuing: None,
             broker_identity: identity,
             preset,
             references: trust,

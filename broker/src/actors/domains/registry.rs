@@ -9,6 +9,7 @@ use claviger_store::AuditFacts;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::UnixTime;
 
+use super::issuing::issuer_end;
 use super::{AdminError, Caller, ShardSeams};
 use crate::actors::acl::DomainsChanged;
 use crate::actors::audit::{DomainDeleted, seconds};
@@ -122,6 +123,7 @@ impl Registry {
     async fn publish(&self, domains: Domains) {
         let domains = Arc::new(domains);
         *self.domains.borrow_mut() = Arc::clone(&domains);
+        self.watch_issuers();
         let sent = self.shards.iter().map(|shard| shard.acl.send(DomainsChanged(Arc::clone(&domains))));
         for answer in futures_util::future::join_all(sent).await {
             if answer.is_err() {
@@ -131,15 +133,21 @@ impl Registry {
     }
 }
 
+/// Who holds a domain's policy key.
+pub(super) fn held_by(domain: &Domain) -> &'static str {
+    if domain.holds_policy_key { "broker" } else { "owner" }
+}
+
 fn describe(domain: &Domain) -> admin::Domain {
-    let held_by = if domain.issuer.is_some() { "broker" } else { "owner" };
     admin::Domain {
         name: domain.name.clone(),
         preset: domain.preset.to_string(),
         policy_fingerprint: hex::encode(domain.policy.fingerprint()),
         policy_not_after: seconds(domain.policy.not_after()),
-        policy_key_held_by: held_by.to_owned(),
-        broker_certificate_not_after: domain.leaf.not_after,
+        policy_key_held_by: held_by(domain).to_owned(),
+        issuer_not_after: issuer_end(domain),
+        awaits_owner: !domain.installed,
+        broker_certificate_not_after: if domain.installed { domain.leaf.not_after } else { 0 },
         references: domain.trust.policy.references.len(),
         stock: domain.access.stock,
         admission_lasts: domain.access.admission().as_secs(),

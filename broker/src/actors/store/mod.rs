@@ -201,6 +201,7 @@ mod tests {
         let record = DomainRecord {
             policy_certificate: vec![1],
             policy_key: None,
+            issuing: None,
             broker_identity: None,
             preset: "closed".to_owned(),
             references: Vec::new(),

@@ -115,7 +115,12 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
 fn answer(result: &Result<Given, Ended>, id: &str) -> Zeroizing<Vec<u8>> {
     match result {
         Ok(Given::Agent(admitted)) => {
-            TrustResponse::Admitted(admitted.certificate.clone()).encode_body(Some(id)).into()
+            let certificate = admitted.certificate.clone();
+            let answer = match admitted.issuer.clone() {
+                None => TrustResponse::Admitted(certificate),
+                Some(issuer) => TrustResponse::AdmittedBy { certificate, issuer },
+            };
+            answer.encode_body(Some(id)).into()
         }
         Ok(Given::Broker(granted)) => TrustResponse::encode_state(&granted.state, id),
         Err(Ended::Refused(refused) | Ended::Judged(refused, _)) => refusal(refused.clone(), id),
@@ -215,8 +220,8 @@ fn renewed_key(
     now: UnixTime,
     id: RequestId,
 ) -> Result<ToCertify, Ended> {
-    let leaf = channel.leaf().ok_or(Ended::Gone("no leaf"))?;
-    let peer = channel.domain.agents.peer(leaf, now).map_err(|error| {
+    let (leaf, between) = channel.chain().ok_or(Ended::Gone("no leaf"))?;
+    let peer = channel.domain.agents.peer(leaf, between, now).map_err(|error| {
         tracing::info!(%id, domain = %channel.domain.name, %error, "a renewal is refused");
         Ended::Judged(Refusal::new(error.code(), error.to_string()), error.to_string())
     })?;

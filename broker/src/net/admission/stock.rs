@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 use super::judge::redeem;
 use super::{bounds, sealed};
-use crate::actors::attestor::{AdmitStock, Admitted, Rejected, StockArtifact, StockClaim, issuer};
+use crate::actors::attestor::{AdmitStock, Admitted, Rejected, StockArtifact, StockClaim, stock_issuer};
 use crate::actors::audit::{admission_event, seconds, ticket_event};
 use crate::config::Limits;
 use crate::domain::Domain;
@@ -134,7 +134,7 @@ impl By<'_> {
             if !now.access.stock.admission {
                 return Err(Rejected::StockNotAllowed);
             }
-            issuer(now, UnixTime::now())?;
+            stock_issuer(now, UnixTime::now())?;
             Ok(Arc::clone(now))
         };
         let by = Asker { id: self.id, source: self.source, places: Places::Admissions };

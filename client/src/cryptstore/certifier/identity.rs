@@ -57,7 +57,7 @@ impl StockIdentity {
         let MessageKey::Private(key) = message.key else { return Err(bad("its key isn't a private key")) };
         SigningKey::from_private(&key).map_err(|_| bad("its private key can't sign"))?;
         // Which also finds a certificate that isn't one.
-        tls::certified(&self.certificate, key.pkcs8_der())
+        tls::certified(&self.certificate, &[], key.pkcs8_der())
             .map_err(|_| bad("its certificate isn't one for its key"))?;
         let domain = self.domain.clone();
         let identity = Identity::new(domain, policy.clone(), self.certificate.clone(), key);

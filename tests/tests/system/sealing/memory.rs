@@ -13,7 +13,7 @@ use claviger_tests::tools::have_python_cryptography;
 use super::{PASSPHRASE, Sealed};
 
 /// Which of these is anywhere in what a process can write to.
-fn in_memory<'a>(pid: u32, secrets: &[(&'a str, &[u8])]) -> Vec<&'a str> {
+pub(crate) fn in_memory<'a>(pid: u32, secrets: &[(&'a str, &[u8])]) -> Vec<&'a str> {
     const PAGE: usize = 4096;
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();

@@ -1,6 +1,6 @@
 //! From sealed to serving and back, without a restart.
 
-mod memory;
+pub(crate) mod memory;
 
 use std::fs;
 use std::path::PathBuf;

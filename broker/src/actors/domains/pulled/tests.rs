@@ -76,6 +76,7 @@ impl Far {
         let record = DomainRecord {
             policy_certificate: self.policy.der().to_vec(),
             policy_key: Some(Secret::copy_from(self.key.pkcs8_der())),
+            issuing: None,
             broker_identity: Some(BrokerIdentity { certificate: leaf.certificate, key: leaf.key }),
             preset: "members".to_owned(),
             references: self.first().state.trust,
