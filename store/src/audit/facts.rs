@@ -89,6 +89,11 @@ impl FactsBody {
     }
 }
 
+/// What a block's body begins with. AES-GCM alone lets whoever chooses two keys make one ciphertext that opens under
+/// both, so that a broker could show two parties two different records under one chain. What opens to 32 known bytes
+/// first does so under one key only (short of 2^128 tries), so the chain's hash over what is sealed is over what it says.
+pub(crate) const COMMITMENT: [u8; 32] = [0; 32];
+
 /// Room that most records need, in bytes.
 const USUAL: usize = 256;
 
@@ -133,7 +138,8 @@ impl AuditFacts {
 
     /// The body of a block.
     pub(crate) fn encode_block(records: &[Self]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(records.len() * USUAL);
+        let mut out = Vec::with_capacity(COMMITMENT.len() + records.len() * USUAL);
+        out.extend_from_slice(&COMMITMENT);
         for record in records {
             record.add_to_block(&mut out);
         }
@@ -145,7 +151,14 @@ impl AuditFacts {
         put_bytes(block, 1, &self.encode());
     }
 
+    /// Whether a block's body begins as blocks do that open under one key only. Earlier ones don't.
+    pub(crate) fn is_committed(block: &[u8]) -> bool {
+        block.starts_with(&COMMITMENT)
+    }
+
     pub(crate) fn decode_block(bytes: &[u8]) -> Option<Vec<Self>> {
+        // No message begins with a zero: it would be a field without a number.
+        let bytes = bytes.strip_prefix(&COMMITMENT).unwrap_or(bytes);
         BlockBody::decode(bytes).ok()?.records.into_iter().map(FactsBody::into_facts).collect()
     }
 }
