@@ -34,7 +34,8 @@ pub use cert::{
     ADMISSION_DAYS, ADMISSION_EXTENSION_OID, AdmissionExtension, AdmissionIssuer, BROKER_DAYS, BrokerIssuer,
     BrokerMeasurements, CLOCK_SKEW, CertificateFacts, Issuer, Peer, PolicyCertificate, Principal,
     PrincipalName, Principals, SHORTEST_ADMISSION, TrustedPrincipal, certificate_spki, self_signed_agent,
-    self_signed_policy, sign_as_principal, verify_agent, verify_broker, verify_pinned,
+    self_signed_policy, sign_as_broker, sign_as_principal, verify_agent, verify_broker, verify_pinned,
+    verify_signed_by_broker,
 };
 pub use digest::{sha256, sha384};
 pub use error::{

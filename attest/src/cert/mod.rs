@@ -10,6 +10,7 @@ mod policy;
 mod principal;
 mod principal_name;
 mod quote;
+mod signed;
 mod template;
 mod view;
 
@@ -26,6 +27,7 @@ pub use peer::{BrokerMeasurements, Peer, verify_agent, verify_broker, verify_pin
 pub use policy::PolicyCertificate;
 pub use principal::{Principal, Principals, TrustedPrincipal, sign_as_principal};
 pub use principal_name::PrincipalName;
+pub use signed::{sign_as_broker, verify_signed_by_broker};
 
 pub(crate) use endorsement::EndorsementCertificate;
 pub(crate) use quote::QuoteCertificate;

@@ -1,6 +1,7 @@
 //! The admin API: JSON over HTTP on a Unix socket, for the operator of this machine (see
 //! `claviger_proto::admin` for the calls). No call returns secret data; none takes a path.
 
+mod export;
 mod routes;
 mod sealing;
 mod secret_body;

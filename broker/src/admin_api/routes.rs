@@ -17,7 +17,7 @@ use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
 
 use super::secret_body::{BodyLimit, SecretJson};
-use super::{Admin, json_config, sealing};
+use super::{Admin, export, json_config, sealing};
 use crate::actors::domains::{self, AdminError, DomainsActor};
 
 /// Largest body of an import, in bytes: the largest secret in hex, and room for the rest.
@@ -97,6 +97,8 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/references/{kind}/{measurement}", web::delete().to(remove_reference))
         .route("/v1/domains/{domain}/tickets/{id}", web::delete().to(revoke_ticket))
         .route("/v1/domains/{domain}/audit/verify", web::post().to(verify_audit))
+        .route("/v1/domains/{domain}/audit/export", web::get().to(export::trail))
+        .route("/v1/domains/{domain}/audit/checkpoint", web::post().to(export::checkpoint))
         .route("/v1/domains/{domain}/audit/search", web::post().to(search_audit))
         .service(
             web::resource("/v1/domains/{domain}/policy")
@@ -128,7 +130,7 @@ async fn no_such_call() -> Answer {
 }
 
 /// Asks the domains actor.
-async fn ask<M, T>(admin: &Admin, message: M) -> Result<T, Failed>
+pub(super) async fn ask<M, T>(admin: &Admin, message: M) -> Result<T, Failed>
 where
     M: Message<Result = Result<T, AdminError>> + Send + 'static,
     T: Send + 'static,
@@ -143,7 +145,7 @@ where
     Ok(domains.send(message).await.map_err(|_| gone())??)
 }
 
-fn name(text: &str) -> Result<DomainName, Failed> {
+pub(super) fn name(text: &str) -> Result<DomainName, Failed> {
     text.parse().map_err(|error: claviger_proto::ParseError| AdminError::Invalid(error.to_string()).into())
 }
 

@@ -114,6 +114,7 @@ fn assemble(
         leaf: leaf(identity)?,
         keys: Arc::clone(&stored.keys),
         storage: Arc::clone(storage),
+        serial: stored.serial,
         created: record.created,
         home: record.home,
         quotas,

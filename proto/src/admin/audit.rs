@@ -97,4 +97,13 @@ pub struct AuditRecord {
     /// Why it ended so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// By which state of the domain's policy, rules and terms it was decided, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version: Option<u32>,
+    /// How old the fresh evidence on the channel was, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_age: Option<u64>,
+    /// Who had proven themselves on the channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub principals: Vec<String>,
 }

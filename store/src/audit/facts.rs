@@ -31,6 +31,12 @@ pub struct AuditFacts {
     pub source: Arc<str>,
     /// Why it ended so, for people, where the outcome alone doesn't say.
     pub reason: Option<String>,
+    /// By which state of what describes the domain it was decided: the domain's serial, counted from 1.
+    pub policy_version: Option<u32>,
+    /// How old the fresh evidence on the channel was, in seconds, if the peer gave any.
+    pub evidence_age: Option<u64>,
+    /// The principals who had proven themselves on the channel.
+    pub principals: Vec<String>,
 }
 
 /// The record's body, to be read. It is written by [`AuditFacts::encode`], without copies on the way.
@@ -58,6 +64,12 @@ struct FactsBody {
     source: String,
     #[prost(string, optional, tag = "11")]
     reason: Option<String>,
+    #[prost(uint32, optional, tag = "12")]
+    policy_version: Option<u32>,
+    #[prost(uint64, optional, tag = "13")]
+    evidence_age: Option<u64>,
+    #[prost(string, repeated, tag = "14")]
+    principals: Vec<String>,
 }
 
 /// Several records that share a seal: a block of the chain in the engine.
@@ -85,6 +97,9 @@ impl FactsBody {
             version: self.version,
             source: self.source.into(),
             reason: self.reason,
+            policy_version: self.policy_version,
+            evidence_age: self.evidence_age,
+            principals: self.principals,
         })
     }
 }
@@ -132,6 +147,15 @@ impl AuditFacts {
         put_bytes(&mut out, 10, self.source.as_bytes());
         if let Some(reason) = &self.reason {
             put_bytes(&mut out, 11, reason.as_bytes());
+        }
+        if let Some(version) = self.policy_version {
+            put_number(&mut out, 12, u64::from(version));
+        }
+        if let Some(age) = self.evidence_age {
+            put_number(&mut out, 13, age);
+        }
+        for principal in &self.principals {
+            put_bytes(&mut out, 14, principal.as_bytes());
         }
         out
     }
@@ -181,6 +205,9 @@ mod tests {
             version: Some(u32::MAX),
             source: "s".repeat(300).into(),
             reason: Some("why".to_owned()),
+            policy_version: Some(3),
+            evidence_age: Some(u64::MAX),
+            principals: vec!["a".to_owned(), "b".to_owned()],
         };
         for facts in [AuditFacts::default(), full] {
             let block = AuditFacts::encode_block(&[facts.clone(), AuditFacts::default(), facts.clone()]);

@@ -90,6 +90,7 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
         (_, Ok(Given::Agent(admitted))) => admission_event(wants.action(), id, source, Some(admitted), label),
         _ => admission_event(wants.action(), id, source, None, label),
     };
+    event.policy_version = Some(channel.domain.serial);
     if let Err(Ended::Judged(_, why)) = &result {
         event.reason = Some(why.clone());
     }

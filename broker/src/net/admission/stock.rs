@@ -199,7 +199,8 @@ impl By<'_> {
 
     /// The answer, once it is recorded; what can't be recorded isn't given.
     fn recorded(&self, domain: &Domain, event: &AuditFacts, answer: TrustResponse) -> TrustResponse {
-        match self.shard.segments.append(domain, event) {
+        let event = AuditFacts { policy_version: Some(domain.serial), ..event.clone() };
+        match self.shard.segments.append(domain, &event) {
             Ok(()) => answer,
             Err(error) => {
                 tracing::error!(id = %self.id, %error, "a stock admission could not be recorded");
