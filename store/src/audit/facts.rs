@@ -1,10 +1,12 @@
 //! What a record of the trail says.
 
+#[cfg(feature = "engine")]
+mod encode;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint};
 
 /// What a record of the audit trail says. Never a secret, but names and addresses, so it is sealed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub struct AuditFacts {
     pub principals: Vec<String>,
 }
 
-/// The record's body, to be read. It is written by [`AuditFacts::encode`], without copies on the way.
+/// The record's body, to be read. It is written by `encode`, without copies on the way.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 struct FactsBody {
     #[prost(int64, tag = "1")]
@@ -109,72 +111,7 @@ impl FactsBody {
 /// first does so under one key only (short of 2^128 tries), so the chain's hash over what is sealed is over what it says.
 pub(crate) const COMMITMENT: [u8; 32] = [0; 32];
 
-/// Room that most records need, in bytes.
-const USUAL: usize = 256;
-
-fn put_bytes(out: &mut Vec<u8>, tag: u32, bytes: &[u8]) {
-    encode_key(tag, WireType::LengthDelimited, out);
-    encode_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-fn put_number(out: &mut Vec<u8>, tag: u32, number: u64) {
-    encode_key(tag, WireType::Varint, out);
-    encode_varint(number, out);
-}
-
 impl AuditFacts {
-    /// The body of a record.
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(USUAL);
-        put_number(&mut out, 1, self.time.cast_unsigned());
-        put_bytes(&mut out, 2, self.request_id.as_bytes());
-        put_bytes(&mut out, 3, self.action.as_bytes());
-        put_bytes(&mut out, 4, self.outcome.as_bytes());
-        if let Some(fingerprint) = &self.peer_fingerprint {
-            put_bytes(&mut out, 5, fingerprint);
-        }
-        if let Some(measurement) = &self.measurement {
-            put_bytes(&mut out, 6, measurement);
-        }
-        put_bytes(&mut out, 7, self.role.as_bytes());
-        if let Some(name) = &self.name {
-            put_bytes(&mut out, 8, name.as_bytes());
-        }
-        if let Some(version) = self.version {
-            put_number(&mut out, 9, u64::from(version));
-        }
-        put_bytes(&mut out, 10, self.source.as_bytes());
-        if let Some(reason) = &self.reason {
-            put_bytes(&mut out, 11, reason.as_bytes());
-        }
-        if let Some(version) = self.policy_version {
-            put_number(&mut out, 12, u64::from(version));
-        }
-        if let Some(age) = self.evidence_age {
-            put_number(&mut out, 13, age);
-        }
-        for principal in &self.principals {
-            put_bytes(&mut out, 14, principal.as_bytes());
-        }
-        out
-    }
-
-    /// The body of a block.
-    pub(crate) fn encode_block(records: &[Self]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(COMMITMENT.len() + records.len() * USUAL);
-        out.extend_from_slice(&COMMITMENT);
-        for record in records {
-            record.add_to_block(&mut out);
-        }
-        out
-    }
-
-    /// Adds this record to the body of a block.
-    pub(crate) fn add_to_block(&self, block: &mut Vec<u8>) {
-        put_bytes(block, 1, &self.encode());
-    }
-
     /// Whether a block's body begins as blocks do that open under one key only. Earlier ones don't.
     pub(crate) fn is_committed(block: &[u8]) -> bool {
         block.starts_with(&COMMITMENT)
@@ -187,7 +124,7 @@ impl AuditFacts {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "engine"))]
 mod tests {
     use super::*;
 

@@ -1,18 +1,15 @@
 //! Checking an export: what its hashes, keys and signatures say, and no more.
 
-use std::collections::BTreeMap;
+mod walk;
+
 use std::io::Read;
 
 use serde::Serialize;
 
 use super::reader::Parts;
-use super::{
-    About, BROKEN, BlockPart, CHECKPOINT, CheckpointPart, DamagePart, EndPart, ExportError, FOREIGN,
-    NEWER_HEAD, Part, SegmentPart, TORN, UNKNOWN_FORMAT,
-};
-use crate::audit::chain::{ChainHead, aad};
-use crate::audit::{AuditFacts, ChainId, Checkpoint, Finding, FindingKind};
-use crate::seal::RecordKey;
+use super::{About, ExportError, Part};
+use crate::audit::{Checkpoint, Finding, FindingKind};
+use walk::Walk;
 
 /// A checkpoint with a good signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -78,24 +75,21 @@ pub fn verify_export(
     check: CheckSignature<'_>,
 ) -> Result<Verdict, ExportError> {
     let (mut parts, about) = Parts::open(from)?;
-    let mut walk = Walk::new(about);
-    if let Some((held_about, held)) = since {
-        walk.since = Some(held.clone());
-        if held_about.domain != walk.verdict.about.domain
-            || held_about.generation != walk.verdict.about.generation
-        {
-            walk.find("your checkpoint", FindingKind::OtherGeneration);
-            walk.since = None;
-        }
+    let of_this = |held: &About| held.domain == about.domain && held.generation == about.generation;
+    let comparable = since.filter(|(held, _)| of_this(held)).map(|(_, seen)| seen.clone());
+    let other = since.is_some() && comparable.is_none();
+    let mut walk = Walk::new(about, comparable);
+    if other {
+        walk.find("your checkpoint", FindingKind::OtherGeneration);
     }
     loop {
         match parts.next()? {
             // The reading order is that of the writing: what a checkpoint covers comes after it.
-            Part::Checkpoint(part) if !walk.in_chains => walk.checkpoint(part, check),
+            Part::Checkpoint(part) if !walk.in_chains() => walk.checkpoint(part, check),
             Part::Segment(part) => walk.segment(&part).ok_or_else(|| parts.malformed())?,
-            Part::Block(part) => walk.block(part).ok_or_else(|| parts.malformed())?,
+            Part::Block(part) => walk.block(&part).ok_or_else(|| parts.malformed())?,
             Part::Damage(part) => walk.damage(&part).ok_or_else(|| parts.malformed())?,
-            Part::End(end) if walk.seen == end => break,
+            Part::End(end) if walk.is_all(end) => break,
             _ => return Err(parts.malformed()),
         }
     }
@@ -140,243 +134,4 @@ fn good(
         digest: hex::encode(Checkpoint::digest(&bytes)),
         signer: hex::encode(signer),
     })
-}
-
-/// A chain on its way.
-struct Chain {
-    head: ChainHead,
-    covered: u64,
-    records: u64,
-    /// After a torn or broken end the next segment skips a number.
-    may_skip: bool,
-    committed: bool,
-    /// Something was found: nothing after it can be said to follow.
-    stopped: bool,
-}
-
-struct Walk {
-    verdict: Verdict,
-    since: Option<CheckpointSeen>,
-    /// The digest of the checkpoint before.
-    previous: [u8; 32],
-    sequence: u64,
-    /// What checkpoints say of the chains, until it is found to be so: by chain and number of records.
-    marks: BTreeMap<ChainId, BTreeMap<u64, Vec<([u8; 32], u64)>>>,
-    /// The last checkpoint's.
-    covered: BTreeMap<ChainId, u64>,
-    chains: BTreeMap<ChainId, Chain>,
-    in_chains: bool,
-    seen: EndPart,
-}
-
-impl Walk {
-    fn new(about: About) -> Self {
-        Self {
-            verdict: Verdict {
-                about,
-                chains: Vec::new(),
-                checkpoints: 0,
-                last: None,
-                uncommitted: 0,
-                findings: Vec::new(),
-            },
-            since: None,
-            previous: [0; 32],
-            sequence: 0,
-            marks: BTreeMap::new(),
-            covered: BTreeMap::new(),
-            chains: BTreeMap::new(),
-            in_chains: false,
-            seen: EndPart::default(),
-        }
-    }
-
-    fn find(&mut self, place: impl Into<String>, kind: FindingKind) {
-        self.verdict.findings.push(Finding { place: place.into(), kind });
-    }
-
-    fn checkpoint(&mut self, part: CheckpointPart, check: CheckSignature<'_>) {
-        self.seen.checkpoints += 1;
-        let place = format!("checkpoint {}", part.sequence);
-        let number = part.sequence;
-        let Some((checkpoint, signature)) = Checkpoint::read(number, part.body) else {
-            return self.find(place, FindingKind::CheckpointBroken);
-        };
-        if number != self.sequence + 1 || checkpoint.previous != self.previous {
-            self.find(place.as_str(), FindingKind::CheckpointBroken);
-        }
-        let about = &self.verdict.about;
-        let bytes = checkpoint.signed_bytes(&about.domain, &about.generation);
-        (self.sequence, self.previous) = (number, Checkpoint::digest(&bytes));
-        let Some(seen) = good(about, &checkpoint, &signature, check) else {
-            return self.find(place, FindingKind::CheckpointSignature);
-        };
-        if let Some(held) = self.since.take_if(|held| held.sequence == number)
-            && held.digest != seen.digest
-        {
-            self.find(place, FindingKind::OtherHistory { checkpoint: number });
-        }
-        self.verdict.checkpoints += 1;
-        self.verdict.last = Some(seen);
-        self.covered.clear();
-        for (chain, head) in &checkpoint.heads {
-            self.covered.insert(*chain, head.next);
-            let marks = self.marks.entry(*chain).or_default().entry(head.next).or_default();
-            // A chain that stands still is marked again by each checkpoint; the first says as much as all.
-            if marks.iter().all(|(hash, _)| *hash != head.hash) {
-                marks.push((head.hash, number));
-            }
-        }
-    }
-
-    /// Where the chain is; begins it if it hasn't begun, and compares it with what checkpoints say of its beginning.
-    fn begin(&mut self, id: ChainId) {
-        self.in_chains = true;
-        if self.chains.contains_key(&id) {
-            return;
-        }
-        let head = ChainHead::first(&self.verdict.about.generation, id);
-        let covered = self.covered.get(&id).copied().unwrap_or_default();
-        let chain = Chain { head, covered, records: 0, may_skip: false, committed: false, stopped: false };
-        self.chains.insert(id, chain);
-        self.pass(id, &head);
-    }
-
-    /// The chain is here; compares that with what checkpoints say.
-    fn pass(&mut self, id: ChainId, head: &ChainHead) {
-        let marks = self.marks.get_mut(&id).and_then(|marks| marks.remove(&head.next)).unwrap_or_default();
-        for (hash, checkpoint) in marks {
-            if hash != head.hash {
-                self.find(id.to_string(), FindingKind::Forked { checkpoint, chain: id });
-            }
-        }
-    }
-
-    fn segment(&mut self, part: &SegmentPart) -> Option<()> {
-        let id = shard(Some(part.shard))?;
-        let from = ChainHead { next: part.next, hash: part.hash.as_slice().try_into().ok()? };
-        self.begin(id);
-        let chain = self.chains.get_mut(&id)?;
-        let may_skip = std::mem::take(&mut chain.may_skip);
-        let number = if may_skip { from.next > chain.head.next } else { from.next == chain.head.next };
-        if chain.stopped {
-            return Some(());
-        }
-        if number && from.hash == chain.head.hash {
-            chain.head = from;
-            self.pass(id, &from);
-        } else {
-            chain.stopped = true;
-            self.find(id.to_string(), FindingKind::Gap { record: from.next });
-        }
-        Some(())
-    }
-
-    fn block(&mut self, part: BlockPart) -> Option<()> {
-        self.seen.blocks += 1;
-        let id = shard(part.shard)?;
-        let key = RecordKey::new(part.key.as_slice().try_into().ok()?);
-        self.begin(id);
-        let about = &self.verdict.about;
-        let chain = self.chains.get_mut(&id)?;
-        if chain.stopped {
-            return Some(());
-        }
-        let head = chain.head;
-        let opened = open(about, id, &head, &key, &part);
-        let found = match opened {
-            _ if part.first != head.next => Err(FindingKind::Gap { record: head.next }),
-            None => Err(FindingKind::Broken { record: head.next }),
-            Some((_, false)) if chain.committed => Err(FindingKind::Uncommitted { record: head.next }),
-            Some(opened) => Ok(opened),
-        };
-        match found {
-            Ok((records, committed)) => {
-                chain.head = head.after(&part.sealed, records);
-                chain.records += records;
-                chain.committed = committed;
-                let after = chain.head;
-                if !committed {
-                    self.verdict.uncommitted += records;
-                }
-                self.pass(id, &after);
-            }
-            Err(kind) => {
-                chain.stopped = true;
-                self.find(id.to_string(), kind);
-            }
-        }
-        Some(())
-    }
-
-    fn damage(&mut self, part: &DamagePart) -> Option<()> {
-        let kind = match part.kind {
-            TORN => FindingKind::TornTail,
-            BROKEN => FindingKind::Broken { record: part.number },
-            FOREIGN => FindingKind::Foreign,
-            UNKNOWN_FORMAT => FindingKind::UnknownFormat { found: u8::try_from(part.number).ok()? },
-            CHECKPOINT => FindingKind::CheckpointBroken,
-            NEWER_HEAD => FindingKind::RolledBack,
-            _ => return None,
-        };
-        if let Some(id) = part.shard
-            && matches!(part.kind, TORN | BROKEN)
-        {
-            let id = shard(Some(id))?;
-            self.begin(id);
-            self.chains.get_mut(&id)?.may_skip = true;
-        }
-        // What the broker says of its disk is text of somebody else's.
-        self.find(part.place.replace(char::is_control, "\u{fffd}"), kind);
-        Some(())
-    }
-
-    fn end(mut self) -> Verdict {
-        for (id, marks) in std::mem::take(&mut self.marks) {
-            let stopped = self.chains.get(&id).is_some_and(|chain| chain.stopped);
-            let found = self.chains.get(&id).map_or(0, |chain| chain.head.next);
-            // A chain that nobody has begun is where it begins.
-            let first = ChainHead::first(&self.verdict.about.generation, id);
-            for (expected, marks) in marks {
-                for (hash, checkpoint) in marks {
-                    if !stopped && !(expected == 0 && hash == first.hash) {
-                        let kind = FindingKind::Truncated { checkpoint, chain: id, expected, found };
-                        self.find(id.to_string(), kind);
-                    }
-                }
-            }
-        }
-        if let Some(held) = self.since.take() {
-            let checkpoint = held.sequence;
-            self.find("your checkpoint", FindingKind::Regressed { checkpoint });
-        }
-        if self.verdict.last.is_none() {
-            self.find("checkpoints", FindingKind::NoCheckpoint);
-        }
-        let seen = |(id, chain): (&ChainId, &Chain)| ChainSeen {
-            chain: id.to_string(),
-            records: chain.records,
-            covered: chain.covered.min(chain.records),
-        };
-        self.verdict.chains = self.chains.iter().map(seen).collect();
-        self.verdict
-    }
-}
-
-/// How many records a block has, and whether it opens under one key only; `None` if it isn't what comes next.
-fn open(
-    about: &About,
-    id: ChainId,
-    head: &ChainHead,
-    key: &RecordKey,
-    part: &BlockPart,
-) -> Option<(u64, bool)> {
-    let (name, bound_to) = (id.to_string(), head.bound_to());
-    let opened = key.open(&aad(about.generation, about.epoch, &name, &bound_to), &part.sealed).ok()?;
-    let records = AuditFacts::decode_block(opened.expose())?.len() as u64;
-    (records > 0).then(|| (records, AuditFacts::is_committed(opened.expose())))
-}
-
-fn shard(shard: Option<u32>) -> Option<ChainId> {
-    shard.map_or(Some(ChainId::Store), |shard| Some(ChainId::Shard(u16::try_from(shard).ok()?)))
 }
