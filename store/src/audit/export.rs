@@ -172,3 +172,6 @@ struct EndPart {
     #[prost(uint64, tag = "2")]
     blocks: u64,
 }
+
+#[cfg(all(test, feature = "engine"))]
+mod tests;
