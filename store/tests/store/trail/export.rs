@@ -273,3 +273,21 @@ fn a_file_that_is_no_whole_export_is_refused() {
     let huge = [&bytes[..5], &[4, 0xff, 0xff, 0xff, 0xff]].concat();
     assert!(matches!(read(&huge), Err(ExportError::Malformed { part: 1 })));
 }
+
+#[test]
+#[ignore = "makes seeds for the fuzz target audit_export, where CLAVIGER_SEEDS says"]
+fn seeds_are_made() {
+    let dir = std::path::PathBuf::from(std::env::var_os("CLAVIGER_SEEDS").expect("where to"));
+    let mut trail = Trail::covered();
+    let path = trail.segment();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    fs::write(dir.join("torn"), trail.export()).unwrap();
+    fs::write(&path, whole).unwrap();
+    trail.fill();
+    trail.checkpoint();
+    let mut kept = Vec::new();
+    checkpoint(&trail.world.store, &trail.world.keys, &about(&trail.world), &mut kept).unwrap();
+    fs::write(dir.join("checkpoint"), kept).unwrap();
+    fs::write(dir.join("whole"), trail.export()).unwrap();
+}
