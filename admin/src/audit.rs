@@ -13,6 +13,7 @@ use crate::domain::path;
 
 mod export;
 mod offline;
+mod set;
 mod tail;
 
 #[derive(Subcommand)]
@@ -27,6 +28,8 @@ pub(crate) enum Audit {
     Tail(tail::Tail),
     /// Write a domain's audit trail to a file that is checked without the broker
     Export(export::Export),
+    /// Have a domain's records on the disk before their answers leave, or only written
+    Set(set::Set),
     /// Make a checkpoint of a domain's audit trail, and write it to a file to keep
     Checkpoint(export::Checkpoint),
 }
@@ -108,6 +111,7 @@ pub(crate) async fn run(context: &Context, command: &Audit) -> Result<ExitCode, 
         }
         Audit::Tail(args) => tail::run(context, args).await.map(|()| ExitCode::SUCCESS),
         Audit::Export(args) => export::run(context, args).await.map(|()| ExitCode::SUCCESS),
+        Audit::Set(args) => set::run(context, args).await.map(|()| ExitCode::SUCCESS),
         Audit::Checkpoint(args) => export::checkpoint(context, args).await.map(|()| ExitCode::SUCCESS),
     }
 }

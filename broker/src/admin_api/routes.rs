@@ -10,8 +10,8 @@ use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
     AclQuestion, AclRules, AddPrincipal, AddReference, AddRevocation, AdmissionTerms, ApplyPolicy,
-    AuditQuery, CreateDomain, CreateTickets, ImportEntry, Problem, Quotas, SetPreset, State, Status,
-    StockPeers, Suspend,
+    AuditQuery, AuditTerms, CreateDomain, CreateTickets, ImportEntry, Problem, Quotas, SetPreset, State,
+    Status, StockPeers, Suspend,
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::limits::MAX_DATA;
@@ -99,6 +99,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .route("/v1/domains/{domain}/audit/verify", web::post().to(verify_audit))
         .route("/v1/domains/{domain}/audit/export", web::get().to(export::trail))
         .route("/v1/domains/{domain}/audit/checkpoint", web::post().to(export::checkpoint))
+        .route("/v1/domains/{domain}/audit/terms", web::put().to(set_audit))
         .route("/v1/domains/{domain}/audit/search", web::post().to(search_audit))
         .service(
             web::resource("/v1/domains/{domain}/policy")
@@ -331,6 +332,11 @@ async fn revoke_ticket(admin: web::Data<Admin>, path: web::Path<(String, String)
 async fn import(admin: web::Data<Admin>, path: web::Path<String>, body: SecretJson<ImportEntry>) -> Answer {
     let import = domains::Import { domain: name(&path)?, entry: body.0 };
     Ok(HttpResponse::Created().force_close().json(ask(&admin, import).await?))
+}
+
+async fn set_audit(admin: web::Data<Admin>, path: web::Path<String>, body: web::Json<AuditTerms>) -> Answer {
+    let set = domains::SetAudit { domain: name(&path)?, terms: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&admin, set).await?))
 }
 
 async fn search_audit(

@@ -29,6 +29,9 @@ pub struct Access {
     /// Where it answers nobody: since when, and why. It travels with the rules, so brokers elsewhere suspend it as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspension>,
+    /// Whether a record of the audit is on the disk before its answer leaves, and not only written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub durable_audit: bool,
 }
 
 impl Access {

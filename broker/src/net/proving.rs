@@ -89,7 +89,7 @@ impl Proving {
         let mut event = audit::event(by.peer, by.origin, id, action, UnixTime::now());
         (event.outcome, event.name, event.reason) = (result.into(), name, reason);
         event.policy_version = Some(domain.serial);
-        if let Err(error) = by.shard.segments.append(domain, &event) {
+        if let Err(error) = by.shard.segments.append(domain, &event).await {
             tracing::error!(%id, %error, "a proof could not be recorded");
             let text = "the broker can't keep its audit; try again later";
             return Outcome::Refused(Refusal::new(ErrorCode::Unavailable, text));

@@ -32,6 +32,25 @@ pub struct AuditSegment {
     pub ok: bool,
 }
 
+/// When a domain's records are on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditSync {
+    /// Before the answer leaves: it survives the machine.
+    Durable,
+    /// Within the broker's `audit_sync`; before the answer leaves it is written: it survives the process.
+    #[default]
+    Written,
+}
+
+/// How a domain's audit is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditTerms {
+    /// When its records are on the disk.
+    pub sync: AuditSync,
+}
+
 /// Which records of a domain's audit are asked for: those that fit all that is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -45,7 +45,7 @@ impl SegmentHead {
 }
 
 /// Which block of a chain a record goes into: the promise that [`SegmentWriter::settle`] makes good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use = "the record is in memory only until its block is settled"]
 pub struct BlockNumber(u64);
 
@@ -177,6 +177,11 @@ impl SegmentWriter {
         }
         self.head = after;
         Ok(())
+    }
+
+    /// The last block that is in the file, or was lost: what [`SegmentWriter::begin_sync`] has just covered.
+    pub fn last_block(&self) -> BlockNumber {
+        BlockNumber(self.collecting.number - 1)
     }
 
     fn check_open(&self) -> Result<(), AuditError> {

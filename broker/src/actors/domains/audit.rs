@@ -4,15 +4,16 @@ use std::io;
 use std::sync::Arc;
 
 use claviger_attest::{sign_as_broker, verify_signed_by_broker};
-use claviger_proto::{DomainName, admin};
+use claviger_proto::DomainName;
+use claviger_proto::admin::{self, AuditSync, AuditTerms};
 use claviger_store::audit;
 use claviger_store::audit::export::{self, About, ExportError};
-use claviger_store::{CheckpointDomain, Command, SegmentHead};
+use claviger_store::{CheckpointDomain, Command, DomainChange, SegmentHead};
 use rustls::pki_types::UnixTime;
 
 use super::{AdminError, Registry};
 use crate::actors::audit::{SyncDomain, seconds};
-use crate::domain::Domain;
+use crate::domain::{Access, Domain};
 use crate::era::Lease;
 use crate::storage::Storage;
 
@@ -50,6 +51,21 @@ impl Registry {
         self.checkpoint(&domain).await?;
         let lease = domain.storage.era.lease();
         Ok(Trail(domain, lease))
+    }
+
+    /// Has records on the disk before their answers leave, or only written.
+    pub(super) async fn set_audit(
+        &self,
+        name: &DomainName,
+        terms: AuditTerms,
+    ) -> Result<admin::Domain, AdminError> {
+        let domain = self.find(name)?;
+        let durable_audit = terms.sync == AuditSync::Durable;
+        if domain.access.durable_audit != durable_audit {
+            let access = Access { durable_audit, ..domain.access.clone() };
+            self.update(&domain, DomainChange::Access(access.encode()), "audit-terms").await?;
+        }
+        self.show(name)
     }
 
     /// Checks everything that there is of the trail, then makes a checkpoint of what was found whole.

@@ -283,6 +283,16 @@ pub struct VerifyAudit(pub DomainName);
 #[rtype(result = "Result<Trail, AdminError>")]
 pub struct ExportAudit(pub DomainName);
 
+/// Keep a domain's audit in this way.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct SetAudit {
+    /// Whose.
+    pub domain: DomainName,
+    /// How.
+    pub terms: admin::AuditTerms,
+}
+
 /// Look for records in a domain's audit.
 #[derive(Message)]
 #[rtype(result = "Result<admin::AuditPage, AdminError>")]
@@ -449,6 +459,7 @@ handle! {
     RevokeTicket => |registry, it| registry.revoke_ticket(&it.domain, &it.id).await;
     VerifyAudit => |registry, verify| registry.verify_audit(&verify.0).await;
     ExportAudit => |registry, export| registry.exportable(&export.0).await;
+    SetAudit => |registry, set| registry.set_audit(&set.domain, set.terms).await;
     SearchAudit => |registry, search| registry.search_audit(&search.domain, search.query).await;
     Import => |registry, import| registry.import(&import.domain, import.entry).await;
     OwnIdentity => |registry, own| pulled::identity(&registry, &own.0);

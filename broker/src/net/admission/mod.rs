@@ -95,7 +95,7 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
         event.reason = Some(why.clone());
     }
     // Recorded before the answer leaves; what can't be recorded isn't given.
-    let body = match shard.segments.append(&channel.domain, &event) {
+    let body = match shard.segments.append(&channel.domain, &event).await {
         Ok(()) => answer(&result, &id.to_string()),
         Err(error) => {
             tracing::error!(%id, %error, "an admission could not be recorded");
