@@ -63,7 +63,7 @@ mod tests {
         "fleet".parse().unwrap()
     }
 
-    const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_795_500_000));
+    const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_795_500_123));
 
     /// A domain's policy certificate, and a leaf of this role under it.
     fn leaf(role: Role, key: &SigningKey) -> (PolicyCertificate, Vec<u8>) {

@@ -1,13 +1,16 @@
 //! `key-admin audit export`, `checkpoint`, `verify --export`, `tail` and `query`, with nothing but files and a broker.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use claviger_tests::broker::Broker;
 use claviger_tests::fleet::Fleet;
 use claviger_tests::message;
-use claviger_tests::programs::{Call, command};
+use claviger_tests::programs::{Call, command, program};
 use serde_json::Value;
 
 struct World {
@@ -34,10 +37,10 @@ impl World {
         }
     }
 
-    /// A retrieve that the rules don't allow.
+    /// A retrieve of what isn't there, or isn't allowed.
     fn use_nothing(&self) {
         let mut channel = self.fleet.channel(&self.broker);
-        channel.request(&message::retrieve("disks/a")).refused("not-found");
+        channel.request(&message::retrieve("disks/z")).refused("not-found");
     }
 
     fn write(&self, what: &str, name: &str) -> PathBuf {
@@ -169,4 +172,29 @@ fn records_are_told_a_line_each_with_the_state_that_they_were_decided_by() {
     let text = world.broker.admin("audit tail --domain fleet").run_text();
     let text = String::from_utf8_lossy(text.stdout()).into_owned();
     assert!(text.contains(&format!("policy={before}")) && text.contains("disks/b"), "{text}");
+}
+
+#[test]
+fn a_tail_that_follows_tells_what_comes() {
+    let world = World::new();
+    let mut tail = std::process::Command::new(program("key-admin"))
+        .args(["audit", "tail", "--domain", "fleet", "--follow", "--lines", "1", "--output", "json"])
+        .arg("--admin-socket")
+        .arg(world.broker.admin_socket())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (told, lines) = std::sync::mpsc::channel();
+    let stdout = BufReader::new(tail.stdout.take().unwrap());
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+    let next = || -> Value {
+        let line = lines.recv_timeout(Duration::from_mins(1)).expect("a line");
+        serde_json::from_str(&line).unwrap()
+    };
+    let before = next();
+    world.use_nothing();
+    let after = next();
+    assert_eq!((&before["outcome"], &after["outcome"]), (&"ok".into(), &"not-found".into()));
+    tail.kill().unwrap();
+    tail.wait().unwrap();
 }
