@@ -8,7 +8,7 @@ use claviger_client::cli::Failure;
 use claviger_client::{Error, Timeouts};
 use claviger_proto::admin::Problem;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,15 @@ const CALL: Duration = Duration::from_mins(5);
 
 /// Largest answer, in bytes: thousands of domains or references.
 const MAX_ANSWER: usize = 16 << 20;
+
+/// What drives a connection; ended when it is let go of.
+struct Connection(JoinHandle<hyper::Result<()>>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// A broker's admin API.
 pub(crate) struct Api {
@@ -65,14 +75,47 @@ impl Api {
         self.call(Method::DELETE, path, Vec::new()).await.map(|_| ())
     }
 
+    /// Bytes, of an answer that isn't JSON.
+    pub(crate) async fn post_for_bytes(&self, path: &str) -> Result<Bytes, Failure> {
+        self.call(Method::POST, path, Vec::new()).await
+    }
+
+    /// Writes an answer of any length as it comes. Each piece may take as long as a call.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        write: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let late = |_| self.unreachable("it didn't answer in time");
+        let exchange = self.exchange(Method::GET, path, Vec::new());
+        let (mut body, _connection) = timeout(CALL, exchange).await.map_err(late)??;
+        while let Some(frame) = timeout(CALL, body.frame()).await.map_err(late)? {
+            let frame = frame.map_err(|error| self.unreachable(&error.to_string()))?;
+            if let Some(piece) = frame.data_ref() {
+                write(piece)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
-        match timeout(CALL, self.exchange(method, path, body)).await {
+        let exchange = async {
+            let (body, _connection) = self.exchange(method, path, body).await?;
+            self.collect(body).await
+        };
+        match timeout(CALL, exchange).await {
             Ok(result) => result,
             Err(_) => Err(self.unreachable("it didn't answer in time")),
         }
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
+    /// Sends a call; gives the body of a good answer, and what it comes through.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<(Incoming, Connection), Failure> {
         match &self.way {
             Way::Socket(socket) => {
                 let stream = UnixStream::connect(socket).await.map_err(|error| self.unconnected(&error))?;
@@ -93,14 +136,14 @@ impl Api {
         method: Method,
         path: &str,
         body: Vec<u8>,
-    ) -> Result<Bytes, Failure>
+    ) -> Result<(Incoming, Connection), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.unreachable(&error.to_string()))?;
-        let connection = tokio::spawn(connection);
+        let guard = Connection(tokio::spawn(connection));
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -111,13 +154,16 @@ impl Api {
         let response =
             sender.send_request(request).await.map_err(|error| self.unreachable(&error.to_string()))?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER)
-            .collect()
-            .await
-            .map_err(|error| self.misanswered(&error.to_string()))?
-            .to_bytes();
-        connection.abort();
-        if status.is_success() { Ok(body) } else { Err(self.problem(status, &body)) }
+        if status.is_success() {
+            return Ok((response.into_body(), guard));
+        }
+        let body = self.collect(response.into_body()).await?;
+        Err(self.problem(status, &body))
+    }
+
+    async fn collect(&self, body: Incoming) -> Result<Bytes, Failure> {
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        Ok(body.map_err(|error| self.misanswered(&error.to_string()))?.to_bytes())
     }
 
     fn problem(&self, status: StatusCode, body: &[u8]) -> Failure {

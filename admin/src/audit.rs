@@ -11,12 +11,27 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::domain::path;
 
+mod export;
+mod offline;
+mod set;
+mod tail;
+
 #[derive(Subcommand)]
 pub(crate) enum Audit {
-    /// Have the broker check every record, chain and checkpoint of a domain's audit trail
+    /// Check every record, chain and checkpoint of a domain's audit trail: the broker does, or you do, on an export
     Verify(Verify),
     /// List records of a domain's audit trail, the newest last
     List(List),
+    /// The same, a line for each record
+    Query(List),
+    /// Show the newest records of a domain's audit trail, and those that come
+    Tail(tail::Tail),
+    /// Write a domain's audit trail to a file that is checked without the broker
+    Export(export::Export),
+    /// Have a domain's records on the disk before their answers leave, or only written
+    Set(set::Set),
+    /// Make a checkpoint of a domain's audit trail, and write it to a file to keep
+    Checkpoint(export::Checkpoint),
 }
 
 #[derive(Args)]
@@ -25,6 +40,7 @@ Examples:
   key-admin audit list --domain fleet
   key-admin audit list --domain fleet --since 1h --outcome not-found
   key-admin audit list --domain fleet --name disks/a --output json
+  key-admin audit query --domain fleet --since 1h --output json
 
 The broker reads the trail as far as it is whole; whether it is, says key-admin audit verify.")]
 pub(crate) struct List {
@@ -67,24 +83,44 @@ fn moment(text: &str) -> Result<i64, String> {
 
 #[derive(Args)]
 #[command(after_help = "\
-Example:
+Examples:
   key-admin audit verify --domain fleet
+  key-admin audit verify --export fleet.audit --policy-cert fleet/policy-cert.pem
+  key-admin audit verify --export fleet.audit --policy-cert fleet/policy-cert.pem --since kept.checkpoint
+
+With --export no broker is asked; what is said is what the policy certificate, the file and the kept checkpoint show,
+and what they can't show is said as well.
 
 Exit code 0: nothing was found. 1: something was, and is listed.")]
 pub(crate) struct Verify {
-    /// The domain
-    #[arg(long, value_name = "DOMAIN")]
-    domain: DomainName,
+    /// The domain, to have its broker check the trail where it lies
+    #[arg(long, value_name = "DOMAIN", required_unless_present = "export", conflicts_with = "export")]
+    domain: Option<DomainName>,
+    #[command(flatten)]
+    offline: offline::Offline,
 }
 
 pub(crate) async fn run(context: &Context, command: &Audit) -> Result<ExitCode, Failure> {
     match command {
-        Audit::Verify(args) => verify(context, args).await,
+        Audit::Verify(Verify { domain: Some(domain), .. }) => verify(context, domain).await,
+        Audit::Verify(Verify { offline, .. }) => offline::run(context, offline),
         Audit::List(args) => list(context, args).await.map(|()| ExitCode::SUCCESS),
+        Audit::Query(args) => {
+            let page = search(context, args).await?;
+            tail::tell(context, page.records).map(|_| ExitCode::SUCCESS)
+        }
+        Audit::Tail(args) => tail::run(context, args).await.map(|()| ExitCode::SUCCESS),
+        Audit::Export(args) => export::run(context, args).await.map(|()| ExitCode::SUCCESS),
+        Audit::Set(args) => set::run(context, args).await.map(|()| ExitCode::SUCCESS),
+        Audit::Checkpoint(args) => export::checkpoint(context, args).await.map(|()| ExitCode::SUCCESS),
     }
 }
 
 async fn list(context: &Context, args: &List) -> Result<(), Failure> {
+    context.tell(&Listed { page: search(context, args).await? })
+}
+
+async fn search(context: &Context, args: &List) -> Result<AuditPage, Failure> {
     let query = AuditQuery {
         since: args.since,
         until: args.until,
@@ -96,7 +132,7 @@ async fn list(context: &Context, args: &List) -> Result<(), Failure> {
         limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
     };
     let path = format!("{}/audit/search", path(&args.domain));
-    context.tell(&Listed { page: context.api()?.post(&path, &query).await? })
+    context.api()?.post(&path, &query).await
 }
 
 #[derive(Serialize)]
@@ -107,7 +143,8 @@ struct Listed {
 
 impl Report for Listed {
     fn text(&self) -> String {
-        let columns = ["time", "action", "outcome", "name", "version", "role", "peer", "source", "request"];
+        let columns =
+            ["time", "action", "outcome", "name", "version", "role", "peer", "source", "policy", "request"];
         let mut table = Table::new(columns);
         for record in &self.page.records {
             // A peer chooses some of it: it must not reach a terminal as it is.
@@ -121,6 +158,7 @@ impl Report for Listed {
                 plain(&record.role),
                 record.peer.as_deref().map(|peer| peer.chars().take(16).collect()).unwrap_or_default(),
                 plain(&record.source),
+                record.policy_version.map(|version| version.to_string()).unwrap_or_default(),
                 plain(&record.request_id),
             ]);
         }
@@ -129,8 +167,8 @@ impl Report for Listed {
     }
 }
 
-async fn verify(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
-    let path = format!("{}/audit/verify", path(&args.domain));
+async fn verify(context: &Context, domain: &DomainName) -> Result<ExitCode, Failure> {
+    let path = format!("{}/audit/verify", path(domain));
     let spinner = context.spinner("the broker is checking the trail");
     let report = Verified { report: context.api()?.post(&path, &serde_json::json!({})).await? };
     drop(spinner);

@@ -23,6 +23,23 @@ impl Context {
         self.mode.tell(report)
     }
 
+    /// Tells one of several results, a line each; whether anybody still reads them.
+    pub(crate) fn tell_line(&self, report: &impl Report) -> Result<bool, Failure> {
+        let line = match self.mode {
+            OutputMode::Text => report.text(),
+            OutputMode::Json => serde_json::to_string(report).expect("our own types have JSON forms"),
+        };
+        let mut stdout = std::io::stdout().lock();
+        match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => {
+                let message = format!("standard output can't be written to: {error}");
+                Err(Failure::new("output", 1, message, "check where the output goes"))
+            }
+        }
+    }
+
     /// Says on standard error what may be meant otherwise than it is said; who asked for JSON has it in the result.
     pub(crate) fn warn(&self, warnings: &[String]) {
         if self.mode == OutputMode::Text {

@@ -7,7 +7,7 @@ mod suspend;
 
 use clap::{Args, Subcommand};
 use claviger_client::cli::{Failure, Report, Table, clock};
-use claviger_proto::admin::{CreateDomain, Domain, SecretHex};
+use claviger_proto::admin::{AuditSync, CreateDomain, Domain, SecretHex};
 use claviger_proto::{DomainName, Secret};
 use serde::Serialize;
 
@@ -155,6 +155,7 @@ impl Report for One {
             references,
             stock,
             admission_lasts,
+            audit_sync,
             revocations,
             created,
             suspended,
@@ -174,11 +175,12 @@ impl Report for One {
         format!(
             "{done}domain {name}\n  preset {preset}\n  policy certificate {policy_fingerprint}, valid until {}\n  \
              policy key held by the {policy_key_held_by}{issuer}\n  {broker}\n  \
-             trusted measurements {references}\n  stock programs may {}\n  machines are admitted for {}\n  revocations \
-             {revocations}\n  created {}{suspended}",
+             trusted measurements {references}\n  stock programs may {}\n  machines are admitted for {}\n  audit records \
+             {}\n  revocations {revocations}\n  created {}{suspended}",
             clock::text(*policy_not_after),
             stock::told(*stock),
             admission::told(*admission_lasts),
+            if *audit_sync == AuditSync::Durable { "durable" } else { "written" },
             clock::text(*created)
         )
     }

@@ -35,8 +35,8 @@ pub use cert::{
     BrokerMeasurements, CLOCK_SKEW, CertificateFacts, DELEGATION_DAYS, DelegatedIssuer, Issuer,
     IssuerCertificate, Peer, Person, PersonRole, PolicyCertificate, Principal, PrincipalName, Principals,
     SHORTEST_ADMISSION, TrustedPrincipal, certificate_request, certificate_spki, self_signed_agent,
-    self_signed_face, self_signed_operator, self_signed_policy, sign_as_principal, verify_agent,
-    verify_agent_chain, verify_broker, verify_person, verify_pinned,
+    self_signed_face, self_signed_operator, self_signed_policy, sign_as_broker, sign_as_principal,
+    verify_agent, verify_agent_chain, verify_broker, verify_person, verify_pinned, verify_signed_by_broker,
 };
 pub use digest::{sha256, sha384};
 pub use error::{

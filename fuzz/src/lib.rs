@@ -19,6 +19,7 @@ pub type Target = fn(&[u8]);
 /// Every target by its name, which is also its file's in `fuzz_targets/` and its folder's in `seeds/`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("admission_extension", attestation::admission_extension),
+    ("audit_export", storage::audit_export),
     ("certificate", attestation::certificate),
     ("certifier_clause", certifier::clause),
     ("certifier_evidence", certifier::evidence),

@@ -9,6 +9,8 @@ use claviger_client::cryptstore::{Cryptstore, SealedExport, Which};
 use claviger_proto::Secret;
 use claviger_proto::key::{PrivateKey, read_private};
 use claviger_proto::stock_store::ProtectedBlob;
+use claviger_store::audit::FindingKind;
+use claviger_store::audit::export::{held, read_exported, verify_export};
 use claviger_store::seal::{Aad, RecordKind, SealKey};
 use claviger_store::slot::{Share, Slots};
 
@@ -54,6 +56,23 @@ pub fn export(data: &[u8]) {
     let Ok(entries) = export.open(&KEY) else { return };
     let taken = Cryptstore::empty().import(entries);
     assert!(taken.is_ok_and(|items| !items.is_empty()), "only what a cryptstore holds is ever sealed");
+}
+
+/// An exported audit trail, read and checked: only a whole one is judged, and nothing that nobody signed is intact.
+pub fn audit_export(data: &[u8]) {
+    let unsigned = verify_export(data, None, &|_, _, _| None);
+    assert_eq!(unsigned.is_ok(), verify_export(data, None, &|_, _, _| Some([0; 32])).is_ok());
+    if let Ok(verdict) = unsigned {
+        assert!(!verdict.is_intact());
+        assert_eq!(read_exported(data).expect("it was read").about, verdict.about);
+        let kept = held(data, &|_, _, _| Some([0; 32])).expect("it was read");
+        let since = kept.as_ref().map(|(about, seen)| (about, seen));
+        // It goes on from itself.
+        let again = verify_export(data, since, &|_, _, _| Some([0; 32])).expect("it was read");
+        let apart =
+            |kind: &FindingKind| matches!(kind, FindingKind::Regressed { .. } | FindingKind::OtherGeneration);
+        assert!(!again.findings.iter().any(|finding| apart(&finding.kind)));
+    }
 }
 
 /// A stock encrypted store: what is read is read again from what is written, and only what was sealed opens.

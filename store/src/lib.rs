@@ -3,14 +3,14 @@
 //!
 //! Everything that reaches an engine or a file is sealed first (see [`seal`]), so whoever runs the engine
 //! reads neither secrets nor names. Without the feature `engine` only seals and slots are built: that is
-//! what an agent needs for its own cryptstore.
+//! what an agent needs for its own cryptstore; with `audit`, what checks an exported trail ([`audit::export`]) as well.
 //!
 //! What sealing can't do: somebody who can write to the disk can delete what is there, or put back an older
 //! state of *everything* at once. The first is seen at the next read or by [`audit::verify`], the second
 //! only by whoever holds a newer checkpoint. Deleting a domain destroys its key in the engine; it doesn't
 //! reach into back-ups, or into blocks of the disk that the engine has let go of but not overwritten.
 
-#[cfg(feature = "engine")]
+#[cfg(feature = "audit")]
 pub mod audit;
 #[cfg(feature = "engine")]
 mod data_dir;

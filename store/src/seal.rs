@@ -167,16 +167,65 @@ impl SealKey {
 
     /// Opens a sealed record, if it is the one that `aad` describes.
     pub fn open(&self, aad: &Aad<'_>, sealed: &[u8]) -> Result<Secret, SealError> {
-        let (&format, rest) = sealed.split_first().ok_or(SealError::Damaged)?;
-        if format != FORMAT {
-            return Err(SealError::UnknownFormat { found: format });
+        self.record_key(sealed)?.open(aad, sealed)
+    }
+
+    /// The key of this one record: it opens no other.
+    pub(crate) fn record_key(&self, sealed: &[u8]) -> Result<RecordKey, SealError> {
+        let (salt, _) = parts(sealed)?;
+        Ok(RecordKey(self.derive(salt)))
+    }
+
+    fn record_cipher(&self, salt: &[u8]) -> Result<Aes256Gcm, SealError> {
+        Aes256Gcm::new_from_slice(&*self.derive(salt)).map_err(|_| SealError::Damaged)
+    }
+
+    fn derive(&self, salt: &[u8]) -> Zeroizing<[u8; 32]> {
+        // HKDF-Expand's first block, T(1) = HMAC(key, info ‖ 0x01) (RFC 5869, section 2.3), is all 32 bytes.
+        let mut expand = hmac::Context::with_key(&self.0);
+        for piece in [RECORD_LABEL, salt, &[1]] {
+            expand.update(piece);
         }
-        let (salt, rest) = rest.split_at_checked(SALT).ok_or(SealError::Damaged)?;
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(expand.sign().as_ref());
+        key
+    }
+}
+
+/// A sealed record's salt, and what comes after it.
+fn parts(sealed: &[u8]) -> Result<(&[u8], &[u8]), SealError> {
+    let (&format, rest) = sealed.split_first().ok_or(SealError::Damaged)?;
+    if format != FORMAT {
+        return Err(SealError::UnknownFormat { found: format });
+    }
+    rest.split_at_checked(SALT).ok_or(SealError::Damaged)
+}
+
+/// The key of one record. Whoever has it reads that record, and none beside.
+pub(crate) struct RecordKey(Zeroizing<[u8; 32]>);
+
+impl RecordKey {
+    /// A key that was handed out for its record.
+    #[cfg(feature = "audit")]
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Its bytes, for who may read the record.
+    #[cfg(feature = "engine")]
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Opens its record, if that is the one that `aad` describes.
+    pub(crate) fn open(&self, aad: &Aad<'_>, sealed: &[u8]) -> Result<Secret, SealError> {
+        let (_, rest) = parts(sealed)?;
         let length = rest.len().checked_sub(TAG).ok_or(SealError::Damaged)?;
         let (body, tag) = rest.split_at(length);
         let tag = Tag::try_from(tag).map_err(|_| SealError::Damaged)?;
         let mut plaintext = Zeroizing::new(body.to_vec());
-        self.record_cipher(salt)?
+        Aes256Gcm::new_from_slice(&*self.0)
+            .map_err(|_| SealError::Damaged)?
             .decrypt_inout_detached(
                 &Nonce::default(),
                 &aad.encode(),
@@ -185,17 +234,6 @@ impl SealKey {
             )
             .map_err(|_| SealError::Damaged)?;
         Ok(Secret::new(std::mem::take(&mut *plaintext)))
-    }
-
-    fn record_cipher(&self, salt: &[u8]) -> Result<Aes256Gcm, SealError> {
-        // HKDF-Expand's first block, T(1) = HMAC(key, info ‖ 0x01) (RFC 5869, section 2.3), is all 32 bytes.
-        let mut expand = hmac::Context::with_key(&self.0);
-        for piece in [RECORD_LABEL, salt, &[1]] {
-            expand.update(piece);
-        }
-        let mut key = Zeroizing::new([0; 32]);
-        key.copy_from_slice(expand.sign().as_ref());
-        Aes256Gcm::new_from_slice(&*key).map_err(|_| SealError::Damaged)
     }
 }
 

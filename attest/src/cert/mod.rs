@@ -12,6 +12,7 @@ mod policy;
 mod principal;
 mod principal_name;
 mod quote;
+mod signed;
 mod template;
 mod view;
 
@@ -30,6 +31,7 @@ pub use person::{Person, PersonRole, self_signed_face, self_signed_operator, ver
 pub use policy::PolicyCertificate;
 pub use principal::{Principal, Principals, TrustedPrincipal, sign_as_principal};
 pub use principal_name::PrincipalName;
+pub use signed::{sign_as_broker, verify_signed_by_broker};
 
 pub(crate) use endorsement::EndorsementCertificate;
 pub(crate) use quote::QuoteCertificate;

@@ -1,4 +1,4 @@
-//! The audit actor of a shard: owns the shard's segments, and sees that they reach the disk.
+//! The audit actor of a shard: owns the shard's segments, and sees that they reach the disk, in time or before an answer.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,13 +11,14 @@ use actix::{Actor, AsyncContext as _, Context, Handler, Message};
 use claviger_attest::Peer;
 use claviger_store::{AuditFacts, BlockNumber, SegmentHead, SegmentWriter, audit::AuditError};
 use rustls::pki_types::UnixTime;
+use tokio::sync::Mutex;
 
 use super::attestor::{Admitted, Granted};
 use crate::domain::Domain;
 use crate::request_id::RequestId;
 use crate::runtime::stack;
 
-/// The shard's segments, one per domain, appended to synchronously before an answer leaves.
+/// The shard's segments, one per domain, appended to before an answer leaves.
 ///
 /// What the router decides in one turn of the event loop shares a block: it enters records, and the first
 /// connection that is about to answer settles them all.
@@ -28,17 +29,20 @@ struct Open {
     shard: u16,
     /// By generation, for a domain that is made anew under an old name is another.
     writers: HashMap<[u8; 16], SegmentWriter>,
+    /// How far what had to be on the disk before its answer is there. Whoever waits for the disk holds the lock; who came
+    /// meanwhile finds that the next flush was for all of them.
+    synced: HashMap<[u8; 16], Rc<Mutex<Option<BlockNumber>>>>,
 }
 
 impl Segments {
     /// No segments yet; each is opened at its first record.
     pub fn new(shard: u16) -> Self {
-        Self(Rc::new(RefCell::new(Open { shard, writers: HashMap::new() })))
+        Self(Rc::new(RefCell::new(Open { shard, writers: HashMap::new(), synced: HashMap::new() })))
     }
 
     /// Enters one record of `domain`. What it is about may leave once the receipt is settled.
     pub fn enter(&self, domain: &Domain, facts: &AuditFacts) -> Result<Receipt, AuditError> {
-        let Open { shard, writers } = &mut *self.0.borrow_mut();
+        let Open { shard, writers, .. } = &mut *self.0.borrow_mut();
         let generation = *domain.keys.generation();
         let writer = match writers.entry(generation) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -47,19 +51,38 @@ impl Segments {
                 entry.insert(SegmentWriter::open(audit_dir, Arc::clone(&domain.keys), *shard)?)
             }
         };
-        Ok(Receipt { generation, block: writer.enter(facts)? })
+        Ok(Receipt { generation, block: writer.enter(facts)?, durable: domain.access.durable_audit })
     }
 
-    /// Sees to it that the record is in its file.
-    pub fn settle(&self, Receipt { generation, block }: Receipt) -> Result<(), AuditError> {
-        let writers = &mut self.0.borrow_mut().writers;
+    /// Sees to it that the record is in its file, and on the disk where the domain wants that.
+    pub async fn settle(&self, Receipt { generation, block, durable }: Receipt) -> Result<(), AuditError> {
         // The domain was deleted meanwhile, and its trail with it.
-        writers.get_mut(&generation).ok_or(AuditError::Deleted)?.settle(block)
+        self.0.borrow_mut().writers.get_mut(&generation).ok_or(AuditError::Deleted)?.settle(block)?;
+        if durable { self.sync(generation, block).await } else { Ok(()) }
+    }
+
+    /// Waits until a block that was written is on the disk.
+    async fn sync(&self, generation: [u8; 16], block: BlockNumber) -> Result<(), AuditError> {
+        let synced = Rc::clone(self.0.borrow_mut().synced.entry(generation).or_default());
+        let mut synced = synced.lock().await;
+        if synced.is_some_and(|synced| synced >= block) {
+            return Ok(());
+        }
+        let (sync, all) = {
+            let writers = &mut self.0.borrow_mut().writers;
+            let writer = writers.get_mut(&generation).ok_or(AuditError::Deleted)?;
+            (writer.begin_sync()?, writer.last_block())
+        };
+        let run = actix_rt::task::spawn_blocking(move || sync.run());
+        run.await.unwrap_or(Err(AuditError::Stopped))?;
+        *synced = Some(all);
+        Ok(())
     }
 
     /// Appends one record of `domain`.
-    pub fn append(&self, domain: &Domain, facts: &AuditFacts) -> Result<(), AuditError> {
-        self.enter(domain, facts).and_then(|receipt| self.settle(receipt))
+    pub async fn append(&self, domain: &Domain, facts: &AuditFacts) -> Result<(), AuditError> {
+        let receipt = self.enter(domain, facts)?;
+        self.settle(receipt).await
     }
 }
 
@@ -69,6 +92,7 @@ impl Segments {
 pub struct Receipt {
     generation: [u8; 16],
     block: BlockNumber,
+    durable: bool,
 }
 
 /// Who asks, from where, in which request: the part of a record that is known before its outcome.
@@ -230,7 +254,9 @@ impl Handler<DomainDeleted> for AuditActor {
     type Result = ();
 
     fn handle(&mut self, DomainDeleted(generation): DomainDeleted, _: &mut Context<Self>) {
-        self.segments.0.borrow_mut().writers.remove(&generation);
+        let open = &mut *self.segments.0.borrow_mut();
+        open.writers.remove(&generation);
+        open.synced.remove(&generation);
         // Keys of single records are made where they are used.
         stack::scrub();
     }

@@ -22,11 +22,12 @@ impl Held {
         Self { outcome, receipt: None }
     }
 
-    /// The outcome, once its record is in the file; if that fails, so does the request.
-    pub fn release(self, segments: &Segments) -> Outcome {
-        match self.receipt.map(|receipt| segments.settle(receipt)) {
-            None | Some(Ok(())) => self.outcome,
-            Some(Err(error)) => {
+    /// The outcome, once its record is in the file, or on the disk; if that fails, so does the request.
+    pub async fn release(self, segments: &Segments) -> Outcome {
+        let Some(receipt) = self.receipt else { return self.outcome };
+        match segments.settle(receipt).await {
+            Ok(()) => self.outcome,
+            Err(error) => {
                 tracing::error!(%error, "a request could not be recorded");
                 unrecorded()
             }

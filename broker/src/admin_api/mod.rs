@@ -3,6 +3,7 @@
 //! data; none takes a path.
 
 mod caller;
+mod export;
 mod face;
 mod openapi;
 mod routes;

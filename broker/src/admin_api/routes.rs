@@ -10,8 +10,8 @@ use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
     AclQuestion, AclRules, AddPrincipal, AddReference, AddRevocation, AdmissionTerms, ApplyPolicy,
-    AuditQuery, CreateDomain, CreateTickets, ImportEntry, InstallIssuing, Problem, Quotas, RegisterPerson,
-    SetPreset, State, Status, StockPeers, Suspend,
+    AuditQuery, AuditTerms, CreateDomain, CreateTickets, ImportEntry, InstallIssuing, Problem, Quotas,
+    RegisterPerson, SetPreset, State, Status, StockPeers, Suspend,
 };
 use claviger_proto::error::ErrorCode;
 
@@ -295,6 +295,11 @@ pub(super) async fn revoke_ticket(call: Call, path: web::Path<(String, String)>)
 pub(super) async fn import(call: Call, path: web::Path<String>, body: SecretJson<ImportEntry>) -> Answer {
     let import = domains::Import { domain: name(&path)?, entry: body.0 };
     Ok(HttpResponse::Created().force_close().json(ask(&call, import).await?))
+}
+
+pub(super) async fn set_audit(call: Call, path: web::Path<String>, body: web::Json<AuditTerms>) -> Answer {
+    let set = domains::SetAudit { domain: name(&path)?, terms: body.into_inner() };
+    Ok(HttpResponse::Ok().json(ask(&call, set).await?))
 }
 
 pub(super) async fn search_audit(

@@ -8,7 +8,7 @@ use claviger_proto::limits::MAX_DATA;
 
 use super::caller::{Who, admit};
 use super::secret_body::BodyLimit;
-use super::{json_config, openapi, routes, sealing};
+use super::{export, json_config, openapi, routes, sealing};
 
 /// Largest body of an import, in bytes: the largest secret in hex, and room for the rest.
 const MAX_IMPORT: usize = 2 * MAX_DATA + (16 << 10);
@@ -95,6 +95,9 @@ pub(super) const TABLE: &[Entry] = table! {
     DELETE "/v1/domains/{domain}/tickets/{id}" OWNER => routes::revoke_ticket;
     POST "/v1/domains/{domain}/entries" OWNER => routes::import;
     POST "/v1/domains/{domain}/audit/verify" READER => routes::verify_audit;
+    GET "/v1/domains/{domain}/audit/export" READER => export::trail;
+    POST "/v1/domains/{domain}/audit/checkpoint" READER => export::checkpoint;
+    PUT "/v1/domains/{domain}/audit/terms" OWNER => routes::set_audit;
     POST "/v1/domains/{domain}/audit/search" READER => routes::search_audit;
 };
 

@@ -34,6 +34,9 @@ pub struct Access {
     /// Who administers it over the network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<Registered>,
+    /// Whether a record of the audit is on the disk before its answer leaves, and not only written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub durable_audit: bool,
 }
 
 impl Access {

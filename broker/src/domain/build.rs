@@ -124,6 +124,7 @@ fn assemble(
         installed: stand_in.is_none(),
         keys: Arc::clone(&stored.keys),
         storage: Arc::clone(storage),
+        serial: stored.serial,
         created: record.created,
         home: record.home,
         quotas,

@@ -76,6 +76,8 @@ pub struct Domain {
     pub quotas: Quotas,
     /// What it takes of the broker; the same for all snapshots of it.
     pub tenant: Arc<Tenant>,
+    /// Counts the changes of what describes it, from 1: which state it was decided by.
+    pub serial: u32,
     /// When it was created, seconds since 1970.
     pub created: i64,
     /// Where it was pulled from another broker: how far that was.

@@ -88,7 +88,8 @@ impl Proving {
         let action = if kind == "freshness" { "prove-freshness" } else { "prove-principal" };
         let mut event = audit::event(by.peer, by.origin, id, action, UnixTime::now());
         (event.outcome, event.name, event.reason) = (result.into(), name, reason);
-        if let Err(error) = by.shard.segments.append(domain, &event) {
+        event.policy_version = Some(domain.serial);
+        if let Err(error) = by.shard.segments.append(domain, &event).await {
             tracing::error!(%id, %error, "a proof could not be recorded");
             let text = "the broker can't keep its audit; try again later";
             return Outcome::Refused(Refusal::new(ErrorCode::Unavailable, text));

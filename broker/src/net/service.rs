@@ -207,7 +207,7 @@ impl Conversation<'_> {
         };
         // Released only here, after the router's turn, so that all it decided in that turn shares a block.
         match self.shard.router.send(route).await {
-            Ok(held) => held.release(&self.shard.segments),
+            Ok(held) => held.release(&self.shard.segments).await,
             Err(_) => Outcome::Refused(Refusal::new(
                 ErrorCode::Unavailable,
                 "the broker is stopping; try another, or later",

@@ -35,6 +35,25 @@ pub struct AuditSegment {
     pub ok: bool,
 }
 
+/// When a domain's records are on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditSync {
+    /// Before the answer leaves: it survives the machine.
+    Durable,
+    /// Within the broker's `audit_sync`; before the answer leaves it is written: it survives the process.
+    #[default]
+    Written,
+}
+
+/// How a domain's audit is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditTerms {
+    /// When its records are on the disk.
+    pub sync: AuditSync,
+}
+
 /// Which records of a domain's audit are asked for: those that fit all that is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -100,4 +119,13 @@ pub struct AuditRecord {
     /// Why it ended so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// By which state of the domain's policy, rules and terms it was decided, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version: Option<u32>,
+    /// How old the fresh evidence on the channel was, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_age: Option<u64>,
+    /// Who had proven themselves on the channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub principals: Vec<String>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SecretHex, StockPeers, Suspension};
+use super::{AuditSync, SecretHex, StockPeers, Suspension};
 use crate::DomainName;
 
 /// A domain to create. The policy key travels only over the local admin socket.
@@ -50,6 +50,9 @@ pub struct Domain {
     /// For how many seconds it admits machines.
     #[serde(default)]
     pub admission_lasts: u64,
+    /// When records of its audit are on the disk.
+    #[serde(default)]
+    pub audit_sync: AuditSync,
     /// How much of it is revoked.
     #[serde(default)]
     pub revocations: usize,

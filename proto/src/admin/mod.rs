@@ -38,6 +38,9 @@
 //! | `DELETE /v1/domains/{domain}/tickets/{id}` | | |
 //! | `POST /v1/domains/{domain}/audit/verify` | | [`AuditReport`] |
 //! | `POST /v1/domains/{domain}/audit/search` | [`AuditQuery`] | [`AuditPage`] |
+//! | `PUT /v1/domains/{domain}/audit/terms` | [`AuditTerms`] | [`Domain`] |
+//! | `GET /v1/domains/{domain}/audit/export` | | the trail, in a form of its own |
+//! | `POST /v1/domains/{domain}/audit/checkpoint` | | a checkpoint, in the same form |
 //! | `POST /v1/domains/{domain}/entries` | [`ImportEntry`] | [`Imported`] |
 //! | `POST /v1/unseal` | [`Unseal`] | [`SealState`] |
 //! | `DELETE /v1/unseal/shares` | | [`SealState`] |
@@ -63,7 +66,7 @@ mod suspension;
 mod ticket;
 
 pub use access::{AclRules, AclRulesInForce, AddPrincipal, Principal, SetPreset, StockPeers};
-pub use audit::{AuditPage, AuditQuery, AuditRecord, AuditReport, AuditSegment};
+pub use audit::{AuditPage, AuditQuery, AuditRecord, AuditReport, AuditSegment, AuditSync, AuditTerms};
 pub use broker::{Home, PulledDomain, State, Status};
 pub use decision::{AclAnswer, AclQuestion, AclRule};
 pub use domain::{CreateDomain, Domain};

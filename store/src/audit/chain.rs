@@ -1,11 +1,15 @@
 //! Chains: each record is bound to all before it.
 
 use aws_lc_rs::digest;
+#[cfg(feature = "engine")]
 use claviger_proto::Secret;
 
 use crate::audit::ChainId;
+#[cfg(feature = "engine")]
 use crate::domain::DomainKeys;
-use crate::seal::{Aad, RecordKind, SealError};
+#[cfg(feature = "engine")]
+use crate::seal::SealError;
+use crate::seal::{Aad, RecordKind};
 
 const LABEL: &[u8] = b"claviger audit chain v1";
 
@@ -17,9 +21,36 @@ pub(crate) struct ChainHead {
 }
 
 impl ChainHead {
+    /// A chain without records, of the domain of this generation.
+    pub(crate) fn first(generation: &[u8; 16], chain: ChainId) -> Self {
+        Self { next: 0, hash: sha256(&[LABEL, generation, chain.to_string().as_bytes()]) }
+    }
+
+    /// Where the chain is after a sealed piece with this many records.
+    #[must_use]
+    pub(crate) fn after(&self, sealed: &[u8], records: u64) -> Self {
+        Self { next: self.next + records, hash: sha256(&[&self.hash, sealed]) }
+    }
+
+    /// What a piece is bound to that comes next: these records before it, and no others.
+    pub(crate) fn bound_to(&self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        bytes[..8].copy_from_slice(&self.next.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.hash);
+        bytes
+    }
+}
+
+/// The additional data of a piece of a chain.
+pub(crate) fn aad<'a>(generation: [u8; 16], key_epoch: u32, chain: &'a str, bound_to: &'a [u8]) -> Aad<'a> {
+    Aad { kind: RecordKind::Audit, generation, key_epoch, name: chain, bound_to, ..Aad::default() }
+}
+
+#[cfg(feature = "engine")]
+impl ChainHead {
     /// A chain without records.
     pub(crate) fn empty(keys: &DomainKeys, chain: ChainId) -> Self {
-        Self { next: 0, hash: sha256(&[LABEL, keys.generation(), chain.to_string().as_bytes()]) }
+        Self::first(keys.generation(), chain)
     }
 
     /// Seals what comes next. It opens only here: after these records, in this chain.
@@ -30,30 +61,13 @@ impl ChainHead {
         plaintext: &[u8],
     ) -> Result<Vec<u8>, SealError> {
         let bound_to = self.bound_to();
-        keys.seal(&Self::aad(keys, &chain.to_string(), &bound_to), plaintext)
+        keys.seal(&aad(*keys.generation(), keys.epoch(), &chain.to_string(), &bound_to), plaintext)
     }
 
     /// Opens what comes next.
     pub(crate) fn open(&self, keys: &DomainKeys, chain: ChainId, sealed: &[u8]) -> Result<Secret, SealError> {
         let bound_to = self.bound_to();
-        keys.open(&Self::aad(keys, &chain.to_string(), &bound_to), sealed)
-    }
-
-    /// Where the chain is after a sealed piece with this many records.
-    #[must_use]
-    pub(crate) fn after(&self, sealed: &[u8], records: u64) -> Self {
-        Self { next: self.next + records, hash: sha256(&[&self.hash, sealed]) }
-    }
-
-    fn bound_to(&self) -> [u8; 40] {
-        let mut bytes = [0; 40];
-        bytes[..8].copy_from_slice(&self.next.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.hash);
-        bytes
-    }
-
-    fn aad<'a>(keys: &DomainKeys, chain: &'a str, bound_to: &'a [u8]) -> Aad<'a> {
-        Aad { name: chain, bound_to, ..keys.aad(RecordKind::Audit) }
+        keys.open(&aad(*keys.generation(), keys.epoch(), &chain.to_string(), &bound_to), sealed)
     }
 }
 

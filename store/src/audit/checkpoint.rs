@@ -1,15 +1,20 @@
 //! Checkpoints: the heads of all chains of a domain, joined and signed.
 
-use claviger_proto::LvWriter;
+use claviger_proto::{DomainName, LvWriter};
+#[cfg(feature = "engine")]
 use prost::Message as _;
 
+use crate::audit::ChainId;
 use crate::audit::chain::{ChainHead, sha256};
-use crate::audit::{ChainId, SegmentHead};
-use crate::domain::DomainKeys;
-use crate::engine::Key;
-use crate::error::{StoreError, damaged, sealed};
-use crate::layout;
-use crate::seal::{Aad, RecordKind};
+#[cfg(feature = "engine")]
+use crate::{
+    audit::SegmentHead,
+    domain::DomainKeys,
+    engine::Key,
+    error::{StoreError, damaged, sealed},
+    layout,
+    seal::{Aad, RecordKind},
+};
 
 const LABEL: &[u8] = b"claviger audit checkpoint v1";
 
@@ -21,8 +26,9 @@ pub(crate) struct Checkpoint {
     pub(crate) heads: Vec<(ChainId, ChainHead)>,
 }
 
+/// A checkpoint as it is kept and exported, but for its number.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-struct CheckpointBody {
+pub(crate) struct CheckpointBody {
     #[prost(int64, tag = "1")]
     time: i64,
     #[prost(bytes = "vec", tag = "2")]
@@ -45,6 +51,43 @@ struct HeadBody {
 }
 
 impl Checkpoint {
+    /// What is signed: everything, and whose it is.
+    pub(crate) fn signed_bytes(&self, domain: &DomainName, generation: &[u8; 16]) -> Vec<u8> {
+        let mut bytes = LvWriter::new()
+            .push(LABEL)
+            .push(domain.as_str().as_bytes())
+            .push(generation)
+            .push(&self.sequence.to_be_bytes())
+            .push(&self.time.to_be_bytes())
+            .push(&self.previous);
+        for (chain, head) in &self.heads {
+            bytes = bytes.push(chain.to_string().as_bytes()).push(&head.next.to_be_bytes()).push(&head.hash);
+        }
+        bytes.into_bytes()
+    }
+
+    /// The digest by which the next checkpoint, and whoever keeps it, refers to this one.
+    pub(crate) fn digest(signed_bytes: &[u8]) -> [u8; 32] {
+        sha256(&[signed_bytes])
+    }
+
+    /// Reads a body; gives the signature with it, unchecked.
+    pub(crate) fn read(sequence: u64, body: CheckpointBody) -> Option<(Self, Vec<u8>)> {
+        let mut heads = Vec::with_capacity(body.heads.len());
+        for head in body.heads {
+            let chain = match head.shard {
+                None => ChainId::Store,
+                Some(shard) => ChainId::Shard(u16::try_from(shard).ok()?),
+            };
+            heads.push((chain, ChainHead { next: head.next, hash: head.hash.try_into().ok()? }));
+        }
+        let previous = body.previous.try_into().ok()?;
+        Some((Self { sequence, time: body.time, previous, heads }, body.signature))
+    }
+}
+
+#[cfg(feature = "engine")]
+impl Checkpoint {
     /// Joins the heads of the shards that are given with that of the engine's chain.
     pub(crate) fn new(
         sequence: u64,
@@ -62,41 +105,21 @@ impl Checkpoint {
         }
     }
 
-    /// What is signed: everything, and whose it is.
-    pub(crate) fn signed_bytes(&self, keys: &DomainKeys) -> Vec<u8> {
-        let mut bytes = LvWriter::new()
-            .push(LABEL)
-            .push(keys.domain().as_str().as_bytes())
-            .push(keys.generation())
-            .push(&self.sequence.to_be_bytes())
-            .push(&self.time.to_be_bytes())
-            .push(&self.previous);
-        for (chain, head) in &self.heads {
-            bytes = bytes.push(chain.to_string().as_bytes()).push(&head.next.to_be_bytes()).push(&head.hash);
-        }
-        bytes.into_bytes()
-    }
-
-    /// The digest by which the next checkpoint, and whoever keeps it, refers to this one.
-    pub(crate) fn digest(signed_bytes: &[u8]) -> [u8; 32] {
-        sha256(&[signed_bytes])
-    }
-
-    /// The sealed record.
-    pub(crate) fn seal(&self, keys: &DomainKeys, signature: Vec<u8>) -> Result<(Key, Vec<u8>), StoreError> {
+    fn body(&self, signature: Vec<u8>) -> CheckpointBody {
         let head = |(chain, head): &(ChainId, ChainHead)| HeadBody {
-            shard: match chain {
-                ChainId::Store => None,
-                ChainId::Shard(shard) => Some(u32::from(*shard)),
-            },
+            shard: chain.shard().map(u32::from),
             next: head.next,
             hash: head.hash.to_vec(),
         };
         let heads = self.heads.iter().map(head).collect();
-        let body = CheckpointBody { time: self.time, previous: self.previous.to_vec(), heads, signature };
+        CheckpointBody { time: self.time, previous: self.previous.to_vec(), heads, signature }
+    }
+
+    /// The sealed record.
+    pub(crate) fn seal(&self, keys: &DomainKeys, signature: Vec<u8>) -> Result<(Key, Vec<u8>), StoreError> {
         let place = layout::checkpoint(keys.generation(), self.sequence);
         let raw = keys
-            .seal(&Self::aad(keys, &self.sequence.to_be_bytes()), &body.encode_to_vec())
+            .seal(&Self::aad(keys, &self.sequence.to_be_bytes()), &self.body(signature).encode_to_vec())
             .map_err(|e| sealed(e, "checkpoint", &place))?;
         Ok((place, raw))
     }
@@ -108,24 +131,21 @@ impl Checkpoint {
         place: &Key,
         raw: &[u8],
     ) -> Result<(Self, Vec<u8>), StoreError> {
-        let broken = || damaged("checkpoint", place);
+        let body = Self::open_body(keys, sequence, place, raw)?;
+        Self::read(sequence, body).ok_or_else(|| damaged("checkpoint", place))
+    }
+
+    /// Opens a record, as it is exported.
+    pub(crate) fn open_body(
+        keys: &DomainKeys,
+        sequence: u64,
+        place: &Key,
+        raw: &[u8],
+    ) -> Result<CheckpointBody, StoreError> {
         let opened = keys
             .open(&Self::aad(keys, &sequence.to_be_bytes()), raw)
             .map_err(|e| sealed(e, "checkpoint", place))?;
-        let body = CheckpointBody::decode(opened.expose()).map_err(|_| broken())?;
-        let mut heads = Vec::with_capacity(body.heads.len());
-        for head in body.heads {
-            let chain = match head.shard {
-                None => ChainId::Store,
-                Some(shard) => ChainId::Shard(u16::try_from(shard).map_err(|_| broken())?),
-            };
-            heads.push((
-                chain,
-                ChainHead { next: head.next, hash: head.hash.try_into().map_err(|_| broken())? },
-            ));
-        }
-        let previous = body.previous.try_into().map_err(|_| broken())?;
-        Ok((Self { sequence, time: body.time, previous, heads }, body.signature))
+        CheckpointBody::decode(opened.expose()).map_err(|_| damaged("checkpoint", place))
     }
 
     fn aad<'a>(keys: &DomainKeys, sequence: &'a [u8]) -> Aad<'a> {

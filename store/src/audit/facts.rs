@@ -1,10 +1,12 @@
 //! What a record of the trail says.
 
+#[cfg(feature = "engine")]
+mod encode;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint};
 
 /// What a record of the audit trail says. Never a secret, but names and addresses, so it is sealed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,9 +33,15 @@ pub struct AuditFacts {
     pub source: Arc<str>,
     /// Why it ended so, for people, where the outcome alone doesn't say.
     pub reason: Option<String>,
+    /// By which state of what describes the domain it was decided: the domain's serial, counted from 1.
+    pub policy_version: Option<u32>,
+    /// How old the fresh evidence on the channel was, in seconds, if the peer gave any.
+    pub evidence_age: Option<u64>,
+    /// The principals who had proven themselves on the channel.
+    pub principals: Vec<String>,
 }
 
-/// The record's body, to be read. It is written by [`AuditFacts::encode`], without copies on the way.
+/// The record's body, to be read. It is written by `encode`, without copies on the way.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 struct FactsBody {
     #[prost(int64, tag = "1")]
@@ -58,6 +66,12 @@ struct FactsBody {
     source: String,
     #[prost(string, optional, tag = "11")]
     reason: Option<String>,
+    #[prost(uint32, optional, tag = "12")]
+    policy_version: Option<u32>,
+    #[prost(uint64, optional, tag = "13")]
+    evidence_age: Option<u64>,
+    #[prost(string, repeated, tag = "14")]
+    principals: Vec<String>,
 }
 
 /// Several records that share a seal: a block of the chain in the engine.
@@ -85,72 +99,32 @@ impl FactsBody {
             version: self.version,
             source: self.source.into(),
             reason: self.reason,
+            policy_version: self.policy_version,
+            evidence_age: self.evidence_age,
+            principals: self.principals,
         })
     }
 }
 
-/// Room that most records need, in bytes.
-const USUAL: usize = 256;
-
-fn put_bytes(out: &mut Vec<u8>, tag: u32, bytes: &[u8]) {
-    encode_key(tag, WireType::LengthDelimited, out);
-    encode_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-fn put_number(out: &mut Vec<u8>, tag: u32, number: u64) {
-    encode_key(tag, WireType::Varint, out);
-    encode_varint(number, out);
-}
+/// What a block's body begins with. AES-GCM alone lets whoever chooses two keys make one ciphertext that opens under
+/// both, so that a broker could show two parties two different records under one chain. What opens to 32 known bytes
+/// first does so under one key only (short of 2^128 tries), so the chain's hash over what is sealed is over what it says.
+pub(crate) const COMMITMENT: [u8; 32] = [0; 32];
 
 impl AuditFacts {
-    /// The body of a record.
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(USUAL);
-        put_number(&mut out, 1, self.time.cast_unsigned());
-        put_bytes(&mut out, 2, self.request_id.as_bytes());
-        put_bytes(&mut out, 3, self.action.as_bytes());
-        put_bytes(&mut out, 4, self.outcome.as_bytes());
-        if let Some(fingerprint) = &self.peer_fingerprint {
-            put_bytes(&mut out, 5, fingerprint);
-        }
-        if let Some(measurement) = &self.measurement {
-            put_bytes(&mut out, 6, measurement);
-        }
-        put_bytes(&mut out, 7, self.role.as_bytes());
-        if let Some(name) = &self.name {
-            put_bytes(&mut out, 8, name.as_bytes());
-        }
-        if let Some(version) = self.version {
-            put_number(&mut out, 9, u64::from(version));
-        }
-        put_bytes(&mut out, 10, self.source.as_bytes());
-        if let Some(reason) = &self.reason {
-            put_bytes(&mut out, 11, reason.as_bytes());
-        }
-        out
-    }
-
-    /// The body of a block.
-    pub(crate) fn encode_block(records: &[Self]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(records.len() * USUAL);
-        for record in records {
-            record.add_to_block(&mut out);
-        }
-        out
-    }
-
-    /// Adds this record to the body of a block.
-    pub(crate) fn add_to_block(&self, block: &mut Vec<u8>) {
-        put_bytes(block, 1, &self.encode());
+    /// Whether a block's body begins as blocks do that open under one key only. Earlier ones don't.
+    pub(crate) fn is_committed(block: &[u8]) -> bool {
+        block.starts_with(&COMMITMENT)
     }
 
     pub(crate) fn decode_block(bytes: &[u8]) -> Option<Vec<Self>> {
+        // No message begins with a zero: it would be a field without a number.
+        let bytes = bytes.strip_prefix(&COMMITMENT).unwrap_or(bytes);
         BlockBody::decode(bytes).ok()?.records.into_iter().map(FactsBody::into_facts).collect()
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "engine"))]
 mod tests {
     use super::*;
 
@@ -168,6 +142,9 @@ mod tests {
             version: Some(u32::MAX),
             source: "s".repeat(300).into(),
             reason: Some("why".to_owned()),
+            policy_version: Some(3),
+            evidence_age: Some(u64::MAX),
+            principals: vec!["a".to_owned(), "b".to_owned()],
         };
         for facts in [AuditFacts::default(), full] {
             let block = AuditFacts::encode_block(&[facts.clone(), AuditFacts::default(), facts.clone()]);

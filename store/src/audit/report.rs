@@ -14,6 +14,16 @@ pub enum ChainId {
     Shard(u16),
 }
 
+impl ChainId {
+    /// Which shard's, if a shard's.
+    pub fn shard(self) -> Option<u16> {
+        match self {
+            Self::Store => None,
+            Self::Shard(shard) => Some(shard),
+        }
+    }
+}
+
 impl fmt::Display for ChainId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -104,6 +114,36 @@ pub enum FindingKind {
     /// What is known of a name doesn't open: it was altered or swapped.
     #[error("an entry's record is damaged: it was altered or swapped")]
     EntryDamaged,
+    /// Records that could be shown to somebody else as other records, though later ones can't.
+    #[error(
+        "record {record} isn't bound to its key, though those before it are: it can be shown in two ways"
+    )]
+    Uncommitted {
+        /// The first.
+        record: u64,
+    },
+    /// No checkpoint with a good signature, so that nothing says whose records these are.
+    #[error("there is no checkpoint with a good signature: nothing says that this is the domain's trail")]
+    NoCheckpoint,
+    /// It doesn't reach a checkpoint that the verifier holds.
+    #[error(
+        "checkpoint {checkpoint}, which you hold, isn't there: the trail was cut back, or is older than that"
+    )]
+    Regressed {
+        /// The one that is held.
+        checkpoint: u64,
+    },
+    /// It has another checkpoint of that number than the verifier holds.
+    #[error("checkpoint {checkpoint} isn't the one that you hold: the trail was forked before it")]
+    OtherHistory {
+        /// The one that is held.
+        checkpoint: u64,
+    },
+    /// It is another domain's, of the same name, than the checkpoint that the verifier holds.
+    #[error(
+        "the checkpoint that you hold is of another domain, or of one of this name that was made anew since"
+    )]
+    OtherGeneration,
     /// A header or name of a file that isn't this domain's.
     #[error("the file isn't a segment of this domain")]
     Foreign,

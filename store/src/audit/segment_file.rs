@@ -12,8 +12,10 @@ use crate::audit::chain::ChainHead;
 use crate::audit::{AuditFacts, ChainId};
 use crate::domain::DomainKeys;
 
-/// The only format there is. (Format 1 sealed each record by itself.)
-const FORMAT: u8 = 2;
+/// What is written. (Format 1 sealed each record by itself.)
+pub(super) const FORMAT: u8 = 3;
+/// What is read as well: its blocks don't begin with [`COMMITMENT`](super::facts::COMMITMENT).
+const UNCOMMITTED: u8 = 2;
 const MAGIC: [u8; 4] = *b"clva";
 
 /// Bytes of a header: magic, format, generation, shard, first record, hash before it, digest over all that.
@@ -68,10 +70,10 @@ pub(super) fn list(dir: &Path) -> io::Result<(Vec<SegmentName>, Vec<PathBuf>)> {
 }
 
 /// The header of a segment that goes on from `from`.
-pub(super) fn header(keys: &DomainKeys, shard: u16, from: &ChainHead) -> [u8; HEADER] {
+pub(super) fn header(keys: &DomainKeys, format: u8, shard: u16, from: &ChainHead) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..4].copy_from_slice(&MAGIC);
-    header[4] = FORMAT;
+    header[4] = format;
     header[5..21].copy_from_slice(keys.generation());
     header[21..23].copy_from_slice(&shard.to_be_bytes());
     header[23..31].copy_from_slice(&from.next.to_be_bytes());
@@ -88,17 +90,26 @@ pub(super) enum BadHeader {
     UnknownFormat(u8),
 }
 
-/// Where a segment goes on from, by its header.
-fn read_header(keys: &DomainKeys, name: SegmentName, bytes: &[u8]) -> Result<ChainHead, BadHeader> {
+/// A segment's format, where it goes on from, by its header, and its blocks.
+pub(super) fn read_header<'a>(
+    keys: &DomainKeys,
+    name: SegmentName,
+    bytes: &'a [u8],
+) -> Result<(u8, ChainHead, &'a [u8]), BadHeader> {
     let found = bytes.get(..HEADER).ok_or(BadHeader::Foreign)?;
-    if found[..4] == MAGIC && found[4] != FORMAT {
-        return Err(BadHeader::UnknownFormat(found[4]));
+    let format = found[4];
+    if found[..4] == MAGIC && ![UNCOMMITTED, FORMAT].contains(&format) {
+        return Err(BadHeader::UnknownFormat(format));
     }
     let mut hash = [0; 32];
     hash.copy_from_slice(&found[31..63]);
     let from = ChainHead { next: name.start, hash };
-    let expected = header(keys, name.shard, &from);
-    if bool::from(expected.ct_eq(found)) { Ok(from) } else { Err(BadHeader::Foreign) }
+    let expected = header(keys, format, name.shard, &from);
+    if bool::from(expected.ct_eq(found)) {
+        Ok((format, from, &bytes[HEADER..]))
+    } else {
+        Err(BadHeader::Foreign)
+    }
 }
 
 /// How a segment ends.
@@ -114,6 +125,8 @@ pub(super) enum Tail {
 
 /// What was read of a segment.
 pub(super) struct Walked {
+    /// Its format.
+    pub(super) format: u8,
     /// Before its first record.
     pub(super) from: ChainHead,
     /// After its last good block.
@@ -128,8 +141,8 @@ pub(super) fn walk(
     bytes: &[u8],
     visit: &mut dyn FnMut(Vec<AuditFacts>, &ChainHead),
 ) -> Result<Walked, BadHeader> {
-    let from = read_header(keys, name, bytes)?;
-    let (mut to, mut rest) = (from, &bytes[HEADER..]);
+    let (format, from, blocks) = read_header(keys, name, bytes)?;
+    let (mut to, mut rest) = (from, blocks);
     let tail = loop {
         let block = match cut(rest) {
             Ok(Some(block)) => block,
@@ -137,20 +150,20 @@ pub(super) fn walk(
             Err(tail) => break tail,
         };
         let next = block.after(&to);
-        match block.open(keys, name.shard, &to) {
+        match block.open(keys, format, name.shard, &to) {
             Some(records) if next.hash == block.hash => visit(records, &next),
             _ => break Tail::Broken,
         }
         (to, rest) = (next, block.rest);
     };
-    Ok(Walked { from, to, tail })
+    Ok(Walked { format, from, to, tail })
 }
 
 /// Where a segment can be gone on from, as [`walk`] would find. Opens the last block only: it opens nowhere but
 /// after exactly the records before it, so they are good too if it is, and hashing is much cheaper.
 pub(super) fn find_end(keys: &DomainKeys, name: SegmentName, bytes: &[u8]) -> Result<Walked, BadHeader> {
-    let from = read_header(keys, name, bytes)?;
-    let (mut to, mut rest, mut last) = (from, &bytes[HEADER..], None);
+    let (format, from, blocks) = read_header(keys, name, bytes)?;
+    let (mut to, mut rest, mut last) = (from, blocks, None);
     let tail = loop {
         match cut(rest) {
             Ok(Some(block)) if block.after(&to).hash == block.hash => {
@@ -164,38 +177,41 @@ pub(super) fn find_end(keys: &DomainKeys, name: SegmentName, bytes: &[u8]) -> Re
         }
     };
     match last {
-        Some((before, block)) if block.open(keys, name.shard, &before).is_none() => {
+        Some((before, block)) if block.open(keys, format, name.shard, &before).is_none() => {
             walk(keys, name, bytes, &mut |_, _| {})
         }
-        _ => Ok(Walked { from, to, tail }),
+        _ => Ok(Walked { format, from, to, tail }),
     }
 }
 
 /// A block, still sealed.
-struct Block<'a> {
-    sealed: &'a [u8],
+pub(super) struct Block<'a> {
+    pub(super) sealed: &'a [u8],
     count: u16,
-    hash: &'a [u8],
+    pub(super) hash: &'a [u8],
     /// What comes after it.
-    rest: &'a [u8],
+    pub(super) rest: &'a [u8],
 }
 
 impl Block<'_> {
     /// Where the chain is after it.
-    fn after(&self, before: &ChainHead) -> ChainHead {
+    pub(super) fn after(&self, before: &ChainHead) -> ChainHead {
         before.after(self.sealed, u64::from(self.count))
     }
 
     /// Its records, if it is what comes after `before`.
-    fn open(&self, keys: &DomainKeys, shard: u16, before: &ChainHead) -> Option<Vec<AuditFacts>> {
+    fn open(&self, keys: &DomainKeys, format: u8, shard: u16, before: &ChainHead) -> Option<Vec<AuditFacts>> {
         let opened = before.open(keys, ChainId::Shard(shard), self.sealed).ok()?;
+        if format == FORMAT && !AuditFacts::is_committed(opened.expose()) {
+            return None;
+        }
         let records = AuditFacts::decode_block(opened.expose())?;
         (records.len() == usize::from(self.count)).then_some(records)
     }
 }
 
 /// Cuts off the first block. `None` at the end.
-fn cut(rest: &[u8]) -> Result<Option<Block<'_>>, Tail> {
+pub(super) fn cut(rest: &[u8]) -> Result<Option<Block<'_>>, Tail> {
     if rest.is_empty() {
         return Ok(None);
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::chain::ChainHead;
-use crate::audit::segment_file::{HEADER, LONGEST, SegmentName, Tail, block, find_end, header, list};
+use crate::audit::facts::COMMITMENT;
+use crate::audit::segment_file::{FORMAT, HEADER, LONGEST, SegmentName, Tail, block, find_end, header, list};
 use crate::audit::{AuditError, AuditFacts, ChainId};
 use crate::domain::DomainKeys;
 use crate::files;
@@ -44,7 +45,7 @@ impl SegmentHead {
 }
 
 /// Which block of a chain a record goes into: the promise that [`SegmentWriter::settle`] makes good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use = "the record is in memory only until its block is settled"]
 pub struct BlockNumber(u64);
 
@@ -69,6 +70,7 @@ pub struct SegmentWriter {
 struct Collecting {
     /// Counted from 1.
     number: u64,
+    /// From its first bytes on, which every block has.
     body: Vec<u8>,
     records: u16,
 }
@@ -98,7 +100,7 @@ impl SegmentWriter {
             }
             Some(name) => Segment::resume(&dir, &keys, name)?,
         };
-        let collecting = Collecting { number: 1, body: Vec::new(), records: 0 };
+        let collecting = Collecting { number: 1, body: COMMITMENT.to_vec(), records: 0 };
         let (lost, dirty, stopped) = (0, false, Arc::default());
         Ok(Self { dir, keys, shard, segment, head, collecting, lost, dirty, stopped })
     }
@@ -121,10 +123,10 @@ impl SegmentWriter {
             let alone = self.collecting.body.split_off(before);
             // Those before it are told by their own settling.
             let _ = self.write_block();
-            if alone.len() > BLOCK {
+            if COMMITMENT.len() + alone.len() > BLOCK {
                 return Err(AuditError::TooLarge);
             }
-            self.collecting.body = alone;
+            self.collecting.body.extend_from_slice(&alone);
         }
         self.collecting.records += 1;
         Ok(BlockNumber(self.collecting.number))
@@ -149,7 +151,7 @@ impl SegmentWriter {
         self.collecting.number += 1;
         self.collecting.records = 0;
         let written = self.write_body(records);
-        self.collecting.body.clear();
+        self.collecting.body.truncate(COMMITMENT.len());
         if written.is_err() {
             self.lost = number;
         }
@@ -175,6 +177,11 @@ impl SegmentWriter {
         }
         self.head = after;
         Ok(())
+    }
+
+    /// The last block that is in the file, or was lost: what [`SegmentWriter::begin_sync`] has just covered.
+    pub fn last_block(&self) -> BlockNumber {
+        BlockNumber(self.collecting.number - 1)
     }
 
     fn check_open(&self) -> Result<(), AuditError> {
@@ -244,7 +251,8 @@ impl Segment {
     fn create(dir: &Path, keys: &DomainKeys, shard: u16, from: &ChainHead) -> Result<Self, AuditError> {
         let path = dir.join(SegmentName { shard, start: from.next }.file_name());
         // Put in place whole, so that a header is never torn.
-        files::replace(&path, &header(keys, shard, from)).map_err(|error| io("make", &path, error))?;
+        files::replace(&path, &header(keys, FORMAT, shard, from))
+            .map_err(|error| io("make", &path, error))?;
         Self::reopen(path, HEADER as u64)
     }
 
@@ -259,6 +267,10 @@ impl Segment {
         let bytes = std::fs::read(&path).map_err(|error| io("read", &path, error))?;
         let walked = find_end(keys, name, &bytes).map_err(|_| AuditError::Unusable { path: path.clone() })?;
         let mut head = walked.to;
+        if walked.tail == Tail::Clean && walked.format != FORMAT {
+            // An earlier version's ends here; one without records is replaced.
+            return Ok((Self::create(dir, keys, name.shard, &head)?, head));
+        }
         if walked.tail == Tail::Clean {
             let length = bytes.len() as u64;
             return Ok((Self::reopen(path, length)?, head));

@@ -13,6 +13,7 @@ use crate::audit::{AuditError, AuditFacts, ChainId, Finding, FindingKind, Report
 use crate::domain::DomainKeys;
 use crate::store::Store;
 use entries::Recorded;
+pub(super) use file_part::{io, read_settled};
 
 /// One record of the trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,10 +72,10 @@ pub fn read(
         visit_all(ChainId::Store, records, after);
     })?;
     let dir = audit_dir.join(keys.audit_dir_name());
-    let (segments, _) = list(&dir).map_err(|error| file_part::io("list", &dir, error))?;
+    let (segments, _) = list(&dir).map_err(|error| io("list", &dir, error))?;
     for name in segments {
         let path = dir.join(name.file_name());
-        let bytes = std::fs::read(&path).map_err(|error| file_part::io("read", &path, error))?;
+        let bytes = std::fs::read(&path).map_err(|error| io("read", &path, error))?;
         let chain = ChainId::Shard(name.shard);
         // A file that isn't a segment has no records; that it is there is for the verification.
         let _ = walk(keys, name, &bytes, &mut |records, after| visit_all(chain, records, after));

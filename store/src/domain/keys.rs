@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use claviger_proto::{DomainName, ResourceName, Secret};
 
 use crate::layout::Generation;
-use crate::seal::{Aad, RecordKind, SealError, SealKey, expand};
+use crate::seal::{Aad, RecordKey, RecordKind, SealError, SealKey, expand};
 
 /// The keys of one domain, made from its domain key: they seal its records and make the engine's keys out of
 /// names. Shared as `Arc`; no `Debug`, no `Clone`; zeroized when the last holder lets go.
@@ -87,6 +87,11 @@ impl DomainKeys {
 
     pub(crate) fn seal(&self, aad: &Aad<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
         self.records.seal(aad, plaintext)
+    }
+
+    /// The key of one sealed record, for whoever may read that.
+    pub(crate) fn record_key(&self, sealed: &[u8]) -> Result<RecordKey, SealError> {
+        self.records.record_key(sealed)
     }
 
     pub(crate) fn open(&self, aad: &Aad<'_>, sealed: &[u8]) -> Result<Secret, SealError> {

@@ -195,7 +195,7 @@ impl DomainPlan {
         let sequence = self.trail.checkpoint + 1;
         let previous = self.trail.checkpoint_digest;
         let checkpoint = Checkpoint::new(sequence, command.now, previous, self.trail.chain, &command.heads);
-        let bytes = checkpoint.signed_bytes(&self.keys);
+        let bytes = checkpoint.signed_bytes(self.keys.domain(), self.keys.generation());
         let signature = (command.sign)(&bytes).ok_or(StoreError::Signing)?;
         let digest = Checkpoint::digest(&bytes);
         self.put.push(checkpoint.seal(&self.keys, signature)?);

@@ -75,15 +75,15 @@ fn calls_until_answer(trace: &Path, skip: usize, peer: &str) -> Vec<Call> {
     }
 }
 
-/// Stores a value of this size; an fdatasync of the database came after the request and before the answer.
-fn store_is_synced(broker: &Broker, fleet: &Fleet, trace: &Path, size: usize) {
+/// Sends a request; whether something under `place` was synced after it had come and before its answer left.
+fn is_synced(broker: &Broker, fleet: &Fleet, trace: &Path, request: &[u8], place: &str) -> bool {
     let mut channel = fleet.channel(broker);
     let peer = channel.local_address().to_string();
     // The handshake and a first request are over before the one that counts.
     channel.request(&message::retrieve("absent")).refused("not-found");
     calls_until_answer(trace, 0, &peer);
     let skip = fs::read_to_string(trace).unwrap().lines().count();
-    channel.request(&message::store("a", &vec![7; size])).ok();
+    channel.request(request);
     let calls = calls_until_answer(trace, skip, &peer);
     let on_channel = |call: &&Call| call.arguments.contains(&peer);
     let answer = calls.iter().filter(on_channel).find(|call| call.is(&SENDS)).unwrap().lines.0;
@@ -94,12 +94,21 @@ fn store_is_synced(broker: &Broker, fleet: &Fleet, trace: &Path, size: usize) {
         .map(|call| call.lines.1)
         .max()
         .expect("the request was read");
-    let database = broker.data_dir().join("store");
-    let synced = calls
+    let place = broker.data_dir().join(place);
+    calls
         .iter()
-        .filter(|call| call.is(&SYNCS) && call.arguments.contains(database.to_str().unwrap()))
-        .any(|call| call.lines.0 > request && call.lines.1 < answer);
-    assert!(synced, "{size} bytes: nothing was synced between lines {request} and {answer}");
+        .filter(|call| call.is(&SYNCS) && call.arguments.contains(place.to_str().unwrap()))
+        .any(|call| call.lines.0 > request && call.lines.1 < answer)
+}
+
+/// A broker under strace, which writes to this file.
+fn traced(trace: &Path, config: &str) -> Broker {
+    let calls = "trace=fdatasync,fsync,recvfrom,recvmsg,read,readv,sendto,sendmsg,write,writev";
+    let path = trace.to_str().unwrap();
+    // -D: the broker is this process's child, and strace the stranger.
+    let wrapper =
+        ["strace", "-D", "-f", "-yy", "-s", "0", "-e", calls, "-o", path].map(str::to_owned).to_vec();
+    Broker::start_with(Setup { wrapper, config: config.to_owned(), ..Setup::default() })
 }
 
 #[test]
@@ -108,14 +117,31 @@ fn a_store_is_synced_between_its_request_and_its_answer() {
         return;
     }
     let trace = tempfile::NamedTempFile::new().unwrap();
-    let path = trace.path().to_str().unwrap();
-    let calls = "trace=fdatasync,fsync,recvfrom,recvmsg,read,readv,sendto,sendmsg,write,writev";
-    // -D: the broker is this process's child, and strace the stranger.
-    let wrapper =
-        ["strace", "-D", "-f", "-yy", "-s", "0", "-e", calls, "-o", path].map(str::to_owned).to_vec();
-    let broker = Broker::start_with(Setup { wrapper, ..Setup::default() });
+    let broker = traced(trace.path(), "");
     let fleet = Fleet::create(&broker, "fleet", "members");
     for size in [1, 64, 4_000, 300_000, 1 << 20] {
-        store_is_synced(&broker, &fleet, trace.path(), size);
+        let store = message::store("a", &vec![7; size]);
+        assert!(is_synced(&broker, &fleet, trace.path(), &store, "store"), "{size} bytes");
     }
+}
+
+#[test]
+fn a_record_is_synced_before_its_answer_where_the_domain_says_so() {
+    if !tools::have("strace", "strace") {
+        return;
+    }
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    // What the timer syncs is later than any answer here.
+    let broker = traced(trace.path(), "[limits]\naudit_sync_ms = 3600000\n");
+    let fleet = Fleet::create(&broker, "fleet", "members");
+    let synced = || is_synced(&broker, &fleet, trace.path(), &message::retrieve("absent"), "audit");
+    let set = |sync: &str| broker.admin("audit set --domain fleet --sync").arg(sync).run().ok();
+    assert!(!synced(), "written is the default");
+    assert_eq!(set("durable")["audit_sync"], "durable");
+    assert!(synced() && synced());
+    assert_eq!(broker.admin("domain show fleet").run().ok()["audit_sync"], "durable");
+    set("written");
+    assert!(!synced());
+    broker.admin("audit set --domain fleet --sync never").run().failed(2);
+    broker.admin("audit set --domain nowhere --sync durable").run().failed(4);
 }

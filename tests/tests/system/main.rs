@@ -6,6 +6,7 @@
 
 mod acl_test;
 mod attest;
+mod audit_export;
 mod cryptstore;
 mod docs;
 mod durability;

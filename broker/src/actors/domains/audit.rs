@@ -1,18 +1,22 @@
 //! Checkpoints, and the check of a domain's whole trail.
 
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use claviger_attest::{BrokerMeasurements, SigningKey, verify_broker};
-use claviger_proto::{DomainName, LvWriter, admin};
+use claviger_attest::{sign_as_broker, verify_signed_by_broker};
+use claviger_proto::DomainName;
+use claviger_proto::admin::{self, AuditSync, AuditTerms};
 use claviger_store::audit;
-use claviger_store::{CheckpointDomain, Command, SegmentHead};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use claviger_store::audit::export::{self, About, ExportError};
+use claviger_store::{CheckpointDomain, Command, DomainChange, SegmentHead};
+use rustls::pki_types::UnixTime;
 
 use super::registry::held_by;
 use super::{AdminError, Registry};
 use crate::actors::audit::{SyncDomain, seconds};
-use crate::domain::{Domain, certificate_dates};
+use crate::domain::{Access, Domain};
+use crate::era::Lease;
+use crate::storage::Storage;
 
 impl Registry {
     /// Makes a checkpoint of each domain that has records since its last one.
@@ -40,10 +44,33 @@ impl Registry {
             keys: Arc::clone(&domain.keys),
             now: seconds(UnixTime::now()),
             heads,
-            sign: Box::new(move |bytes| sign(&key, &certificate, bytes)),
+            sign: Box::new(move |bytes| sign_as_broker(&key, &certificate, bytes).ok()),
         };
         self.storage.commit(Command::Checkpoint(checkpoint)).await?;
         Ok(())
+    }
+
+    /// Makes a checkpoint, so that it covers what there is; what an export or the checkpoint itself is made from then.
+    pub(super) async fn exportable(&self, name: &DomainName) -> Result<Trail, AdminError> {
+        let domain = self.find(name)?;
+        self.checkpoint(&domain).await?;
+        let lease = domain.storage.era.lease();
+        Ok(Trail(domain, lease))
+    }
+
+    /// Has records on the disk before their answers leave, or only written.
+    pub(super) async fn set_audit(
+        &self,
+        name: &DomainName,
+        terms: AuditTerms,
+    ) -> Result<admin::Domain, AdminError> {
+        let domain = self.find(name)?;
+        let durable_audit = terms.sync == AuditSync::Durable;
+        if domain.access.durable_audit != durable_audit {
+            let access = Access { durable_audit, ..domain.access.clone() };
+            self.update(&domain, DomainChange::Access(access.encode()), "audit-terms").await?;
+        }
+        self.show(name)
     }
 
     /// Checks everything that there is of the trail, then makes a checkpoint of what was found whole.
@@ -56,7 +83,9 @@ impl Registry {
         let report = {
             let domain = Arc::clone(&domain);
             let check = move || {
-                let ours = |bytes: &[u8], signature: &[u8]| is_signed(&domain, bytes, signature).is_some();
+                let ours = |bytes: &[u8], signature: &[u8]| {
+                    verify_signed_by_broker(&domain.policy, &domain.name, bytes, signature).is_ok()
+                };
                 audit::verify(&domain.storage.store, &domain.storage.audit_dir, &domain.keys, &ours)
             };
             actix_rt::task::spawn_blocking(check).await.map_err(|_| AdminError::Stopping)??
@@ -68,31 +97,26 @@ impl Registry {
     }
 }
 
-/// A checkpoint's signature carries the certificate that it is checked with: LV(certificate) ‖ LV(ECDSA), for
-/// the broker's certificate is renewed and old checkpoints stay.
-fn sign(key: &SigningKey, certificate: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
-    Some(LvWriter::new().push(certificate).push(&key.sign(bytes).ok()?).into_bytes())
-}
+/// A domain's trail, to be written out. Whoever seals the broker waits for it to be dropped.
+pub struct Trail(Arc<Domain>, #[expect(dead_code, reason = "held, not looked at")] Lease);
 
-/// `Some` if the broker's own key in this domain signed the bytes. The certificate is checked at its own
-/// beginning: it may have expired since, the signature doesn't.
-fn is_signed(domain: &Domain, bytes: &[u8], signature: &[u8]) -> Option<()> {
-    let (certificate, rest) = split_lv(signature)?;
-    let (signature, rest) = split_lv(rest)?;
-    if !rest.is_empty() {
-        return None;
+impl Trail {
+    /// Writes all of it.
+    pub fn export(&self, to: &mut dyn io::Write) -> Result<(), ExportError> {
+        let Storage { store, audit_dir, .. } = &*self.0.storage;
+        export::export(store, audit_dir, &self.0.keys, &self.about(), to)
     }
-    let (not_before, _) = certificate_dates(certificate).ok()?;
-    let then = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(not_before).ok()?));
-    verify_broker(&domain.policy, &domain.name, certificate, &BrokerMeasurements::Any, then).ok()?;
-    let certificate = CertificateDer::from(certificate);
-    let leaf = webpki::EndEntityCert::try_from(&certificate).ok()?;
-    leaf.verify_signature(webpki::aws_lc_rs::ECDSA_P256_SHA256, bytes, signature).ok()
-}
 
-fn split_lv(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<2>()?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+    /// Writes its newest checkpoint.
+    pub fn checkpoint(&self, to: &mut dyn io::Write) -> Result<(), ExportError> {
+        // There is one: it was just made.
+        export::checkpoint(&self.0.storage.store, &self.0.keys, &self.about(), to).map(|_| ())
+    }
+
+    fn about(&self) -> About {
+        let now = seconds(UnixTime::now());
+        About::new(&self.0.keys, now, *self.0.policy.fingerprint(), self.0.issuer.is_some())
+    }
 }
 
 fn describe(domain: &Domain, report: audit::Report) -> admin::AuditReport {

@@ -6,7 +6,7 @@ use claviger_attest::{
 };
 use claviger_proto::error::ErrorCode;
 use claviger_proto::{DomainName, ParseError};
-use claviger_store::{DataDirError, StoreError, audit::AuditError};
+use claviger_store::{DataDirError, StoreError, audit::AuditError, audit::export::ExportError};
 
 use crate::domain::BuildError;
 use crate::startup::StartError;
@@ -122,6 +122,9 @@ pub enum AdminError {
     /// The audit trail can't be read or written.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The audit trail can't be written out.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The domain can't be served.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -153,9 +156,12 @@ impl AdminError {
             Self::Sealed => ErrorCode::Sealed,
             Self::Unsealing | Self::Occupied => ErrorCode::Busy,
             Self::Slots(DataDirError::Slot(error)) if !error.is_ours() => ErrorCode::Refused,
-            Self::Stopping | Self::Audit(_) | Self::Build(_) | Self::Slots(_) | Self::Start(_) => {
-                ErrorCode::Unavailable
-            }
+            Self::Stopping
+            | Self::Audit(_)
+            | Self::Export(_)
+            | Self::Build(_)
+            | Self::Slots(_)
+            | Self::Start(_) => ErrorCode::Unavailable,
             Self::Store(error) => error.code(),
         }
     }

@@ -34,6 +34,7 @@ use claviger_proto::{DomainName, admin};
 use super::acl::DomainsChanged;
 use super::audit::{DomainDeleted, SyncDomain};
 
+pub use audit::Trail;
 pub use caller::{By, Caller};
 pub use error::AdminError;
 pub use registry::Registry;
@@ -321,6 +322,21 @@ pub struct RevokeTicket {
 #[rtype(result = "Result<admin::AuditReport, AdminError>")]
 pub struct VerifyAudit(pub DomainName);
 
+/// Make a checkpoint of a domain's audit, and write it out, or all of it.
+#[derive(Message)]
+#[rtype(result = "Result<Trail, AdminError>")]
+pub struct ExportAudit(pub DomainName);
+
+/// Keep a domain's audit in this way.
+#[derive(Message)]
+#[rtype(result = "Result<admin::Domain, AdminError>")]
+pub struct SetAudit {
+    /// Whose.
+    pub domain: DomainName,
+    /// How.
+    pub terms: admin::AuditTerms,
+}
+
 /// Look for records in a domain's audit.
 #[derive(Message)]
 #[rtype(result = "Result<admin::AuditPage, AdminError>")]
@@ -507,6 +523,8 @@ handle! {
     ListTickets => |registry, list| registry.list_tickets(&list.0).await;
     RevokeTicket => |registry, it| registry.revoke_ticket(&it.domain, &it.id).await;
     VerifyAudit => |registry, verify| registry.verify_audit(&verify.0).await;
+    ExportAudit => |registry, export| registry.exportable(&export.0).await;
+    SetAudit => |registry, set| registry.set_audit(&set.domain, set.terms).await;
     SearchAudit => |registry, search| registry.search_audit(&search.domain, search.query).await;
     Import => |registry, import| registry.import(&import.domain, import.entry).await;
     OwnIdentity => |registry, own| pulled::identity(&registry, &own.0);

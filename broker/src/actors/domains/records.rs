@@ -90,6 +90,9 @@ fn described(AuditRecord { chain, number, facts }: AuditRecord) -> admin::AuditR
         measurement: facts.measurement.map(hex::encode),
         source: facts.source.to_string(),
         reason: facts.reason,
+        policy_version: facts.policy_version,
+        evidence_age: facts.evidence_age,
+        principals: facts.principals,
     }
 }
 

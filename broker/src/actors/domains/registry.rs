@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use claviger_attest::ReferenceValue;
-use claviger_proto::{DomainName, admin};
+use claviger_proto::DomainName;
+use claviger_proto::admin::{self, AuditSync};
 use claviger_store::AuditFacts;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::UnixTime;
@@ -151,6 +152,7 @@ fn describe(domain: &Domain) -> admin::Domain {
         references: domain.trust.policy.references.len(),
         stock: domain.access.stock,
         admission_lasts: domain.access.admission().as_secs(),
+        audit_sync: if domain.access.durable_audit { AuditSync::Durable } else { AuditSync::Written },
         revocations: domain.access.revocations.iter().count(),
         suspended: domain.access.suspended.clone(),
         created: domain.created,

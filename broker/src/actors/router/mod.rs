@@ -110,6 +110,12 @@ impl Router {
         // What the channel was opened under may have changed since: decide by what is in force now.
         let current = self.view.domains().current(&domain).cloned();
         let Some(domain) = current else { return Step::Answered(self.unserved()) };
+        facts.policy_version = Some(domain.serial);
+        if let Some(proofs) = &proofs {
+            let standing = proofs.standing(&domain.principals, moment(now));
+            facts.evidence_age = standing.age().map(|age| age.as_secs());
+            facts.principals = standing.principals().map(ToString::to_string).collect();
+        }
         let mut asked = Asked { domain, peer, proofs, now, facts, id };
         // Who is no member any longer is told nothing of what exists.
         if let Err(error) = asked.domain.agents.check(&asked.peer, now) {
@@ -158,8 +164,7 @@ impl Asked {
         match &self.proofs {
             None => acl.decide(&self.peer, action, name),
             Some(proofs) => {
-                let now = Moment { steady: std::time::Instant::now(), wall: self.now };
-                acl.decide_on(&self.peer, &proofs.standing(principals, now), action, name)
+                acl.decide_on(&self.peer, &proofs.standing(principals, moment(self.now)), action, name)
             }
         }
     }
@@ -172,8 +177,7 @@ impl Asked {
         }
         let Domain { acl, principals, .. } = &*self.domain;
         let none = Proofs::default();
-        let now = Moment { steady: std::time::Instant::now(), wall: self.now };
-        let standing = self.proofs.as_deref().unwrap_or(&none).standing(principals, now);
+        let standing = self.proofs.as_deref().unwrap_or(&none).standing(principals, moment(self.now));
         Some(acl.explain(&self.peer, &standing, action, name).to_string())
     }
 
@@ -214,6 +218,11 @@ impl Asked {
     fn record(self, tools: &Tools, outcome: Outcome) -> Held {
         tools.recorder.record(&self.domain, self.facts, self.id, outcome)
     }
+}
+
+/// This moment, which is `wall` on the clock.
+fn moment(wall: UnixTime) -> Moment {
+    Moment { steady: std::time::Instant::now(), wall }
 }
 
 /// What is missing, for people.

@@ -91,11 +91,12 @@ async fn admit(mut channel: Channel, source: SocketAddr, shard: &Shard) {
         (_, Ok(Given::Agent(admitted))) => admission_event(wants.action(), id, source, Some(admitted), label),
         _ => admission_event(wants.action(), id, source, None, label),
     };
+    event.policy_version = Some(channel.domain.serial);
     if let Err(Ended::Judged(_, why)) = &result {
         event.reason = Some(why.clone());
     }
     // Recorded before the answer leaves; what can't be recorded isn't given.
-    let body = match shard.segments.append(&channel.domain, &event) {
+    let body = match shard.segments.append(&channel.domain, &event).await {
         Ok(()) => answer(&result, &id.to_string()),
         Err(error) => {
             tracing::error!(%id, %error, "an admission could not be recorded");

@@ -82,7 +82,7 @@ impl By<'_> {
         };
         let asked = match read(body) {
             Ok(asked) => asked,
-            Err(refusal) => return Some(self.refuse_for(&domain, refusal, None)),
+            Err(refusal) => return Some(self.refuse_for(&domain, refusal, None).await),
         };
         let wants = asked.wants;
         let mut lease = domain.storage.era.lease();
@@ -91,8 +91,8 @@ impl By<'_> {
             result = self.admit(&domain, asked) => result,
         };
         match result {
-            Ok(admitted) => Some(self.admitted(&domain, wants, admitted)),
-            Err(rejected) => self.rejected(&domain, &rejected),
+            Ok(admitted) => Some(self.admitted(&domain, wants, admitted).await),
+            Err(rejected) => self.rejected(&domain, &rejected).await,
         }
     }
 
@@ -152,7 +152,7 @@ impl By<'_> {
         redeem(pending, &domain, ticket_event(self.id, self.source), now).await
     }
 
-    fn admitted(&self, domain: &Domain, wants: StockArtifact, admitted: Admitted) -> TrustResponse {
+    async fn admitted(&self, domain: &Domain, wants: StockArtifact, admitted: Admitted) -> TrustResponse {
         let (action, done) = match wants {
             StockArtifact::Certificate => ("stock-enroll", "stock-admitted"),
             StockArtifact::PlatformRule => ("stock-attest", "stock-attested"),
@@ -160,17 +160,17 @@ impl By<'_> {
         let event = admission_event(action, self.id, self.source, Some(&admitted), done);
         domain.tenant.meter().admission(true);
         self.told(domain, done);
-        self.recorded(domain, &event, TrustResponse::Admitted(admitted.certificate))
+        self.recorded(domain, &event, TrustResponse::Admitted(admitted.certificate)).await
     }
 
-    fn rejected(&self, domain: &Domain, rejected: &Rejected) -> Option<TrustResponse> {
+    async fn rejected(&self, domain: &Domain, rejected: &Rejected) -> Option<TrustResponse> {
         let next = rejected.next();
         tracing::info!(id = %self.id, domain = %domain.name, %rejected, next, "stock evidence is refused");
         if matches!(rejected, Rejected::DomainGone) {
             return None;
         }
         let refusal: Refusal = rejected.into();
-        Some(self.refuse_for(domain, refusal, Some(rejected.to_string())))
+        Some(self.refuse_for(domain, refusal, Some(rejected.to_string())).await)
     }
 
     /// What was refused before it was known to be a domain's business is for the log alone.
@@ -180,7 +180,7 @@ impl By<'_> {
         TrustResponse::Refused(refusal)
     }
 
-    fn refuse_for(&self, domain: &Domain, refusal: Refusal, why: Option<String>) -> TrustResponse {
+    async fn refuse_for(&self, domain: &Domain, refusal: Refusal, why: Option<String>) -> TrustResponse {
         let code = refusal.code.as_str();
         // The log has what the peer isn't told.
         let why = why.unwrap_or_else(|| {
@@ -191,6 +191,7 @@ impl By<'_> {
         domain.tenant.meter().admission(false);
         self.told(domain, code);
         self.recorded(domain, &AuditFacts { reason: Some(why), ..event }, TrustResponse::Refused(refusal))
+            .await
     }
 
     fn told(&self, domain: &Domain, result: &'static str) {
@@ -200,8 +201,9 @@ impl By<'_> {
     }
 
     /// The answer, once it is recorded; what can't be recorded isn't given.
-    fn recorded(&self, domain: &Domain, event: &AuditFacts, answer: TrustResponse) -> TrustResponse {
-        match self.shard.segments.append(domain, event) {
+    async fn recorded(&self, domain: &Domain, event: &AuditFacts, answer: TrustResponse) -> TrustResponse {
+        let event = AuditFacts { policy_version: Some(domain.serial), ..event.clone() };
+        match self.shard.segments.append(domain, &event).await {
             Ok(()) => answer,
             Err(error) => {
                 tracing::error!(id = %self.id, %error, "a stock admission could not be recorded");

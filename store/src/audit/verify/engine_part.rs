@@ -73,7 +73,7 @@ impl Verification<'_> {
             let follows = layout::number_of(&place.bytes) == Some(sequence);
             match opened.filter(|(checkpoint, _)| follows && checkpoint.previous == last.1) {
                 Some((checkpoint, signature)) if broken_at.is_none() => {
-                    let bytes = checkpoint.signed_bytes(self.keys);
+                    let bytes = checkpoint.signed_bytes(self.keys.domain(), self.keys.generation());
                     last = (sequence, Checkpoint::digest(&bytes));
                     good.push((checkpoint, check_signature(&bytes, &signature)));
                 }

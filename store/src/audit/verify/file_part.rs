@@ -90,7 +90,7 @@ fn follows(before: &Before, walked: &Walked) -> bool {
 }
 
 /// Reads a segment; when its last block is incomplete, again, for a shard may just be writing it.
-fn read_settled(path: &Path) -> Result<Vec<u8>, AuditError> {
+pub(in crate::audit) fn read_settled(path: &Path) -> Result<Vec<u8>, AuditError> {
     let read = || std::fs::read(path).map_err(|error| io("read", path, error));
     let mut bytes = read()?;
     while is_torn(&bytes) {
@@ -104,6 +104,6 @@ fn read_settled(path: &Path) -> Result<Vec<u8>, AuditError> {
     Ok(bytes)
 }
 
-pub(super) fn io(what: &'static str, path: &Path, error: io::Error) -> AuditError {
+pub(in crate::audit) fn io(what: &'static str, path: &Path, error: io::Error) -> AuditError {
     AuditError::Io { what, path: path.to_owned(), error }
 }

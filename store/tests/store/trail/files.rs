@@ -86,9 +86,9 @@ fn t30_a_segment_of_another_shard_domain_or_format_is_found() {
     assert_eq!(trail.findings(), [FindingKind::Foreign]);
 
     let mut unknown = bytes.clone();
-    unknown[4] = 3;
+    unknown[4] = 4;
     fs::write(&path, unknown).unwrap();
-    assert_eq!(trail.findings(), [FindingKind::UnknownFormat { found: 3 }]);
+    assert_eq!(trail.findings(), [FindingKind::UnknownFormat { found: 4 }]);
 
     let beta = create_domain(&mut trail.world.writer, "beta").unwrap();
     let mut of_beta = SegmentWriter::open(trail.dir.path(), Arc::clone(&beta), 0).unwrap();

@@ -2,6 +2,7 @@
 
 mod appending;
 mod checkpoints;
+mod export;
 mod files;
 
 use std::fs;

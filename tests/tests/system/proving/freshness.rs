@@ -24,6 +24,8 @@ fn t41_a_rule_gives_only_within_its_time_of_fresh_evidence_on_this_very_channel(
     assert_eq!((answer.ok().fields.text(104), answer.fields.text(2)), (Some("proven"), Some("final")));
     assert_eq!(prover.retrieve("disks/a").blob(), b"secret");
     assert_eq!(prover.retrieve("disks/a").blob(), b"secret", "until its time is over");
+    let given = broker.admin("audit list --domain fleet --action retrieve --outcome ok").run().ok();
+    assert!(given["records"][0]["evidence_age"].as_u64() < Some(4), "{given}");
     // Another channel of the same machine, open at the same time, has proven nothing.
     let mut other = Prover::of(&broker, &fleet, &machine);
     other.challenged("disks/a");

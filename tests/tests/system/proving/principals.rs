@@ -39,6 +39,11 @@ fn a_principal_is_given_what_its_rule_says_on_this_channel_and_until_it_is_remov
     prover.channel.request(&body).ok();
     assert_eq!(prover.retrieve("disks/a").blob(), b"secret");
     Prover::of(&broker, &fleet, &machine).challenged("disks/a");
+    // Who it was is in the records of what it was given, and not of what another channel was refused.
+    let given = broker.admin("audit list --domain fleet --action retrieve --outcome ok").run().ok();
+    assert_eq!(given["records"][0]["principals"], serde_json::json!(["ops"]), "{given}");
+    let refused = broker.admin("audit list --domain fleet --outcome proof-needed").run().ok();
+    assert_eq!(refused["records"][0]["principals"], serde_json::Value::Null, "{refused}");
     let listed = broker.admin("principal list --domain fleet").run().ok();
     assert_eq!(listed["principals"].as_array().map(Vec::len), Some(2));
     assert_eq!(listed["principals"][0]["authority"], true);

@@ -20,6 +20,8 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("get", "/v1/domains", "operator"),
     ("post", "/v1/domains", "operator"),
     ("get", "/v1/domains/{domain}", "operator owner auditor"),
+    ("post", "/v1/domains/{domain}/issuing/requests", "operator owner"),
+    ("put", "/v1/domains/{domain}/issuing", "operator owner"),
     ("put", "/v1/domains/{domain}/acl-preset", "owner"),
     ("get", "/v1/domains/{domain}/acl-rules", "owner auditor"),
     ("put", "/v1/domains/{domain}/acl-rules", "owner"),
@@ -49,6 +51,9 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("delete", "/v1/domains/{domain}/tickets/{id}", "owner"),
     ("post", "/v1/domains/{domain}/entries", "owner"),
     ("post", "/v1/domains/{domain}/audit/verify", "owner auditor"),
+    ("get", "/v1/domains/{domain}/audit/export", "owner auditor"),
+    ("post", "/v1/domains/{domain}/audit/checkpoint", "owner auditor"),
+    ("put", "/v1/domains/{domain}/audit/terms", "owner"),
     ("post", "/v1/domains/{domain}/audit/search", "owner auditor"),
     ("post", "/v1/seal", "operator"),
     // It ends what the others need.
