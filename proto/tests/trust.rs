@@ -54,7 +54,8 @@ fn requests_come_back_and_must_carry_evidence() {
 
 #[test]
 fn answers_come_back() {
-    for answer in [TrustResponse::Challenge([7; NONCE]), TrustResponse::Admitted(vec![1, 2]), refused()] {
+    let by = TrustResponse::AdmittedBy { certificate: vec![1, 2], issuer: vec![3] };
+    for answer in [TrustResponse::Challenge([7; NONCE]), TrustResponse::Admitted(vec![1, 2]), by, refused()] {
         let body = answer.encode_body(Some("r1"));
         assert_eq!(TrustResponse::decode_body(&body), Ok((answer, Some("r1".to_owned()))));
     }
