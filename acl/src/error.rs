@@ -21,6 +21,11 @@ pub enum AclError {
     /// An instance that is none.
     #[error("an instance is its id, 64 lowercase hex digits, or its label, 1 to 64 of [A-Za-z0-9._-]")]
     Instance,
+    /// A TCB that is none.
+    #[error(
+        "a TCB is parts like `bootloader=4 snp=22`, of fmc, bootloader, tee, snp and microcode, 0 to 255"
+    )]
+    Tcb,
     /// Roles of roles of roles…
     #[error("a role may be reached over at most {0} others; name it more directly")]
     TooDeep(usize),
@@ -62,7 +67,8 @@ pub enum LineError {
     /// Not a condition, or one that the effect can't have.
     #[error(
         "a condition is `if …` after allow, `unless …` after deny, of `fresh-within TIME` (1s to 30d), \
-         `principal NAME`, or both joined by `and`"
+         `principal NAME`, `source NETWORK …`, `between [DAYS] HH:MM-HH:MM` (UTC) and `tcb-at-least PART=N …`, each \
+         at most once, joined by `and`"
     )]
     Condition,
     /// Not an effect.
