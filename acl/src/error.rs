@@ -45,10 +45,22 @@ pub enum LineError {
     Shape,
     /// Not a subject.
     #[error(
-        "a subject is member, measurement:HEX, fingerprint:HEX, label:NAME, instance:HEX, instance:NAME or \
-         role:NAME, with names of [A-Za-z0-9._-] and lowercase hex"
+        "a subject is member, measurement:HEX, fingerprint:HEX, label:NAME, instance:HEX, instance:NAME, \
+         principal:NAME or role:NAME, with names of [A-Za-z0-9._-] and lowercase hex"
     )]
     Subject,
+    /// A principal where it can't be.
+    #[error(
+        "principal:NAME is the subject of an allow, which names no other principal in its condition; a deny would be got \
+         around by not proving who one is, and a role is given to what a certificate says"
+    )]
+    PrincipalSubject,
+    /// Not for agents.
+    #[error(
+        "administer can't be granted to an agent: no admission certificate is an administrator's; an action is store, \
+         retrieve, list, versions, delete, destroy or rotate"
+    )]
+    Administer,
     /// Only roles are given by a policy; labels come from the domain's reference values.
     #[error("only a role can be given here (role:NAME)")]
     NotARole,

@@ -28,6 +28,9 @@ use crate::{AclError, Action, LineError, Preset};
 /// How many memberships may lie between a machine and a role. casbin stops looking at 10, without a word.
 pub(crate) const MAX_DEPTH: usize = 8;
 
+/// What a rule's subject begins with, where it is a principal.
+const PRINCIPAL: &str = "principal:";
+
 /// A domain's policy.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
@@ -119,20 +122,29 @@ impl Policy {
         match fields[..] {
             ["p", subject, domain, resource, action, effect, ref more @ ..] if more.len() <= 1 => {
                 let effect: Effect = effect.parse()?;
+                let condition =
+                    more.first().map_or(Ok(Condition::default()), |text| effect.condition(text))?;
+                // Who proved to be this principal is a member for whom that holds.
+                let (subject, condition) = match subject.strip_prefix(PRINCIPAL) {
+                    Some(_) if effect == Effect::Deny => return Err(LineError::PrincipalSubject),
+                    Some(name) => (Subject::Member, condition.asking_for(name)?),
+                    None => (subject.parse()?, condition),
+                };
                 let rule = Rule {
-                    subject: subject.parse()?,
+                    subject,
                     pattern: resource.parse()?,
                     action: action.parse()?,
                     effect,
-                    condition: more
-                        .first()
-                        .map_or(Ok(Condition::default()), |text| effect.condition(text))?,
+                    condition,
                     line: number,
                 };
                 self.own(domain)?;
                 self.rules.push(rule);
             }
             ["g", subject, role, domain] => {
+                if subject.starts_with(PRINCIPAL) {
+                    return Err(LineError::PrincipalSubject);
+                }
                 let membership = Membership { of: subject.parse()?, is: role.parse()? };
                 self.own(domain)?;
                 if !matches!(membership.is, Subject::Role(_)) {

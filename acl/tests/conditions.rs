@@ -236,3 +236,34 @@ fn t12_a_condition_that_means_nothing_is_refused_with_its_line() {
         assert_eq!(error, Some(AclError::Line { line: 2, error: LineError::Condition }), "{condition}");
     }
 }
+
+#[test]
+fn a_principal_as_subject_is_whoever_proved_to_be_it_on_this_channel() {
+    let acl = acl(Preset::Closed, "p, principal:ops, dom0, a, retrieve, allow, if fresh-within 5m");
+    let decided = |fresh, who: &[&str]| decide(&acl, &proven(fresh, who).after(Duration::ZERO), "a").err();
+    assert_eq!(decided(true, &["ops"]), None);
+    assert_eq!(decided(true, &["dev"]), Some(Denied::NeedsProof(PRINCIPAL)));
+    assert_eq!(decided(false, &["ops"]), Some(Denied::NeedsProof(FRESHNESS)));
+    assert_eq!(acl.principals().map(ToString::to_string).collect::<Vec<_>>(), ["ops"]);
+    let casbin = |who: &[&str]| {
+        let proven = proven(true, who);
+        let situation = Situation::from(proven.after(Duration::ZERO));
+        acl.oracle().unwrap().allows(agent(2), &situation, Action::Retrieve, &name("a")).unwrap()
+    };
+    assert!(casbin(&["ops"]) && !casbin(&["dev"]));
+}
+
+#[test]
+fn t13_a_principal_can_be_no_denied_subject_and_have_no_role() {
+    for (line, error) in [
+        ("p, principal:ops, dom0, a, retrieve, deny", LineError::PrincipalSubject),
+        ("p, principal:ops, dom0, a, retrieve, allow, if principal dev", LineError::PrincipalSubject),
+        ("g, principal:ops, role:a, dom0", LineError::PrincipalSubject),
+        ("p, principal:, dom0, a, retrieve, allow", LineError::Subject),
+        ("p, principal:*, dom0, a, retrieve, allow", LineError::Subject),
+        ("p, member, dom0, a, administer, allow", LineError::Administer),
+    ] {
+        let refused = Acl::compile_with(&domain("dom0"), Preset::Members, line, &[]).err();
+        assert_eq!(refused, Some(AclError::Line { line: 1, error }), "{line}");
+    }
+}

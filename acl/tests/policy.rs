@@ -108,7 +108,7 @@ fn each_field_is_checked() {
         (&format!("p, member, dom0, {}, store, allow", "a/".repeat(127) + "aa"), LineError::Resource),
         ("p, member, dom0, a, *, allow", LineError::Action),
         ("p, member, dom0, a, Store, allow", LineError::Action),
-        ("p, member, dom0, a, administer, allow", LineError::Action),
+        ("p, member, dom0, a, administer, allow", LineError::Administer),
         ("p, member, dom0, a, store, *", LineError::Effect),
         ("p, member, dom0, a, store, Allow", LineError::Effect),
         ("p, member, dom0, a, store, # allow", LineError::Effect),

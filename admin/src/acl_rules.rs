@@ -63,7 +63,7 @@ pub(crate) async fn run(context: &Context, command: &Rules) -> Result<(), Failur
     context.tell(&Told(rules))
 }
 
-fn place(domain: &DomainName) -> String {
+pub(crate) fn place(domain: &DomainName) -> String {
     format!("{}/acl-rules", path(domain))
 }
 

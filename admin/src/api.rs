@@ -53,6 +53,23 @@ impl<'a> Api<'a> {
         read(&self.call(Method::PUT, path, write(body)).await?)
     }
 
+    /// The same, with the entity tag of what was read.
+    pub(crate) async fn get_tagged<T: DeserializeOwned>(&self, path: &str) -> Result<(T, String), Failure> {
+        let (body, tag) = self.call_if(Method::GET, path, Vec::new(), None).await?;
+        let tag = tag.ok_or_else(|| self.misanswered("it gives no entity tag"))?;
+        Ok((read(&body)?, tag))
+    }
+
+    /// Puts only where what is there has this entity tag; a conflict otherwise.
+    pub(crate) async fn put_if<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        tag: &str,
+    ) -> Result<T, Failure> {
+        read(&self.call_if(Method::PUT, path, write(body), Some(tag)).await?.0)
+    }
+
     pub(crate) async fn delete_answered<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         read(&self.call(Method::DELETE, path, Vec::new()).await?)
     }
@@ -62,19 +79,39 @@ impl<'a> Api<'a> {
     }
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
-        match timeout(CALL, self.exchange(method, path, body)).await {
+        self.call_if(method, path, body, None).await.map(|(body, _)| body)
+    }
+
+    async fn call_if(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        tag: Option<&str>,
+    ) -> Result<(Bytes, Option<String>), Failure> {
+        match timeout(CALL, self.exchange(method, path, body, tag)).await {
             Ok(result) => result,
             Err(_) => Err(self.unreachable("it didn't answer in time")),
         }
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        tag: Option<&str>,
+    ) -> Result<(Bytes, Option<String>), Failure> {
         let stream = UnixStream::connect(self.socket).await.map_err(|error| self.unconnected(&error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.unreachable(&error.to_string()))?;
         let connection = tokio::spawn(connection);
-        let request = Request::builder()
+        let mut request = Request::builder();
+        if let Some(tag) = tag {
+            request = request.header(header::IF_MATCH, tag);
+        }
+        let request = request
             .method(method)
             .uri(path)
             .header(header::HOST, "localhost")
@@ -84,13 +121,14 @@ impl<'a> Api<'a> {
         let response =
             sender.send_request(request).await.map_err(|error| self.unreachable(&error.to_string()))?;
         let status = response.status();
+        let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let body = Limited::new(response.into_body(), MAX_ANSWER)
             .collect()
             .await
             .map_err(|error| self.misanswered(&error.to_string()))?
             .to_bytes();
         connection.abort();
-        if status.is_success() { Ok(body) } else { Err(self.problem(status, &body)) }
+        if status.is_success() { Ok((body, tag)) } else { Err(self.problem(status, &body)) }
     }
 
     fn problem(&self, status: StatusCode, body: &[u8]) -> Failure {

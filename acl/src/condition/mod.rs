@@ -98,6 +98,12 @@ impl Condition {
         self.principal.as_ref()
     }
 
+    /// The same, and this principal as well.
+    pub(crate) fn asking_for(mut self, name: &str) -> Result<Self, LineError> {
+        let name = name.parse().map_err(|_| LineError::Subject)?;
+        if self.principal.replace(name).is_none() { Ok(self) } else { Err(LineError::PrincipalSubject) }
+    }
+
     /// What is missing for it to hold.
     pub(crate) fn lacks(&self, known: &impl Known, tcb: Option<SnpTcb>) -> Lacks {
         let fresh = |within| known.age().is_some_and(|age| age <= within);

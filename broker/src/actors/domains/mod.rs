@@ -31,6 +31,7 @@ use claviger_proto::{DomainName, admin};
 use super::acl::DomainsChanged;
 use super::audit::{DomainDeleted, SyncDomain};
 
+pub use access::rules_tag;
 pub use error::AdminError;
 pub use registry::Registry;
 
@@ -91,6 +92,8 @@ pub struct ChangeRules {
     pub domain: DomainName,
     /// All of them.
     pub rules: admin::AclRules,
+    /// Only where those in force have one of these entity tags.
+    pub if_match: Option<String>,
 }
 
 /// What somebody could do in a domain, and which rule says so.
@@ -419,7 +422,7 @@ handle! {
     Delete => |registry, delete| registry.delete(&delete.0).await;
     ChangePreset => |registry, change| registry.set_preset(&change.domain, &change.preset).await;
     ShowRules => |registry, show| registry.rules(&show.0);
-    ChangeRules => |registry, change| registry.set_rules(&change.domain, change.rules).await;
+    ChangeRules => |registry, change| registry.set_rules(change).await;
     ExplainRules => |registry, it| registry.decision(&it.domain, &it.question);
     AllowStock => |registry, it| registry.set_stock(&it.domain, it.stock).await;
     ListRevocations => |registry, list| registry.revocations(&list.0);
