@@ -89,7 +89,7 @@ impl Explanation {
                 wanting.filter(|_| !allowed).chain(denies.filter(|met| !holds(met))).collect()
             }
             Err(_) => match denies.clone().find(|met| met.denies()) {
-                Some(denied) => vec![denied],
+                Some(met) => vec![met],
                 None => allows.collect(),
             },
         };

@@ -43,8 +43,8 @@ pub(super) fn is_at_least(tcb: SnpTcb, floor: SnpTcb) -> bool {
 pub(super) fn is_at_least_by_text(tcb: &str, floor: SnpTcb) -> bool {
     let numbers: Vec<u8> = tcb.split('.').filter_map(|number| number.parse().ok()).collect();
     let SnpTcb { fmc, bootloader, tee, snp, microcode } = floor;
-    let [a, b, c, d, e] = numbers[..] else { return false };
-    a >= fmc && b >= bootloader && c >= tee && d >= snp && e >= microcode
+    let floors = [fmc, bootloader, tee, snp, microcode];
+    numbers.len() == floors.len() && numbers.iter().zip(floors).all(|(have, need)| *have >= need)
 }
 
 /// What the number in a certificate says. Products order its bytes in two ways, and the certificate doesn't say which
