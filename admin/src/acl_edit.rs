@@ -23,7 +23,7 @@ struct Rule {
     /// The domain
     #[arg(long, value_name = "DOMAIN")]
     domain: DomainName,
-    /// Who: member, measurement:HEX, fingerprint:HEX, label:NAME, instance:HEX|NAME, role:NAME
+    /// Who: member, measurement:HEX, fingerprint:HEX, label:NAME, instance:HEX|NAME, principal:NAME, role:NAME
     #[arg(value_name = "SUBJECT")]
     subject: String,
     /// Which: a name, in which * stands for one segment, and ** at the end for all that follow
