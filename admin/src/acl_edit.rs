@@ -286,8 +286,8 @@ impl Lines {
     fn of(text: &str) -> Self {
         let all = text.lines().enumerate().filter(|(_, line)| says_something(line));
         let listed = all.map(|(i, line)| Listed { line: i + 1, text: line.trim().to_owned() });
-        let (roles, rules) = listed.partition(|listed| fields(&listed.text)[0] == "g");
-        Self { rules, roles }
+        let (given, rules) = listed.partition(|listed| fields(&listed.text)[0] == "g");
+        Self { rules, roles: given }
     }
 }
 
