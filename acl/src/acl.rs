@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use claviger_attest::{Measurement, Peer, PrincipalName, Role, Standing};
+use claviger_attest::{Measurement, Peer, PrincipalName, Role};
 use claviger_proto::{DomainName, ResourceName};
 
-use crate::asker::{Asker, Proven};
+use crate::asker::{Asker, Known};
 use crate::condition::Condition;
 use crate::explain::{Explanation, Met, Notes};
 use crate::index::{Index, Verdict};
 use crate::oracle::Oracle;
 use crate::policy::Policy;
-use crate::{AclError, Action, Denied, Permit, Preset, Supposed};
+use crate::{AclError, Action, Denied, Permit, Preset, Situation, Supposed};
 
 /// A domain's access rules, compiled. Immutable: a change makes a new one, and whoever holds this one goes on
 /// deciding by all of it, so that no decision mixes two versions.
@@ -58,26 +58,26 @@ impl Acl {
         Self::compiled(Policy::parse(domain, &text, labels)?.beside(preset))
     }
 
-    /// Decides whether the peer may do this, on a channel where it proved nothing. Reserved names are refused before
+    /// Decides whether the peer may do this, where nothing else is known of it than its certificate. Reserved names are refused before
     /// any rule is looked at.
     ///
     /// Whether the peer's certificate is within its dates is checked apart, for it depends on the time.
     pub fn decide(&self, peer: &Peer, action: Action, name: &ResourceName) -> Result<Permit, Denied> {
-        self.decide_on(peer, &Standing::default(), action, name)
+        self.decide_on(peer, &Situation::default(), action, name)
     }
 
-    /// The same for a peer of this standing on its channel.
+    /// The same for a peer that asks in this situation.
     ///
     /// [`Denied::NeedsProof`] is decided by rules alone, never by what exists.
     pub fn decide_on(
         &self,
         peer: &Peer,
-        standing: &Standing<'_>,
+        situation: &Situation<'_>,
         action: Action,
         name: &ResourceName,
     ) -> Result<Permit, Denied> {
         self.check_member(peer)?;
-        self.ask(peer.into(), standing, action, name, &mut ())?;
+        self.ask(peer.into(), situation, action, name, &mut ())?;
         Ok(Permit::new(self.policy.domain().clone(), name.clone(), action))
     }
 
@@ -85,12 +85,12 @@ impl Acl {
     pub fn explain(
         &self,
         peer: &Peer,
-        standing: &Standing<'_>,
+        situation: &Situation<'_>,
         action: Action,
         name: &ResourceName,
     ) -> Explanation {
         match self.check_member(peer) {
-            Ok(()) => self.noted(peer.into(), standing, action, name),
+            Ok(()) => self.noted(peer.into(), situation, action, name),
             Err(denied) => Explanation::before_rules(denied),
         }
     }
@@ -103,12 +103,12 @@ impl Acl {
     fn noted(
         &self,
         asker: Asker<'_>,
-        proven: &impl Proven,
+        known: &impl Known,
         action: Action,
         name: &ResourceName,
     ) -> Explanation {
         let mut met: Vec<Met> = Vec::new();
-        let decision = self.ask(asker, proven, action, name, &mut met);
+        let decision = self.ask(asker, known, action, name, &mut met);
         Explanation::of(decision, &met, &self.policy)
     }
 
@@ -126,7 +126,7 @@ impl Acl {
     fn ask(
         &self,
         asker: Asker<'_>,
-        proven: &impl Proven,
+        known: &impl Known,
         action: Action,
         name: &ResourceName,
         notes: &mut impl Notes,
@@ -134,7 +134,7 @@ impl Acl {
         if name.is_reserved_in(self.policy.domain()) {
             return Err(Denied::ReservedName);
         }
-        match self.index.decide(asker, proven, action, name, notes) {
+        match self.index.decide(asker, known, action, name, notes) {
             Verdict::Allowed => Ok(()),
             Verdict::Lacks(needs) => Err(Denied::NeedsProof(needs)),
             Verdict::Denied => Err(Denied::NotAllowed),

@@ -58,6 +58,7 @@ impl FromStr for Action {
     type Err = LineError;
 
     fn from_str(text: &str) -> Result<Self, LineError> {
-        Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or(LineError::Action)
+        let none = if text == "administer" { LineError::Administer } else { LineError::Action };
+        Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or(none)
     }
 }

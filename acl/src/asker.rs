@@ -1,10 +1,12 @@
 //! Who asks, as rules see it: a peer on its channel, or somebody who is only supposed.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use claviger_attest::{Measurement, Peer, PrincipalName, Standing};
+use claviger_attest::{Measurement, Peer, PrincipalName, SnpTcb, Standing};
 
 use crate::AclError;
+use crate::condition::tcb;
 use crate::subject::Subject;
 
 /// What of an asker rules can speak of. What isn't known is nobody's.
@@ -14,6 +16,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) fingerprint: Option<&'a [u8; 32]>,
     pub(crate) instance: Option<&'a [u8]>,
     pub(crate) instance_label: Option<&'a str>,
+    /// The platform's reported TCB.
+    pub(crate) tcb: Option<SnpTcb>,
 }
 
 impl<'a> From<&'a Peer> for Asker<'a> {
@@ -23,25 +27,56 @@ impl<'a> From<&'a Peer> for Asker<'a> {
             fingerprint: Some(peer.fingerprint()),
             instance: peer.instance(),
             instance_label: peer.instance_label(),
+            tcb: peer.extension().and_then(|extension| extension.reported_tcb).and_then(tcb::reported),
         }
     }
 }
 
 /// What conditions ask about.
-pub(crate) trait Proven {
+pub(crate) trait Known {
     /// How old fresh evidence is, if there is any.
     fn age(&self) -> Option<Duration>;
     /// Whether this principal proved itself.
     fn is_principal(&self, name: &PrincipalName) -> bool;
+    /// From which address it asks.
+    fn source(&self) -> Option<IpAddr>;
+    /// When, in seconds since 1970.
+    fn time(&self) -> Option<u64>;
 }
 
-impl Proven for Standing<'_> {
+/// How somebody asks: what it proved on its channel, from where it comes, and when. By default nothing is known.
+#[derive(Clone, Debug, Default)]
+pub struct Situation<'a> {
+    /// What of its proofs counts.
+    pub standing: Standing<'a>,
+    /// The address of the other end of its channel, as it is seen here.
+    pub source: Option<IpAddr>,
+    /// The time of the question, in seconds since 1970.
+    pub time: Option<u64>,
+}
+
+impl<'a> From<Standing<'a>> for Situation<'a> {
+    /// Of a peer of whom nothing else is known.
+    fn from(standing: Standing<'a>) -> Self {
+        Self { standing, ..Self::default() }
+    }
+}
+
+impl Known for Situation<'_> {
     fn age(&self) -> Option<Duration> {
-        self.age()
+        self.standing.age()
     }
 
     fn is_principal(&self, name: &PrincipalName) -> bool {
-        self.is_principal(name)
+        self.standing.is_principal(name)
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    fn time(&self) -> Option<u64> {
+        self.time
     }
 }
 
@@ -61,6 +96,12 @@ pub struct Supposed {
     pub age: Option<Duration>,
     /// Those that proved themselves on its channel.
     pub principals: Vec<PrincipalName>,
+    /// The address that it asks from.
+    pub source: Option<IpAddr>,
+    /// When it asks, in seconds since 1970.
+    pub time: Option<u64>,
+    /// Its platform's reported TCB.
+    pub tcb: Option<SnpTcb>,
 }
 
 impl Supposed {
@@ -77,22 +118,46 @@ impl Supposed {
         Ok(())
     }
 
+    /// Sets the TCB as rules write it: `bootloader=4 snp=22`. A part that isn't named is 0.
+    ///
+    /// # Errors
+    /// What rules couldn't write either.
+    pub fn set_tcb(&mut self, text: &str) -> Result<(), AclError> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        self.tcb = Some(tcb::parse(&words).map_err(|_| AclError::Tcb)?);
+        Ok(())
+    }
+
+    /// Sets the TCB that this peer's certificate says, where it says one.
+    pub fn set_tcb_of(&mut self, peer: &Peer) {
+        self.tcb = Asker::from(peer).tcb;
+    }
+
     pub(crate) fn asker(&self) -> Asker<'_> {
         Asker {
             measurement: self.measurement.as_ref(),
             fingerprint: self.fingerprint.as_ref(),
             instance: self.instance.as_ref().map(<[u8; 32]>::as_slice),
             instance_label: self.instance_label.as_deref(),
+            tcb: self.tcb,
         }
     }
 }
 
-impl Proven for Supposed {
+impl Known for Supposed {
     fn age(&self) -> Option<Duration> {
         self.age
     }
 
     fn is_principal(&self, name: &PrincipalName) -> bool {
         self.principals.contains(name)
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    fn time(&self) -> Option<u64> {
+        self.time
     }
 }

@@ -21,6 +21,11 @@ pub enum AclError {
     /// An instance that is none.
     #[error("an instance is its id, 64 lowercase hex digits, or its label, 1 to 64 of [A-Za-z0-9._-]")]
     Instance,
+    /// A TCB that is none.
+    #[error(
+        "a TCB is parts like `bootloader=4 snp=22`, of fmc, bootloader, tee, snp and microcode, 0 to 255"
+    )]
+    Tcb,
     /// Roles of roles of roles…
     #[error("a role may be reached over at most {0} others; name it more directly")]
     TooDeep(usize),
@@ -40,10 +45,22 @@ pub enum LineError {
     Shape,
     /// Not a subject.
     #[error(
-        "a subject is member, measurement:HEX, fingerprint:HEX, label:NAME, instance:HEX, instance:NAME or \
-         role:NAME, with names of [A-Za-z0-9._-] and lowercase hex"
+        "a subject is member, measurement:HEX, fingerprint:HEX, label:NAME, instance:HEX, instance:NAME, \
+         principal:NAME or role:NAME, with names of [A-Za-z0-9._-] and lowercase hex"
     )]
     Subject,
+    /// A principal where it can't be.
+    #[error(
+        "principal:NAME is the subject of an allow, which names no other principal in its condition; a deny would be got \
+         around by not proving who one is, and a role is given to what a certificate says"
+    )]
+    PrincipalSubject,
+    /// Not for agents.
+    #[error(
+        "administer can't be granted to an agent: no admission certificate is an administrator's; an action is store, \
+         retrieve, list, versions, delete, destroy or rotate"
+    )]
+    Administer,
     /// Only roles are given by a policy; labels come from the domain's reference values.
     #[error("only a role can be given here (role:NAME)")]
     NotARole,
@@ -62,7 +79,8 @@ pub enum LineError {
     /// Not a condition, or one that the effect can't have.
     #[error(
         "a condition is `if …` after allow, `unless …` after deny, of `fresh-within TIME` (1s to 30d), \
-         `principal NAME`, or both joined by `and`"
+         `principal NAME`, `source NETWORK …`, `between [DAYS] HH:MM-HH:MM` (UTC) and `tcb-at-least PART=N …`, each \
+         at most once, joined by `and`"
     )]
     Condition,
     /// Not an effect.

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use claviger_proto::key_service::Needs;
-
+use crate::condition::Lacks;
 use crate::policy::{Effect, Policy};
 use crate::{Denied, Preset};
 
@@ -13,14 +12,14 @@ const MAX_SHOWN: usize = 640;
 /// What a decision leaves behind of the rules that it met. A decision that isn't explained leaves nothing.
 pub(crate) trait Notes {
     /// A rule speaks of the asker and of what it asks for; `lacks` is what of its condition doesn't hold.
-    fn met(&mut self, rule: RuleId, effect: Effect, lacks: Needs);
+    fn met(&mut self, rule: RuleId, effect: Effect, lacks: Lacks);
 }
 
 /// A rule, by its place in the policy.
 pub(crate) type RuleId = u32;
 
 impl Notes for () {
-    fn met(&mut self, _: RuleId, _: Effect, _: Needs) {}
+    fn met(&mut self, _: RuleId, _: Effect, _: Lacks) {}
 }
 
 /// A rule that was met.
@@ -28,11 +27,18 @@ impl Notes for () {
 pub(crate) struct Met {
     rule: RuleId,
     effect: Effect,
-    lacks: Needs,
+    lacks: Lacks,
+}
+
+impl Met {
+    /// Whether it denies for good: it has no condition, or one that no proof could turn.
+    fn denies(&self) -> bool {
+        self.effect == Effect::Deny && (self.lacks.is_empty() || self.lacks.is_final())
+    }
 }
 
 impl Notes for Vec<Met> {
-    fn met(&mut self, rule: RuleId, effect: Effect, lacks: Needs) {
+    fn met(&mut self, rule: RuleId, effect: Effect, lacks: Lacks) {
         self.push(Met { rule, effect, lacks });
     }
 }
@@ -43,7 +49,7 @@ pub struct Explanation {
     /// What is decided.
     pub decision: Result<(), Denied>,
     /// The rules that it comes from: one that allows; one that denies; or all whose conditions don't hold and would have
-    /// to. None where no rule allows it, or no rule is asked.
+    /// to, or that would allow it, did theirs hold. None where no rule would, or no rule is asked.
     pub rules: Vec<Decider>,
 }
 
@@ -59,7 +65,7 @@ pub struct Decider {
     /// Whether it allows; it denies otherwise.
     pub allows: bool,
     /// What of its condition doesn't hold.
-    pub lacks: Needs,
+    pub lacks: Lacks,
 }
 
 impl Explanation {
@@ -76,13 +82,16 @@ impl Explanation {
         let denies = met.iter().filter(of(Effect::Deny));
         let deciding: Vec<&Met> = match decision {
             Ok(()) => allows.filter(holds).take(1).collect(),
-            // A condition that doesn't hold makes no denial final, so the rule that denies for good has none.
+            // Rules whose conditions no proof could turn have no part in a challenge.
             Err(Denied::NeedsProof(_)) => {
-                let wanting = allows.clone().filter(|met| !holds(met));
+                let wanting = allows.clone().filter(|met| !holds(met) && !met.lacks.is_final());
                 let allowed = allows.clone().any(|met| holds(&met));
                 wanting.filter(|_| !allowed).chain(denies.filter(|met| !holds(met))).collect()
             }
-            Err(_) => denies.filter(holds).take(1).collect(),
+            Err(_) => match denies.clone().find(|met| met.denies()) {
+                Some(met) => vec![met],
+                None => allows.collect(),
+            },
         };
         Self {
             decision,

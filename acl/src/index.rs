@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use claviger_attest::Measurement;
+use claviger_attest::{Measurement, SnpTcb};
 use claviger_proto::ResourceName;
 use claviger_proto::key_service::Needs;
 
 use crate::Action;
-use crate::asker::{Asker, Proven};
-use crate::condition::Condition;
+use crate::asker::{Asker, Known};
+use crate::condition::{Condition, Lacks};
 use crate::explain::{Notes, RuleId};
 use crate::pattern::{Piece, is_id};
 use crate::policy::{Effect, Policy, Rule, closure};
@@ -106,7 +106,7 @@ impl Index {
     pub(crate) fn decide(
         &self,
         asker: Asker<'_>,
-        standing: &impl Proven,
+        known: &impl Known,
         action: Action,
         name: &ResourceName,
         notes: &mut impl Notes,
@@ -122,7 +122,8 @@ impl Index {
         let mut question = Question {
             asker: [&*self.member, measurement, fingerprint, own, label],
             instance,
-            standing,
+            known,
+            tcb: asker.tcb,
             action: action.number(),
             allowed: false,
             denied: false,
@@ -139,7 +140,8 @@ impl Index {
 struct Question<'a, P, N> {
     asker: [&'a [Id]; 5],
     instance: Option<&'a [u8]>,
-    standing: &'a P,
+    known: &'a P,
+    tcb: Option<SnpTcb>,
     action: usize,
     allowed: bool,
     denied: bool,
@@ -150,7 +152,7 @@ struct Question<'a, P, N> {
     notes: &'a mut N,
 }
 
-impl<P: Proven, N: Notes> Question<'_, P, N> {
+impl<P: Known, N: Notes> Question<'_, P, N> {
     fn is_asked_by(&self, id: Id) -> bool {
         self.asker.iter().copied().flatten().any(|own| *own == id)
     }
@@ -159,12 +161,18 @@ impl<P: Proven, N: Notes> Question<'_, P, N> {
         if !self.is_asked_by(rule.id) {
             return;
         }
-        let lacks = rule.condition.lacks(self.standing);
-        self.notes.met(rule.rule, rule.effect, lacks);
+        let lacks = rule.condition.lacks(self.known, self.tcb);
+        if rule.effect == Effect::Allow || !lacks.is_empty() {
+            // A denial that gives way has no part in any decision.
+            self.notes.met(rule.rule, rule.effect, lacks);
+        }
         match rule.effect {
             Effect::Allow if lacks.is_empty() => self.allowed = true,
-            Effect::Allow => self.wanting = Some(self.wanting.unwrap_or_default().and(lacks)),
-            Effect::Deny => self.held_back = self.held_back.and(lacks),
+            // What can't be proven is no challenge: such a rule gives nothing, and such a denial is one.
+            Effect::Allow if lacks.is_final() => {}
+            Effect::Allow => self.wanting = Some(self.wanting.unwrap_or_default().and(lacks.needs)),
+            Effect::Deny if lacks.is_final() => self.denied = true,
+            Effect::Deny => self.held_back = self.held_back.and(lacks.needs),
         }
     }
 
@@ -194,7 +202,7 @@ impl Node {
     }
 
     /// `rest` is what of the name goes on from here; never empty.
-    fn ask<P: Proven, N: Notes>(&self, rest: &str, question: &mut Question<'_, P, N>) {
+    fn ask<P: Known, N: Notes>(&self, rest: &str, question: &mut Question<'_, P, N>) {
         self.below.ask(question);
         let (segment, rest) =
             rest.split_once('/').map_or((rest, None), |(segment, rest)| (segment, Some(rest)));
@@ -227,7 +235,7 @@ impl Grants {
         grants.entry(id).or_insert(place);
     }
 
-    fn ask<P: Proven, N: Notes>(&self, question: &mut Question<'_, P, N>) {
+    fn ask<P: Known, N: Notes>(&self, question: &mut Question<'_, P, N>) {
         let grant = &self.0[question.action];
         let named = |ids: &BTreeMap<Id, RuleId>| {
             let mut asker = question.asker.iter().copied().flatten();
@@ -236,11 +244,11 @@ impl Grants {
         let (denied, allowed) = (named(&grant.deny), named(&grant.allow));
         if let Some(rule) = denied {
             question.denied = true;
-            question.notes.met(rule, Effect::Deny, Needs::default());
+            question.notes.met(rule, Effect::Deny, Lacks::default());
         }
         if let Some(rule) = allowed {
             question.allowed = true;
-            question.notes.met(rule, Effect::Allow, Needs::default());
+            question.notes.met(rule, Effect::Allow, Lacks::default());
         }
         for rule in &grant.conditional {
             question.ask(rule);

@@ -20,7 +20,8 @@ mod subject;
 
 pub use acl::Acl;
 pub use action::Action;
-pub use asker::Supposed;
+pub use asker::{Situation, Supposed};
+pub use condition::Lacks;
 pub use error::{AclError, LineError};
 pub use explain::{Decider, Explanation};
 pub use oracle::Oracle;

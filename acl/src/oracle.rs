@@ -7,14 +7,16 @@ use std::task::{Context, Poll, Waker};
 
 use casbin::function_map::{OperatorFunction, dynamic_to_str};
 use casbin::{CoreApi as _, DefaultModel, Enforcer, MgmtApi as _, StringAdapter};
-use claviger_attest::{Peer, Standing};
+use claviger_attest::Peer;
 use claviger_proto::ResourceName;
 use serde::Serialize;
 
+use crate::asker;
+use crate::condition::Texts;
 use crate::pattern::matches;
 use crate::policy::{Policy, takes_part};
 use crate::subject::Subject;
-use crate::{AclError, Action};
+use crate::{AclError, Action, Situation};
 
 /// RBAC with domains. `p_sub` may be anything that the peer is; deny wins; resources match by segments, with
 /// the function below and none of casbin's own (whose `*` crosses segments and whose regular expressions
@@ -33,7 +35,7 @@ g = _, _, _
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 
 [matchers]
-m = r.dom == p.dom && r.act == p.act && resourceMatch(r.obj, p.obj, r.sub.instance_id) && takesPart(p.cond, r.sub.age, r.sub.principals) && (g("member", p.sub, r.dom) || g(r.sub.measurement, p.sub, r.dom) || g(r.sub.fingerprint, p.sub, r.dom) || g(r.sub.instance, p.sub, r.dom) || g(r.sub.instance_label, p.sub, r.dom))
+m = r.dom == p.dom && r.act == p.act && resourceMatch(r.obj, p.obj, r.sub.instance_id) && takesPart(p.cond, r.sub.age, r.sub.principals, r.sub.source, r.sub.time, r.sub.tcb) && (g("member", p.sub, r.dom) || g(r.sub.measurement, p.sub, r.dom) || g(r.sub.fingerprint, p.sub, r.dom) || g(r.sub.instance, p.sub, r.dom) || g(r.sub.instance_label, p.sub, r.dom))
 "#;
 
 /// A policy as casbin holds it. Slow, and right by definition: for tests, and for explaining a decision.
@@ -52,6 +54,11 @@ struct Asker {
     age: String,
     /// Those that proved themselves, each with a comma after it.
     principals: String,
+    source: String,
+    /// Seconds since 1970.
+    time: String,
+    /// Its parts, with dots between them.
+    tcb: String,
 }
 
 impl Oracle {
@@ -72,10 +79,12 @@ impl Oracle {
         );
         enforcer.add_function(
             "takesPart",
-            OperatorFunction::Arg3(|condition, age, principals| {
-                let [condition, age, principals] =
-                    [condition, age, principals].map(|value| dynamic_to_str(&value).into_owned());
-                takes_part(&condition, &age, &principals).into()
+            OperatorFunction::Arg6(|condition, age, principals, source, time, tcb| {
+                let [condition, age, principals, source, time, tcb] =
+                    [&condition, &age, &principals, &source, &time, &tcb].map(dynamic_to_str);
+                let [age, principals] = [&*age, &*principals];
+                let [source, time, tcb] = [&*source, &*time, &*tcb];
+                takes_part(&condition, &Texts { age, principals, source, time, tcb }).into()
             }),
         );
         // casbin skips lines that it doesn't understand; repeated lines count once.
@@ -87,15 +96,16 @@ impl Oracle {
         Ok(Self(enforcer))
     }
 
-    /// What casbin says about a peer of any domain, on a channel of this standing. Reserved names and roles are none
+    /// What casbin says about a peer of any domain, in this situation. Reserved names and roles are none
     /// of its business.
     pub fn allows(
         &self,
         peer: &Peer,
-        standing: &Standing<'_>,
+        situation: &Situation<'_>,
         action: Action,
         name: &ResourceName,
     ) -> Result<bool, AclError> {
+        let Situation { standing, source, time } = situation;
         let (instance, label) = Subject::of_instance(peer);
         let text = |subject: Option<Subject>| subject.as_ref().map_or_else(String::new, ToString::to_string);
         let asker = Asker {
@@ -107,6 +117,12 @@ impl Oracle {
                 .map_or_else(String::new, |m| Subject::Measurement(*m).to_string()),
             fingerprint: Subject::Fingerprint(*peer.fingerprint()).to_string(),
             age: standing.age().map(|age| age.as_nanos().to_string()).unwrap_or_default(),
+            source: source.as_ref().map(ToString::to_string).unwrap_or_default(),
+            time: time.map(|time| time.to_string()).unwrap_or_default(),
+            tcb: asker::Asker::from(peer)
+                .tcb
+                .map(|tcb| tcb.parts().map(|(_, number)| number.to_string()).join("."))
+                .unwrap_or_default(),
             principals: standing.principals().flat_map(|name| [name.as_str(), ","]).collect(),
         };
         self.0.enforce((asker, peer.domain().as_str(), name.as_str(), action.as_str())).map_err(engine)

@@ -9,6 +9,8 @@
 //! # what opens disks is given only on fresh evidence, and only who is on duty destroys
 //! p, member, web, disks/**, retrieve, deny, unless fresh-within 5m
 //! p, member, web, **, destroy, allow, if principal ops and fresh-within 1h
+//! # backups are written at night, from the backup network, and by machines whose firmware isn't old
+//! p, label:backup, web, backups/**, store, allow, if source 10.9.0.0/16 and between 22:00-06:00 and tcb-at-least snp=22
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -16,9 +18,8 @@ use std::fmt;
 
 use claviger_attest::Measurement;
 use claviger_proto::DomainName;
-use claviger_proto::key_service::Needs;
 
-use crate::condition::Condition;
+use crate::condition::{Condition, Lacks, Texts};
 use crate::explain::{Decider, RuleId};
 use crate::pattern::Pattern;
 use crate::subject::Subject;
@@ -26,6 +27,9 @@ use crate::{AclError, Action, LineError, Preset};
 
 /// How many memberships may lie between a machine and a role. casbin stops looking at 10, without a word.
 pub(crate) const MAX_DEPTH: usize = 8;
+
+/// What a rule's subject begins with, where it is a principal.
+const PRINCIPAL: &str = "principal:";
 
 /// A domain's policy.
 #[derive(Clone, Debug)]
@@ -93,7 +97,7 @@ impl Policy {
     }
 
     /// A rule of it, for people. It is one that the index was built from.
-    pub(crate) fn decider(&self, rule: RuleId, lacks: Needs) -> Decider {
+    pub(crate) fn decider(&self, rule: RuleId, lacks: Lacks) -> Decider {
         let rule = &self.rules[usize::try_from(rule).expect("a place in memory")];
         let text = self.text.lines().nth(rule.line).unwrap_or_default().trim().to_owned();
         let (preset, before) = match self.preset {
@@ -118,20 +122,29 @@ impl Policy {
         match fields[..] {
             ["p", subject, domain, resource, action, effect, ref more @ ..] if more.len() <= 1 => {
                 let effect: Effect = effect.parse()?;
+                let condition =
+                    more.first().map_or(Ok(Condition::default()), |text| effect.condition(text))?;
+                // Who proved to be this principal is a member for whom that holds.
+                let (subject, condition) = match subject.strip_prefix(PRINCIPAL) {
+                    Some(_) if effect == Effect::Deny => return Err(LineError::PrincipalSubject),
+                    Some(name) => (Subject::Member, condition.asking_for(name)?),
+                    None => (subject.parse()?, condition),
+                };
                 let rule = Rule {
-                    subject: subject.parse()?,
+                    subject,
                     pattern: resource.parse()?,
                     action: action.parse()?,
                     effect,
-                    condition: more
-                        .first()
-                        .map_or(Ok(Condition::default()), |text| effect.condition(text))?,
+                    condition,
                     line: number,
                 };
                 self.own(domain)?;
                 self.rules.push(rule);
             }
             ["g", subject, role, domain] => {
+                if subject.starts_with(PRINCIPAL) {
+                    return Err(LineError::PrincipalSubject);
+                }
                 let membership = Membership { of: subject.parse()?, is: role.parse()? };
                 self.own(domain)?;
                 if !matches!(membership.is, Subject::Role(_)) {
@@ -234,12 +247,10 @@ impl fmt::Display for Effect {
 /// What casbin is given where a rule has no condition; it isn't one that anybody can write.
 const ALWAYS: &str = "-";
 
-/// Whether a rule takes part, by its condition as casbin has it, and a channel's standing as text. What can't be
+/// Whether a rule takes part, by its condition as casbin has it, and what is known of who asks as text. What can't be
 /// read takes no part in allowing and takes part in denying; there is none, for the policy was parsed.
-pub(crate) fn takes_part(condition: &str, age: &str, principals: &str) -> bool {
-    let holds = |text: &str| {
-        text.parse::<Condition>().is_ok_and(|condition| condition.holds_by_text(age, principals))
-    };
+pub(crate) fn takes_part(condition: &str, texts: &Texts<'_>) -> bool {
+    let holds = |text: &str| text.parse::<Condition>().is_ok_and(|condition| condition.holds_by_text(texts));
     match condition.split_once(' ') {
         Some(("if", text)) => holds(text),
         Some(("unless", text)) => !holds(text),

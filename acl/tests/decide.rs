@@ -4,8 +4,8 @@
 
 mod common;
 
-use claviger_acl::{Acl, AclError, Action, Denied, Permit, Preset};
-use claviger_attest::{Peer, Standing};
+use claviger_acl::{Acl, AclError, Action, Denied, Permit, Preset, Situation};
+use claviger_attest::Peer;
 use claviger_proto::ErrorCode;
 use common::{MACHINES, agent, domain, hex, labels, measurement, name};
 
@@ -171,7 +171,10 @@ fn t12_glob_characters_in_labels_widen_nothing() {
         let acl = Acl::compile(&domain("dom0"), Preset::Provisioned, &labels(&[(3, label)])).unwrap();
         assert_eq!(decide(&acl, agent(3), Action::Store, "a"), Err(Denied::NotAllowed), "{label}");
         assert!(
-            !acl.oracle().unwrap().allows(agent(3), &Standing::default(), Action::Store, &name("a")).unwrap(),
+            !acl.oracle()
+                .unwrap()
+                .allows(agent(3), &Situation::default(), Action::Store, &name("a"))
+                .unwrap(),
             "{label}"
         );
     }
@@ -207,7 +210,7 @@ fn t13_deny_wins_in_any_order_and_at_any_level() {
                 assert!(
                     !acl.oracle()
                         .unwrap()
-                        .allows(agent(2), &Standing::default(), action, &name("web/tls/key"))
+                        .allows(agent(2), &Situation::default(), action, &name("web/tls/key"))
                         .unwrap()
                 );
                 // And only where it applies.

@@ -4,10 +4,11 @@
 
 mod common;
 
+use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use claviger_acl::{Acl, Action, Denied, Explanation, Preset};
+use claviger_acl::{Acl, Action, Denied, Explanation, Preset, Situation};
 use claviger_attest::Peer;
 use claviger_proto::key_service::Needs;
 use common::{MACHINES, Proven, domain, hex, labels, measurement, name, proven};
@@ -44,14 +45,47 @@ fn rules() -> impl Strategy<Value = String> {
     )
 }
 
-const CONDITIONS: [&str; 6] = [
+const CONDITIONS: [&str; 17] = [
     "fresh-within 5m",
     "fresh-within 1h",
     "principal ops",
     "principal dev",
     "principal ops and fresh-within 5m",
     "fresh-within 1h and principal dev",
+    "source 10.9.0.0/16",
+    "source 10.9.8.7/32 2001:db8::/33",
+    "source ::/0 and principal ops",
+    "source 0.0.0.0/0",
+    "between 22:00-06:00",
+    "between mon-fri 08:00-18:00",
+    "between sat-mon 18:30-08:00 and fresh-within 5m",
+    "between sun 00:00-24:00",
+    "tcb-at-least bootloader=4 snp=24",
+    "tcb-at-least snp=25",
+    "tcb-at-least microcode=219 and source 10.0.0.0/8 and between 00:00-12:00 and principal dev",
 ];
+
+fn sources() -> impl Strategy<Value = Option<IpAddr>> {
+    let known = [
+        "10.9.8.7",
+        "10.9.8.8",
+        "10.10.0.0",
+        "11.0.0.1",
+        "::ffff:10.9.8.7",
+        "2001:db8:7fff::1",
+        "2001:db8:8000::1",
+        "::1",
+    ];
+    let known = select(known.to_vec()).prop_map(|text| Some(text.parse().unwrap()));
+    prop_oneof![1 => Just(None), 6 => known, 1 => any::<IpAddr>().prop_map(Some)]
+}
+
+/// Any minute of some weeks, and the edges of the hours above.
+fn times() -> impl Strategy<Value = Option<u64>> {
+    let edges = (0_u64..14, select(&[0_u64, 360, 480, 720, 1080, 1110, 1320][..]), 0_u64..3)
+        .prop_map(|(day, minute, off)| Some(86_400 * (day + 1) + minute * 60 + off - 1));
+    prop_oneof![1 => Just(None), 6 => edges, 2 => (0_u64..2_419_200).prop_map(Some)]
+}
 
 /// Nothing proven, and some of what can be; the last of each proves all that the conditions ask for.
 static PROVEN: LazyLock<[Proven; 5]> = LazyLock::new(|| {
@@ -107,16 +141,21 @@ fn agrees(explained: &Explanation) -> bool {
     match explained.decision {
         Ok(()) => holding(true),
         Err(Denied::NeedsProof(needs)) => {
-            let lacking = rules.iter().fold(Needs::default(), |all, rule| all.and(rule.lacks));
-            !rules.is_empty() && lacking == needs && rules.iter().all(|rule| !rule.lacks.is_empty())
+            let lacking = rules.iter().fold(Needs::default(), |all, rule| all.and(rule.lacks.needs));
+            !rules.is_empty()
+                && lacking == needs
+                && rules.iter().all(|rule| !rule.lacks.is_empty() && !rule.lacks.is_final())
         }
-        Err(Denied::NotAllowed) => rules.is_empty() || holding(false),
+        Err(Denied::NotAllowed) => {
+            let denies = matches!(&rules[..], [rule] if !rule.allows && rule.lacks.is_final());
+            holding(false) || denies || rules.iter().all(|rule| rule.allows && rule.lacks.is_final())
+        }
         Err(_) => rules.is_empty(),
     }
 }
 
 fn peers() -> impl Iterator<Item = &'static Peer> {
-    let others = [&MACHINES.foreign, &MACHINES.instance, &MACHINES.twin];
+    let others = [&MACHINES.foreign, &MACHINES.instance, &MACHINES.twin, &MACHINES.snp];
     MACHINES.agents.iter().map(|(_, peer)| peer).chain(others)
 }
 
@@ -129,9 +168,11 @@ proptest! {
         labels_given in given_labels(),
         asked in prop::collection::vec(names(), 1..6),
         (proven, age) in (0..PROVEN.len(), ages()),
+        (source, time) in (sources(), times()),
     ) {
-        let standing = PROVEN[proven].after(age);
-        let all = PROVEN.last().unwrap().after(Duration::ZERO);
+        let standing = Situation { standing: PROVEN[proven].after(age), source, time };
+        // What can be proven is proven; the rest is as it is.
+        let all = Situation { standing: PROVEN.last().unwrap().after(Duration::ZERO), source, time };
         let acl = Acl::compile_policy(&domain("dom0"), &text, &labels(&labels_given)).unwrap();
         let oracle = acl.oracle().unwrap();
         for (peer, action) in peers().flat_map(|peer| Action::ALL.map(|action| (peer, action))) {

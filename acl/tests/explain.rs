@@ -6,8 +6,8 @@ mod common;
 
 use std::time::Duration;
 
-use claviger_acl::{Acl, AclError, Action, Decider, Denied, Explanation, Preset, Supposed};
-use claviger_attest::{Peer, Standing};
+use claviger_acl::{Acl, AclError, Action, Decider, Denied, Explanation, Preset, Situation, Supposed};
+use claviger_attest::Peer;
 use claviger_proto::key_service::Needs;
 use common::{MACHINES, agent, domain, labels, measurement, name, proven};
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ fn acl(preset: Preset) -> Acl {
 }
 
 fn explained(acl: &Acl, peer: &Peer, action: Action, resource: &str) -> Explanation {
-    acl.explain(peer, &Standing::default(), action, &name(resource))
+    acl.explain(peer, &Situation::default(), action, &name(resource))
 }
 
 /// Whose rule it is, its line, and whether it allows.
@@ -55,11 +55,11 @@ fn a_condition_that_does_not_hold_is_named_with_its_rule() {
     ] {
         let asked = explained(&members, agent(2), Action::Retrieve, resource);
         assert_eq!(asked.decision, Err(Denied::NeedsProof(needs)));
-        assert_eq!((rule(&asked), asked.rules[0].lacks), ((None, line, false), needs));
+        assert_eq!((rule(&asked), asked.rules[0].lacks.needs), ((None, line, false), needs));
     }
     let standing = proven(true, &[]);
     let asked =
-        members.explain(agent(2), &standing.after(Duration::ZERO), Action::Retrieve, &name("disks/a"));
+        members.explain(agent(2), &standing.after(Duration::ZERO).into(), Action::Retrieve, &name("disks/a"));
     assert_eq!(rule(&asked), (Some(Preset::Members), 2, true));
 }
 
@@ -124,8 +124,9 @@ proptest! {
                 instance_label: peer.instance_label().map(str::to_owned),
                 age: standing.age(),
                 principals: standing.principals().cloned().collect(),
+                ..Supposed::default()
             };
-            let explained = acl.explain(peer, &standing, action, &resource);
+            let explained = acl.explain(peer, &standing.clone().into(), action, &resource);
             prop_assert_eq!(acl.suppose(&who, action, &resource), explained);
         }
     }

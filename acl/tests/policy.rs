@@ -4,8 +4,7 @@
 
 mod common;
 
-use claviger_acl::{Acl, AclError, Action, LineError, Preset};
-use claviger_attest::Standing;
+use claviger_acl::{Acl, AclError, Action, LineError, Preset, Situation};
 use common::{agent, domain, labels, measurement, name};
 use proptest::prelude::*;
 
@@ -109,7 +108,7 @@ fn each_field_is_checked() {
         (&format!("p, member, dom0, {}, store, allow", "a/".repeat(127) + "aa"), LineError::Resource),
         ("p, member, dom0, a, *, allow", LineError::Action),
         ("p, member, dom0, a, Store, allow", LineError::Action),
-        ("p, member, dom0, a, administer, allow", LineError::Action),
+        ("p, member, dom0, a, administer, allow", LineError::Administer),
         ("p, member, dom0, a, store, *", LineError::Effect),
         ("p, member, dom0, a, store, Allow", LineError::Effect),
         ("p, member, dom0, a, store, # allow", LineError::Effect),
@@ -142,7 +141,7 @@ fn roles_of_roles_end_somewhere() {
     let acl = compile(&chain(8)).unwrap();
     assert!(acl.decide(agent(2), Action::Retrieve, &name("a")).is_ok());
     assert!(
-        acl.oracle().unwrap().allows(agent(2), &Standing::default(), Action::Retrieve, &name("a")).unwrap()
+        acl.oracle().unwrap().allows(agent(2), &Situation::default(), Action::Retrieve, &name("a")).unwrap()
     );
     assert_eq!(error(&chain(9)), AclError::TooDeep(8));
     // A circle is no depth.
@@ -174,7 +173,7 @@ fn t12_the_longest_and_strangest_domain_names_are_only_names() {
             assert!(
                 !acl.oracle()
                     .unwrap()
-                    .allows(agent(2), &Standing::default(), Action::Retrieve, &name("a"))
+                    .allows(agent(2), &Situation::default(), Action::Retrieve, &name("a"))
                     .unwrap()
             );
         }

@@ -7,10 +7,11 @@ use claviger_client::cli::Failure;
 use claviger_proto::DomainName;
 use claviger_proto::admin::SetPreset;
 
+use crate::acl_edit::{self, Allow, Deny, Remove, Role};
 use crate::acl_rules::{self, Rules};
 use crate::acl_test::{self, Explain, Test};
 use crate::context::Context;
-use crate::domain::{One, path};
+use crate::domain::{InDomain, One, path};
 
 #[derive(Subcommand)]
 pub(crate) enum Acl {
@@ -19,6 +20,18 @@ pub(crate) enum Acl {
     /// Rules of one's own beside the ready-made ones
     #[command(subcommand)]
     Rules(Rules),
+    /// Add rules that allow something
+    Allow(Allow),
+    /// Add rules that deny something, whatever others allow
+    Deny(Deny),
+    /// Take a rule or a role away
+    Remove(Remove),
+    /// Give a role, or take it away
+    #[command(subcommand)]
+    Role(Role),
+    /// List the owner's rules and roles, by their lines
+    #[command(after_help = "Example:\n  key-admin acl list --domain fleet")]
+    List(InDomain),
     /// Ask whether a given peer could do something now
     Test(Test),
     /// The same, with the rule that decides; or why a request that was refused was
@@ -72,6 +85,11 @@ pub(crate) async fn run(context: &Context, command: &Acl) -> Result<ExitCode, Fa
         Acl::Rules(command) => {
             return acl_rules::run(context, command).await.map(|()| ExitCode::SUCCESS);
         }
+        Acl::Allow(args) => return acl_edit::allow(context, args).await,
+        Acl::Deny(args) => return acl_edit::deny(context, args).await,
+        Acl::Remove(args) => return acl_edit::remove(context, args).await,
+        Acl::Role(args) => return acl_edit::role(context, args).await,
+        Acl::List(args) => return acl_edit::list(context, args).await,
         Acl::Test(args) => return acl_test::test(context, args).await,
         Acl::Explain(args) => {
             return acl_test::explain(context, args).await.map(|()| ExitCode::SUCCESS);

@@ -34,7 +34,8 @@ Examples:
 A line is `p, SUBJECT, DOMAIN, RESOURCE, ACTION, EFFECT[, CONDITION]`. SUBJECT: member, measurement:HEX,
 fingerprint:HEX, label:NAME, role:NAME. RESOURCE: a name, in which * stands for one segment, and ** at the end for all
 that follow. ACTION: store, retrieve, list, versions, delete, destroy, rotate. EFFECT: allow, or deny, which wins.
-CONDITION: after allow `if ...`, after deny `unless ...`, of `fresh-within 5m` and `principal NAME`, joined by `and`.
+CONDITION: after allow `if ...`, after deny `unless ...`, of these, joined by `and`: `fresh-within 5m`, `principal NAME`,
+`source 10.9.0.0/16`, `between mon-fri 08:00-18:00` (UTC), `tcb-at-least bootloader=4 snp=22`.
 `g, SUBJECT, role:NAME, DOMAIN` gives a role; a line that begins with # says nothing.")]
 pub(crate) struct Set {
     /// The domain
@@ -62,7 +63,7 @@ pub(crate) async fn run(context: &Context, command: &Rules) -> Result<(), Failur
     context.tell(&Told(rules))
 }
 
-fn place(domain: &DomainName) -> String {
+pub(crate) fn place(domain: &DomainName) -> String {
     format!("{}/acl-rules", path(domain))
 }
 

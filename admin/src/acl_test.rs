@@ -1,5 +1,6 @@
 //! `key-admin acl test` and `key-admin acl explain`
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ Examples:
   key-admin acl test --domain fleet --label web retrieve disks/a
   key-admin acl test --domain fleet --certificate vm-cert.pem --fresh-within 0m retrieve disks/a
   key-admin acl test --domain fleet --measurement HEX --instance vm-7 --principal ops destroy disks/a
+  key-admin acl test --domain fleet --label web --source 10.9.1.2 --at 2026-01-31T22:30:00Z store backups/a
 
 Exit code 0: it may. 3: it may not, or not without proving more on its channel. The rules in force answer, those that
 decide requests; nothing is looked up, so a resource need not exist.")]
@@ -90,6 +92,15 @@ struct Who {
     /// The machine gave evidence on the channel, which is so old: 0m, 5m, 1h
     #[arg(long, value_name = "TIME", value_parser = age)]
     fresh_within: Option<u32>,
+    /// The machine asks from this address
+    #[arg(long, value_name = "ADDRESS")]
+    source: Option<IpAddr>,
+    /// It asks at this time, like 2026-01-31T22:30:00Z; without it, now
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<u64>,
+    /// Its platform reports this TCB, like "bootloader=4 snp=22"
+    #[arg(long, value_name = "PARTS", conflicts_with = "certificate")]
+    tcb: Option<String>,
 }
 
 impl Who {
@@ -104,6 +115,9 @@ impl Who {
             instance: self.instance.clone(),
             principals: self.principal.clone(),
             fresh_age: self.fresh_within,
+            source: self.source.map(|address| address.to_string()),
+            at: self.at,
+            tcb: self.tcb.clone(),
             action: action.to_owned(),
             resource: resource.to_owned(),
         })
@@ -113,6 +127,11 @@ impl Who {
         let Self { measurement, label, fingerprint, instance, certificate, .. } = self;
         [measurement, label, fingerprint, instance].into_iter().any(Option::is_some) || certificate.is_some()
     }
+}
+
+/// A time since 1970.
+fn time(text: &str) -> Result<u64, String> {
+    clock::time(text)?.try_into().map_err(|_| "it has to be after 1970".to_owned())
 }
 
 /// A time span, or none at all.

@@ -10,7 +10,7 @@ use claviger_proto::admin::Problem;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode, header};
+use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,15 @@ const CALL: Duration = Duration::from_mins(5);
 
 /// Largest answer, in bytes: thousands of domains or references.
 const MAX_ANSWER: usize = 16 << 20;
+
+/// One call.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    body: Vec<u8>,
+    /// Only where what is there has this entity tag.
+    if_match: Option<&'a str>,
+}
 
 /// What drives a connection; ended when it is let go of.
 struct Connection(JoinHandle<hyper::Result<()>>);
@@ -67,6 +76,25 @@ impl Api {
         read(&self.call(Method::PUT, path, write(body)).await?)
     }
 
+    /// The same, with the entity tag of what was read.
+    pub(crate) async fn get_tagged<T: DeserializeOwned>(&self, path: &str) -> Result<(T, String), Failure> {
+        let (body, tag) =
+            self.call_if(Call { method: Method::GET, path, body: Vec::new(), if_match: None }).await?;
+        let tag = tag.ok_or_else(|| self.misanswered("it gives no entity tag"))?;
+        Ok((read(&body)?, tag))
+    }
+
+    /// Puts only where what is there has this entity tag; a conflict otherwise.
+    pub(crate) async fn put_if<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        tag: &str,
+    ) -> Result<T, Failure> {
+        let call = Call { method: Method::PUT, path, body: write(body), if_match: Some(tag) };
+        read(&self.call_if(call).await?.0)
+    }
+
     pub(crate) async fn delete_answered<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         read(&self.call(Method::DELETE, path, Vec::new()).await?)
     }
@@ -87,8 +115,9 @@ impl Api {
         write: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let late = |_| self.unreachable("it didn't answer in time");
-        let exchange = self.exchange(Method::GET, path, Vec::new());
-        let (mut body, _connection) = timeout(CALL, exchange).await.map_err(late)??;
+        let call = Call { method: Method::GET, path, body: Vec::new(), if_match: None };
+        let (response, _connection) = timeout(CALL, self.exchange(call)).await.map_err(late)??;
+        let mut body = response.into_body();
         while let Some(frame) = timeout(CALL, body.frame()).await.map_err(late)? {
             let frame = frame.map_err(|error| self.unreachable(&error.to_string()))?;
             if let Some(piece) = frame.data_ref() {
@@ -99,9 +128,16 @@ impl Api {
     }
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
+        self.call_if(Call { method, path, body, if_match: None }).await.map(|(body, _)| body)
+    }
+
+    /// A call's answer, and the entity tag of what it is about, where there is one.
+    async fn call_if(&self, call: Call<'_>) -> Result<(Bytes, Option<String>), Failure> {
         let exchange = async {
-            let (body, _connection) = self.exchange(method, path, body).await?;
-            self.collect(body).await
+            let (response, _connection) = self.exchange(call).await?;
+            let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+            let tag = tag.map(str::to_owned);
+            Ok((self.collect(response.into_body()).await?, tag))
         };
         match timeout(CALL, exchange).await {
             Ok(result) => result,
@@ -109,23 +145,18 @@ impl Api {
         }
     }
 
-    /// Sends a call; gives the body of a good answer, and what it comes through.
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<(Incoming, Connection), Failure> {
+    /// Sends a call; gives a good answer, and what it comes through.
+    async fn exchange(&self, call: Call<'_>) -> Result<(Response<Incoming>, Connection), Failure> {
         match &self.way {
             Way::Socket(socket) => {
                 let stream = UnixStream::connect(socket).await.map_err(|error| self.unconnected(&error))?;
-                self.exchange_over(stream, method, path, body).await
+                self.exchange_over(stream, call).await
             }
             Way::Network(network) => {
                 let own = (network.certificate.as_slice(), network.key.pkcs8_der());
                 let stream = connect(&network.address, &network.meant, own, Timeouts::default()).await;
                 let stream = stream.map_err(|error| advised(&error))?;
-                self.exchange_over(stream, method, path, body).await
+                self.exchange_over(stream, call).await
             }
         }
     }
@@ -133,10 +164,8 @@ impl Api {
     async fn exchange_over<S>(
         &self,
         stream: S,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<(Incoming, Connection), Failure>
+        call: Call<'_>,
+    ) -> Result<(Response<Incoming>, Connection), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -144,18 +173,20 @@ impl Api {
             .await
             .map_err(|error| self.unreachable(&error.to_string()))?;
         let guard = Connection(tokio::spawn(connection));
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
+        let mut request = Request::builder().method(call.method).uri(call.path);
+        if let Some(tag) = call.if_match {
+            request = request.header(header::IF_MATCH, tag);
+        }
+        let request = request
             .header(header::HOST, "localhost")
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from_owner(Zeroizing::new(body))))
+            .body(Full::new(Bytes::from_owner(Zeroizing::new(call.body))))
             .map_err(|error| self.misanswered(&error.to_string()))?;
         let response =
             sender.send_request(request).await.map_err(|error| self.unreachable(&error.to_string()))?;
         let status = response.status();
         if status.is_success() {
-            return Ok((response.into_body(), guard));
+            return Ok((response, guard));
         }
         let body = self.collect(response.into_body()).await?;
         Err(self.problem(status, &body))

@@ -1,6 +1,7 @@
 //! key-admin: domains, trust, access rules, identities and audit of a Claviger broker.
 
 mod acl;
+mod acl_edit;
 mod acl_rules;
 mod acl_test;
 mod api;

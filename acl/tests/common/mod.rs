@@ -6,10 +6,11 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use claviger_attest::{
-    Attested, BrokerMeasurements, EvidenceKind, Expected, Issuer, KeyAlgorithm, Measurement, Moment, Peer,
-    PolicyCertificate, Principals, Proofs, ReferenceValue, ReferenceValues, Role, SigningKey,
-    SimulatedPlatform, Standing, TrustPolicy, TrustedPrincipal, self_signed_policy, sign_as_principal,
-    verify, verify_agent, verify_broker,
+    Attested, BrokerMeasurements, Endorsements, EvidenceKind, Expected, Issuer, KeyAlgorithm, Measurement,
+    Moment, Peer, PolicyCertificate, Principals, Proofs, ReferenceValue, ReferenceValues, Role, SigningKey,
+    SimulatedPlatform, SimulatedSnp, SimulatedSnpGuest, SnpProduct, SnpRequirements, Standing, TrustPolicy,
+    TrustedPrincipal, screen, self_signed_policy, sign_as_principal, snp_package, verify, verify_agent,
+    verify_broker,
 };
 use claviger_proto::evidence::EvidenceUserData;
 use claviger_proto::{DomainName, ResourceName, Secret};
@@ -90,6 +91,30 @@ impl Domain {
         verify_agent(&self.certificate, &self.name, &leaf, now()).unwrap()
     }
 
+    /// An agent with the measurement of byte 5 on a platform that reports `bootloader=4 tee=1 snp=24 microcode=219`.
+    fn snp(self) -> Peer {
+        let (product, kind) = (SnpProduct::Genoa, EvidenceKind::SevSnp);
+        let platform = SimulatedSnp::generate(product, None).unwrap();
+        let (chip_id, root) = (platform.chip_id(), platform.root().public().clone());
+        let (host_data, guest_svn, vmpl, debug) = ([0; 32], 0, 0, false);
+        let runs = [5; 48];
+        let guest =
+            SimulatedSnpGuest { product, chip_id, measurement: runs, host_data, guest_svn, vmpl, debug };
+        let mut references = ReferenceValues::default();
+        references.add(ReferenceValue::new(kind, measurement(5), None, vec![root]).unwrap());
+        references.set_snp(SnpRequirements { chips: Some(vec![chip_id]), ..SnpRequirements::default() });
+        let agent = SigningKey::generate(KeyAlgorithm::P256).unwrap();
+        let expected = Expected { binding: &[1; 64], spki: agent.public().spki_der() };
+        let package = snp_package(&guest.report([1; 64], platform.vcek()).unwrap(), None, None);
+        let certificates = platform.certificates(now()).unwrap();
+        let endorsements = Endorsements { certificates: &certificates, ..Endorsements::default() };
+        let screened = screen("sev-snp-package", &package, &references, &expected, now()).unwrap();
+        let attested = screened.verify(&endorsements, now()).unwrap();
+        let machine = TrustPolicy { references, ..TrustPolicy::default() }.identify(attested, None).unwrap();
+        let leaf = self.issuer.into_admission().admit(&machine, now()).unwrap();
+        verify_agent(&self.certificate, &self.name, &leaf, now()).unwrap()
+    }
+
     fn broker(&self, byte: u8) -> Peer {
         let leaf = self.leaf(Role::Broker, byte);
         verify_broker(&self.certificate, &self.name, &leaf, &BrokerMeasurements::Any, now()).unwrap()
@@ -104,6 +129,8 @@ pub(crate) struct Machines {
     pub(crate) instance: Peer,
     /// Another machine like it, `vm-2`.
     pub(crate) twin: Peer,
+    /// An agent of `dom0` whose certificate says its TCB.
+    pub(crate) snp: Peer,
     /// An agent of `dom1` with the measurement of byte 2.
     pub(crate) foreign: Peer,
     /// A broker of `dom0` with the measurement of byte 2.
@@ -115,7 +142,8 @@ pub(crate) static MACHINES: LazyLock<Machines> = LazyLock::new(|| {
     let agents = [2, 2, 3, 4].map(|byte| (byte, dom0.agent(byte))).into();
     let (foreign, broker) = (dom1.agent(2), dom0.broker(2));
     let twin = dom0.clone().instance(2, "vm-2");
-    Machines { agents, foreign, broker, twin, instance: dom0.instance(1, "vm-1") }
+    let snp = dom0.clone().snp();
+    Machines { agents, foreign, broker, twin, snp, instance: dom0.instance(1, "vm-1") }
 });
 
 /// The first agent with this byte's measurement.

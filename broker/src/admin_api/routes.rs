@@ -5,13 +5,14 @@ use std::fmt;
 use actix::dev::ToEnvelope;
 use actix::{Handler, Message};
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, ResponseError, web};
+use actix_web::http::header::{ETAG, HeaderValue, IF_MATCH};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use claviger_attest::PolicyFile;
 use claviger_proto::DomainName;
 use claviger_proto::admin::{
-    AclQuestion, AclRules, AddPrincipal, AddReference, AddRevocation, AdmissionTerms, ApplyPolicy,
-    AuditQuery, AuditTerms, CreateDomain, CreateTickets, ImportEntry, InstallIssuing, Problem, Quotas,
-    RegisterPerson, SetPreset, State, Status, StockPeers, Suspend,
+    AclQuestion, AclRules, AclRulesInForce, AddPrincipal, AddReference, AddRevocation, AdmissionTerms,
+    ApplyPolicy, AuditQuery, AuditTerms, CreateDomain, CreateTickets, ImportEntry, InstallIssuing, Problem,
+    Quotas, RegisterPerson, SetPreset, State, Status, StockPeers, Suspend,
 };
 use claviger_proto::error::ErrorCode;
 
@@ -45,6 +46,7 @@ impl From<AdminError> for Failed {
     fn from(error: AdminError) -> Self {
         let (status, title) = match error.code() {
             ErrorCode::NotFound => (404, "not found"),
+            ErrorCode::Conflict if matches!(error, AdminError::RulesChanged(_)) => (412, "changed meanwhile"),
             ErrorCode::Conflict => (409, "conflict"),
             ErrorCode::Sealed => (503, "sealed"),
             ErrorCode::Busy => (503, "busy"),
@@ -140,12 +142,24 @@ pub(super) async fn set_preset(call: Call, path: web::Path<String>, body: web::J
 
 pub(super) async fn rules(call: Call, path: web::Path<String>) -> Answer {
     let name = name(&path)?;
-    Ok(HttpResponse::Ok().json(ask(&call, domains::ShowRules(name)).await?))
+    Ok(tagged(&ask(&call, domains::ShowRules(name)).await?))
 }
 
-pub(super) async fn set_rules(call: Call, path: web::Path<String>, body: web::Json<AclRules>) -> Answer {
-    let change = domains::ChangeRules { domain: name(&path)?, rules: body.into_inner() };
-    Ok(HttpResponse::Ok().json(ask(&call, change).await?))
+pub(super) async fn set_rules(
+    call: Call,
+    path: web::Path<String>,
+    request: HttpRequest,
+    body: web::Json<AclRules>,
+) -> Answer {
+    // What can't be read matches nothing.
+    let tags = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let if_match = request.headers().get(IF_MATCH).map(tags);
+    let change = domains::ChangeRules { domain: name(&path)?, rules: body.into_inner(), if_match };
+    Ok(tagged(&ask(&call, change).await?))
+}
+
+fn tagged(rules: &AclRulesInForce) -> HttpResponse {
+    HttpResponse::Ok().insert_header((ETAG, domains::rules_tag(&rules.rules))).json(rules)
 }
 
 pub(super) async fn decision(call: Call, path: web::Path<String>, body: web::Json<AclQuestion>) -> Answer {

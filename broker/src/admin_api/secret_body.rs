@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
@@ -31,7 +31,12 @@ pub(super) async fn let_go_of_head(
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     let headers = request.headers_mut();
     let is_json = headers.get(CONTENT_TYPE).is_some_and(|is| is.as_bytes().starts_with(JSON.as_bytes()));
+    // A copy, in memory of its own.
+    let if_match = headers.get(IF_MATCH).and_then(|tags| HeaderValue::from_bytes(tags.as_bytes()).ok());
     headers.clear();
+    if let Some(tags) = if_match {
+        headers.insert(IF_MATCH, tags);
+    }
     if is_json {
         headers.insert(CONTENT_TYPE, JSON);
     }

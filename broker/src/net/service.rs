@@ -201,6 +201,7 @@ impl Conversation<'_> {
             domain: Arc::clone(&self.channel.domain),
             peer: Arc::clone(&self.peer),
             proofs: self.proving.proofs(),
+            address: self.source.ip(),
             source: Arc::clone(&self.origin),
             request,
             id,

@@ -30,6 +30,15 @@ pub struct AclQuestion {
     /// How old the fresh evidence is that it gave on its channel, in seconds; absent where it gave none.
     #[serde(default)]
     pub fresh_age: Option<u32>,
+    /// The address that it asks from, IPv4 or IPv6.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// When it asks, seconds since 1970; absent is now.
+    #[serde(default)]
+    pub at: Option<u64>,
+    /// Its platform's reported TCB, as rules write one: `bootloader=4 snp=22`.
+    #[serde(default)]
+    pub tcb: Option<String>,
     /// What it asks to do: `store`, `retrieve`, `list`, `versions`, `delete`, `destroy`, `rotate`.
     pub action: String,
     /// To which resource, without the domain's name.
@@ -62,6 +71,6 @@ pub struct AclRule {
     pub text: String,
     /// `allow` or `deny`.
     pub effect: String,
-    /// What of its condition doesn't hold: `fresh-within`, `principal`.
+    /// What of its condition doesn't hold: `fresh-within`, `principal`, `source`, `between`, `tcb-at-least`.
     pub lacks: Vec<String>,
 }

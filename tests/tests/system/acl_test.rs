@@ -167,3 +167,38 @@ fn a_principal_that_is_revoked_is_nobody_in_an_answer_as_in_a_decision() {
     broker.admin("revocation remove --domain fleet principal ops").run().ok();
     assert_eq!(asked().code(), Some(0));
 }
+
+/// Where a machine asks from and when decides as it was told beforehand, and no proof is asked for.
+#[test]
+fn t12_source_time_and_tcb_deny_without_a_challenge_and_the_trail_says_why() {
+    let broker = Broker::start();
+    let fleet = Fleet::create(&broker, "fleet", "closed");
+    let machine = fleet.admitted(&broker, "web");
+    let rules = "p, member, fleet, near, store, allow, if source 127.0.0.0/8\n\
+                 p, member, fleet, far, store, allow, if source 10.9.0.0/16\n\
+                 p, member, fleet, night, store, allow, if between 22:00-06:00\n\
+                 p, member, fleet, new, store, allow, if tcb-at-least snp=22\n";
+    broker.admin("acl rules set --domain fleet -").stdin(rules).run().ok();
+    let mut channel: Channel = fleet.channel(&broker);
+    channel.request(&message::store("near", b"secret")).ok();
+    retrieve(&broker, &machine.state, "near").args("--out -").run().failed(4);
+    for (resource, word) in [("far", "source"), ("new", "tcb-at-least")] {
+        channel.request(&message::store(resource, b"secret")).refused("not-found");
+        let page =
+            broker.admin("audit list --domain fleet --outcome not-found --name").arg(resource).run().ok();
+        assert!(page["records"][0]["reason"].as_str().unwrap().contains(word), "{page}");
+    }
+    let may = |line: &str| broker.admin("acl test --domain fleet --label web").args(line).run().code();
+    assert_eq!(may("--source 127.0.0.1 store near"), Some(0));
+    assert_eq!(may("--source ::ffff:127.0.0.1 store near"), Some(0));
+    assert_eq!(may("--source 128.0.0.1 store near"), Some(3));
+    assert_eq!(may("store near"), Some(3));
+    assert_eq!(may("--at 2026-01-31T23:00:00Z store night"), Some(0));
+    assert_eq!(may("--at 2026-01-31T12:00:00Z store night"), Some(3));
+    assert_eq!(may("--tcb snp=22 store new"), Some(0));
+    assert_eq!(may("--tcb snp=21 store new"), Some(3));
+    let answer = explain(&broker, "--label web store far");
+    assert_eq!((&answer["code"], rule(&answer).1), (&"not-found".into(), 2), "{answer}");
+    assert_eq!(answer["rules"][0]["lacks"], serde_json::json!(["source"]));
+    fleet.verify_audit(&broker);
+}

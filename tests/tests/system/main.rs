@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acl_nouns;
 mod acl_test;
 mod attest;
 mod audit_export;

@@ -1,13 +1,13 @@
 //! Changes of a domain's own access rules and of the principals that they speak of.
 
 use claviger_acl::Acl;
-use claviger_attest::{PrincipalName, TrustedPrincipal};
+use claviger_attest::{PrincipalName, TrustedPrincipal, sha256};
 use claviger_proto::DomainName;
 use claviger_proto::admin::{self, AclRules, AclRulesInForce, AddPrincipal, StockPeers};
 use claviger_store::DomainChange;
 use rustls::pki_types::UnixTime;
 
-use super::{AdminError, Registry};
+use super::{AdminError, ChangeRules, Registry};
 use crate::actors::audit::seconds;
 use crate::domain::{Access, labels};
 
@@ -35,10 +35,13 @@ impl Registry {
 
     pub(super) async fn set_rules(
         &self,
-        name: &DomainName,
-        AclRules { rules }: AclRules,
+        ChangeRules { domain: name, rules: AclRules { rules }, if_match }: ChangeRules,
     ) -> Result<AclRulesInForce, AdminError> {
+        let name = &name;
         let domain = self.find(name)?;
+        if if_match.is_some_and(|tags| !names(&tags, &rules_tag(&domain.access.rules))) {
+            return Err(AdminError::RulesChanged(name.clone()));
+        }
         if rules.len() > MAX_RULES {
             return Err(AdminError::Invalid(format!("rules have at most {MAX_RULES} bytes")));
         }
@@ -99,6 +102,16 @@ impl Registry {
         }
         self.update(&domain, DomainChange::Access(access.encode()), "principal-remove").await
     }
+}
+
+/// The entity tag of a text of rules (RFC 9110 8.8.3): its digest, for who read the same text changes the same.
+pub fn rules_tag(rules: &str) -> String {
+    format!("\"{}\"", hex::encode(sha256(rules.as_bytes())))
+}
+
+/// Whether an `If-Match` names this tag (RFC 9110 13.1.1); `*` is any.
+fn names(tags: &str, tag: &str) -> bool {
+    tags.split(',').map(str::trim).any(|named| named == "*" || named == tag)
 }
 
 fn describe(trusted: &TrustedPrincipal) -> admin::Principal {

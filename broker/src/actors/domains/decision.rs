@@ -5,7 +5,6 @@ use std::time::Duration;
 use claviger_acl::{Action, Decider, Denied, Explanation, Supposed};
 use claviger_attest::{CertificateError, Measurement, PrincipalName, verify_agent};
 use claviger_proto::admin::{AclAnswer, AclQuestion, AclRule};
-use claviger_proto::key_service::Needs;
 use claviger_proto::{DomainName, ResourceName};
 use rustls::pki_types::UnixTime;
 
@@ -58,6 +57,7 @@ fn who(domain: &Domain, question: &AclQuestion, now: UnixTime) -> Result<Who, Ad
         let peer = verify_agent(&domain.policy, &domain.name, &leaf, now)?;
         revoked = domain.access.revocations.check_peer(&peer, now).err();
         who.measurement = peer.measurement().copied();
+        who.set_tcb_of(&peer);
         who.fingerprint = Some(*peer.fingerprint());
         who.instance = peer.instance().and_then(|id| id.try_into().ok());
         who.instance_label = peer.instance_label().map(str::to_owned);
@@ -91,13 +91,27 @@ fn who(domain: &Domain, question: &AclQuestion, now: UnixTime) -> Result<Who, Ad
     who.age = question.fresh_age.map(|seconds| Duration::from_secs(seconds.into()));
     who.principals =
         question.principals.iter().map(|name| principal(domain, name)).collect::<Result<_, _>>()?;
+    surround(&mut who, question, now)?;
     Ok(Who { supposed: who, revoked, warnings })
+}
+
+/// From where it asks, when, and at which TCB.
+fn surround(who: &mut Supposed, question: &AclQuestion, now: UnixTime) -> Result<(), AdminError> {
+    if let Some(source) = &question.source {
+        let wrong = |_| AdminError::Invalid(format!("{source:?} is no IPv4 or IPv6 address"));
+        who.source = Some(source.parse().map_err(wrong)?);
+    }
+    who.time = Some(question.at.unwrap_or_else(|| now.as_secs()));
+    if let Some(tcb) = &question.tcb {
+        who.set_tcb(tcb)?;
+    }
+    Ok(())
 }
 
 /// A certificate says itself what it says, and nothing can be said beside it.
 fn alone(question: &AclQuestion) -> Result<(), AdminError> {
-    let AclQuestion { measurement, label, fingerprint, instance, .. } = question;
-    if [measurement, label, fingerprint, instance].into_iter().all(Option::is_none) {
+    let AclQuestion { measurement, label, fingerprint, instance, tcb, .. } = question;
+    if [measurement, label, fingerprint, instance, tcb].into_iter().all(Option::is_none) {
         return Ok(());
     }
     let said = "a certificate says who its machine is; name nothing of that beside it";
@@ -156,6 +170,9 @@ fn why(explained: &Explanation) -> String {
             "what a rule asks for isn't proven on the channel; the peer is challenged to prove it"
         }
         (Err(Denied::NotAllowed), true) => "no rule allows it, and what none allows is denied",
+        (Err(Denied::NotAllowed), false) if explained.rules.iter().all(|rule| rule.allows) => {
+            "what would allow it has a condition that doesn't hold, and that no proof can turn"
+        }
         (Err(Denied::NotAllowed), false) => "a rule denies it, whatever others allow",
         (Err(denied), _) => return denied.to_string(),
     };
@@ -168,12 +185,6 @@ fn rule(Decider { preset, line, text, allows, lacks }: &Decider) -> AclRule {
         line: *line,
         text: text.clone(),
         effect: if *allows { "allow" } else { "deny" }.to_owned(),
-        lacks: lacking(*lacks),
+        lacks: lacks.words().map(str::to_owned).collect(),
     }
-}
-
-/// In the words of conditions.
-fn lacking(Needs { freshness, principal }: Needs) -> Vec<String> {
-    let words = [(freshness, "fresh-within"), (principal, "principal")];
-    words.into_iter().filter(|(lacks, _)| *lacks).map(|(_, word)| word.to_owned()).collect()
 }

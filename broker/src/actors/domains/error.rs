@@ -47,6 +47,12 @@ pub enum AdminError {
         /// What it is.
         is: u64,
     },
+    /// The rules in force aren't those that the caller meant to change.
+    #[error(
+        "the rules of {0} were changed meanwhile, so nothing was changed: see what they say now (key-admin acl list), then \
+         try again"
+    )]
+    RulesChanged(DomainName),
     /// There is no such ticket.
     #[error("there is no such ticket in {0}; `key-admin ticket list` shows those there are")]
     NoTicket(DomainName),
@@ -150,6 +156,7 @@ impl AdminError {
             | Self::NotTaken { .. }
             | Self::NotSealed
             | Self::Revision { .. }
+            | Self::RulesChanged(_)
             | Self::TicketTaken => ErrorCode::Conflict,
             Self::Invalid(_) | Self::OtherRequest(_) => ErrorCode::Refused,
             Self::Denied(denied) => denied.code(),

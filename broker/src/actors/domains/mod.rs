@@ -34,6 +34,7 @@ use claviger_proto::{DomainName, admin};
 use super::acl::DomainsChanged;
 use super::audit::{DomainDeleted, SyncDomain};
 
+pub use access::rules_tag;
 pub use audit::Trail;
 pub use caller::{By, Caller};
 pub use error::AdminError;
@@ -111,6 +112,8 @@ pub struct ChangeRules {
     pub domain: DomainName,
     /// All of them.
     pub rules: admin::AclRules,
+    /// Only where those in force have one of these entity tags.
+    pub if_match: Option<String>,
 }
 
 /// What somebody could do in a domain, and which rule says so.
@@ -497,7 +500,7 @@ handle! {
     Delete => |registry, delete| registry.delete(&delete.0).await;
     ChangePreset => |registry, change| registry.set_preset(&change.domain, &change.preset).await;
     ShowRules => |registry, show| registry.rules(&show.0);
-    ChangeRules => |registry, change| registry.set_rules(&change.domain, change.rules).await;
+    ChangeRules => |registry, change| registry.set_rules(change).await;
     ExplainRules => |registry, it| registry.decision(&it.domain, &it.question);
     AllowStock => |registry, it| registry.set_stock(&it.domain, it.stock).await;
     ListRevocations => |registry, list| registry.revocations(&list.0);

@@ -4,10 +4,11 @@ mod names;
 mod reads;
 mod writes;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, Response};
-use claviger_acl::{Action, Denied, Permit};
+use claviger_acl::{Action, Denied, Permit, Situation};
 use claviger_attest::{CertificateError, Moment, Peer, Proofs};
 use claviger_proto::ResourceName;
 use claviger_proto::error::ErrorCode;
@@ -36,7 +37,9 @@ pub struct Route {
     pub peer: Arc<Peer>,
     /// What it proved on its channel, if anything.
     pub proofs: Option<Arc<Proofs>>,
-    /// From where, as records have it.
+    /// From where.
+    pub address: IpAddr,
+    /// The same, as records have it.
     pub source: Arc<str>,
     /// What.
     pub request: Request,
@@ -82,6 +85,7 @@ struct Asked {
     domain: Arc<Domain>,
     peer: Arc<Peer>,
     proofs: Option<Arc<Proofs>>,
+    address: IpAddr,
     now: UnixTime,
     facts: AuditFacts,
     id: RequestId,
@@ -103,7 +107,7 @@ impl Handler<Route> for Router {
 impl Router {
     /// Membership, then the ACL, then the store; whatever the outcome, it is recorded before it can be sent.
     fn decide(&self, route: Route) -> Step {
-        let Route { domain, peer, proofs, source, request, id } = route;
+        let Route { domain, peer, proofs, address, source, request, id } = route;
         let now = UnixTime::now();
         let mut facts = audit::event(&peer, &source, id, request.kind(), now);
         facts.name = request.name().map(ToString::to_string);
@@ -116,7 +120,7 @@ impl Router {
             facts.evidence_age = standing.age().map(|age| age.as_secs());
             facts.principals = standing.principals().map(ToString::to_string).collect();
         }
-        let mut asked = Asked { domain, peer, proofs, now, facts, id };
+        let mut asked = Asked { domain, peer, proofs, address, now, facts, id };
         // Who is no member any longer is told nothing of what exists.
         if let Err(error) = asked.domain.agents.check(&asked.peer, now) {
             if let CertificateError::Revoked { .. } = error {
@@ -160,12 +164,17 @@ impl Router {
 impl Asked {
     /// What the domain's rules say.
     fn decide(&self, action: Action, name: &ResourceName) -> Result<Permit, Denied> {
-        let Domain { acl, principals, .. } = &*self.domain;
-        match &self.proofs {
-            None => acl.decide(&self.peer, action, name),
-            Some(proofs) => {
-                acl.decide_on(&self.peer, &proofs.standing(principals, moment(self.now)), action, name)
-            }
+        self.domain.acl.decide_on(&self.peer, &self.situation(), action, name)
+    }
+
+    /// All that conditions can ask about, as it is now.
+    fn situation(&self) -> Situation<'_> {
+        let standing =
+            self.proofs.as_ref().map(|proofs| proofs.standing(&self.domain.principals, moment(self.now)));
+        Situation {
+            standing: standing.unwrap_or_default(),
+            source: Some(self.address),
+            time: Some(self.now.as_secs()),
         }
     }
 
@@ -175,10 +184,7 @@ impl Asked {
         if !matches!(denied, Denied::NotAllowed | Denied::NeedsProof(_)) {
             return None;
         }
-        let Domain { acl, principals, .. } = &*self.domain;
-        let none = Proofs::default();
-        let standing = self.proofs.as_deref().unwrap_or(&none).standing(principals, moment(self.now));
-        Some(acl.explain(&self.peer, &standing, action, name).to_string())
+        Some(self.domain.acl.explain(&self.peer, &self.situation(), action, name).to_string())
     }
 
     /// The same, as the peer is told.
