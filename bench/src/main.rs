@@ -4,6 +4,7 @@
 //! same on any machine. The servers run as children of this program, so that what they cost is told apart
 //! from what the load costs.
 
+mod acl;
 mod compare;
 mod domain;
 mod domains;
@@ -49,6 +50,7 @@ enum Command {
     Snp(snp::Args),
     Tenants(tenants::Args),
     Domains(domains::Args),
+    Acl(acl::Args),
     /// A broker over a data directory that exists; what `start` measures.
     #[command(hide = true)]
     ServeBroker {
@@ -74,6 +76,7 @@ const EXAMPLES: &str = "Examples:
   claviger-bench snp --output json
   claviger-bench tenants
   claviger-bench domains
+  claviger-bench acl
 
 Build it with --release; docs/benchmarks.md says what each figure means.";
 
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Start(start) => return tell(start::run(&start), mode),
         Command::Snp(snp) => return tell(snp::run(&snp), mode),
         Command::Tenants(tenants) => return tell(tenants::run(&tenants), mode),
+        Command::Acl(acl) => return tell(acl::run(&acl), mode),
         Command::Domains(domains) => return tell(domains::run(&domains), mode),
         Command::ServeBroker { data_dir, as_it_is, rates } => serve::broker::run(data_dir, as_it_is, rates),
         Command::ServeBare => serve::bare::run(),
@@ -120,6 +124,8 @@ mod tests {
             "b start --policy-key p256 --output json",
             "b snp --rounds 1 --output json",
             "b tenants --rounds 1 --seconds 0.5",
+            "b domains --rounds 1 --domains 10",
+            "b acl --rounds 1",
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }

@@ -146,7 +146,10 @@ mod tests {
         for call in TABLE.iter().filter(|call| call.path != "/v1/openapi.json") {
             let below = call.path.strip_prefix("/v1/domains/{domain}").map(|rest| rest.trim_matches('/'));
             let domain_s_life = matches!(below, None | Some("" | "suspension" | "quota"));
-            let registers = (below, &call.method) == (Some("owners"), &Method::POST);
+            // What carries its own proof, and the requests for it.
+            let proven =
+                [("owners", Method::POST), ("issuing", Method::PUT), ("issuing/requests", Method::POST)];
+            let registers = below.is_some_and(|below| proven.contains(&(below, call.method.clone())));
             assert!(!call.who.operator || domain_s_life || registers, "{} {}", call.method, call.path);
             assert!(
                 !(call.who.owner || call.who.auditor) || below.is_some(),

@@ -20,7 +20,7 @@ pub struct AuditReport {
     /// What was found, one sentence each.
     pub findings: Vec<String>,
     /// Who holds the policy key: `broker` or `owner`; empty from older brokers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub policy_key_held_by: String,
 }
 
