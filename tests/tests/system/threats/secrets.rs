@@ -111,7 +111,8 @@ fn t17_a_secret_is_in_no_log_no_audit_no_metric_and_no_file() {
     fleet.verify_audit(&broker);
     let (_, metrics) = broker.page("/metrics");
     assert!(metrics.contains("claviger_requests_total"), "{metrics}");
-    for secret in [CANARY, NAME.as_bytes(), b"fleet"] {
+    // A domain's name is no secret to the operator; what is in it is.
+    for secret in [CANARY, NAME.as_bytes()] {
         assert_absent(secret, "the metrics", metrics.as_bytes());
     }
     assert_absent(CANARY, "the log", broker.log().as_bytes());
