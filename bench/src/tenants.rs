@@ -48,7 +48,7 @@ const STORERS: usize = 8;
 const CONNECTORS: usize = 8;
 
 /// How long a flood goes on before the quiet tenant is looked at: what its buckets hold is over then.
-const SETTLE: Duration = Duration::from_millis(500);
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// The flooding tenant's domain.
 const FLOOD: &str = "flood";

@@ -23,6 +23,10 @@ const SECOND: u64 = 1_000_000_000;
 /// Tokens that a bucket holds at least, if a second gives as many: so that who does a few things at once isn't refused.
 const AT_ONCE: u32 = 100;
 
+/// Seconds' worth of handshakes that a domain may begin at once: its machines boot together, and then keep their
+/// connections. A rate that would let all of them in within a second would let a flood take a quarter of a core for good.
+const BOOT_TOGETHER: u32 = 5;
+
 /// A token bucket.
 #[derive(Debug, Default)]
 pub struct Bucket {
@@ -135,8 +139,7 @@ impl Tenant {
     /// The same for a handshake.
     pub fn handshake(&self, limits: &Limits) -> Result<(), Duration> {
         let rate = set_or(&self.handshakes_per_second, limits.handshakes_per_second_per_domain);
-        // A second's worth, as for an address: machines boot together.
-        self.handshakes.take(rate, rate, self.now())
+        self.handshakes.take(rate, rate.saturating_mul(BOOT_TOGETHER), self.now())
     }
 
     fn now(&self) -> u64 {
