@@ -1,5 +1,5 @@
 //! The admin API: JSON over HTTP on a Unix socket, for the operator of this machine, and over mutual TLS for operators,
-//! owners and auditors (see `claviger_proto::admin` for the calls, [`table`] for who may make them). No call returns secret
+//! owners and auditors (see `claviger_proto::admin` for the calls, `table` for who may make them). No call returns secret
 //! data; none takes a path.
 
 mod caller;
